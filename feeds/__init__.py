@@ -1,0 +1,1 @@
+"""The processes of a connection: broker streams in, typed messages out."""

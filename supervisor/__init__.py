@@ -1,0 +1,1 @@
+"""Runs processes and lets them talk; has never heard of a market, usable by itself."""

@@ -1,0 +1,1 @@
+"""The control socket: its server in the tree and its client outside."""

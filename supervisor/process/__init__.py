@@ -1,0 +1,1 @@
+"""What every process is written against: the Server (gen_server) and its World."""

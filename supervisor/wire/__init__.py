@@ -1,0 +1,1 @@
+"""How processes talk: names to endpoints, codec, request and reply, publish and subscribe."""

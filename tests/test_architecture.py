@@ -1,0 +1,293 @@
+"""Keeps the architecture: who may import whom, which files are pure, where process code meets its world.
+
+Reads source text by ast and imports none of the packages. Each rule is a function from (path, source text) to
+findings, so that the tests at the end can show each one a violation that it must report.
+"""
+
+import ast
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("supervisor", "brokers", "feeds", "trader")
+
+# In all patterns "*" also crosses "/": a room that grows into a folder stays under its rule.
+PURE_FILES = (
+    "supervisor/core/*.py",
+    "brokers/model.py",
+    "brokers/tradestation/wire.py",
+    "brokers/tradestation/emulator/app.py",
+    "brokers/tradestation/emulator/matching.py",
+    "brokers/tradestation/emulator/orders.py",
+    "brokers/tradestation/emulator/market.py",
+    "brokers/tradestation/emulator/streams.py",
+    "brokers/tradestation/emulator/book.py",
+    "brokers/tradestation/emulator/instruments.py",
+    "feeds/staleness.py",
+    "feeds/lines.py",
+    "trader/intents.py",
+    "trader/orders.py",
+    "trader/position.py",
+    "trader/target.py",
+    "trader/reconcile.py",
+    "trader/risk.py",
+    "trader/sessions.py",
+    "trader/schedule.py",
+)
+PROCESS_FILES = (
+    "feeds/*.py",
+    "trader/account_manager*.py",
+    "trader/data_source*.py",
+    "trader/runner*.py",
+    "trader/recorder*.py",
+    "trader/ensure*.py",
+    "trader/notifier*.py",
+    "supervisor/control/server.py",
+)
+
+MAY_IMPORT: Mapping[str, frozenset[str]] = {
+    "supervisor": frozenset({"supervisor"}),
+    "brokers": frozenset({"brokers"}),
+    "feeds": frozenset({"feeds", "brokers", "supervisor"}),
+    "trader": frozenset({"trader", "feeds", "brokers", "supervisor"}),
+}
+OURS = frozenset({*PACKAGES, "tests", "scripts"})
+
+# What the world gives to process code (now, after, http, stream, store, random, new_id), by its usual names.
+BEHIND_THE_WORLD = frozenset(
+    {"time", "socket", "threading", "zmq", "requests", "sqlite3", "random", "uuid", "os"}
+    | {"asyncio", "http.client", "secrets", "select", "sqlite_utils", "subprocess", "urllib.request"}
+)
+NOT_PURE = BEHIND_THE_WORLD | {"io", "logging", "loguru", "pathlib", "shutil", "signal", "tempfile"}
+CLOCK_METHODS = frozenset({"now", "utcnow", "today"})  # of datetime and date
+EFFECTS = frozenset({"open", "print", "input"})
+
+# A library is loaded only in the process that needs it: the files that may import it.
+ONLY_IN: Mapping[str, str] = {
+    "click": "trader/cli/*.py",
+    "rich": "trader/cli/*.py",
+    "starlette": "brokers/tradestation/emulator/server.py",
+    "uvicorn": "brokers/tradestation/emulator/server.py",
+    "multiprocess": "supervisor/runtime/spawn.py",
+    "multiprocessing": "supervisor/runtime/spawn.py",
+}
+
+MAX_LINES = 499  # far above the 80 to 300 a file should have: here a second room is overdue
+
+# Places outside the project. Put together from parts, so that this file does not name them either.
+OUTSIDE = tuple(
+    "".join(parts) for parts in ((".", "./shared"), (".", "library"), ("/wor", "k/"), ("/tmp", "/w/"))
+)
+
+Rule = Callable[[str, str], list[str]]
+
+
+# --- the rules: (path from the root, source text) -> findings
+
+
+def import_directions(path: str, source: str) -> list[str]:
+    """Rule: trader -> feeds -> brokers, trader and feeds -> supervisor; never the other way."""
+    package = path.partition("/")[0]
+    allowed = MAY_IMPORT[package]
+    return [
+        f"{path}:{line}: {package} must not import {module}"
+        for line, module in imports(path, source)
+        if module.partition(".")[0] in OURS - allowed
+    ]
+
+
+def purity(path: str, source: str) -> list[str]:
+    """Rule: what decides has no clock, no socket, no file and no log."""
+    if not matches(path, PURE_FILES):
+        return []
+    return (
+        forbidden_imports(path, source, NOT_PURE, "a pure file")
+        + clock_readings(path, source)
+        + [
+            f"{path}:{call.lineno}: a pure file must not call {call.func.id}()"
+            for call in calls(path, source)
+            if isinstance(call.func, ast.Name) and call.func.id in EFFECTS
+        ]
+    )
+
+
+def seam(path: str, source: str) -> list[str]:
+    """Rule: process code reaches what is outside itself through its world only."""
+    if not matches(path, PROCESS_FILES):
+        return []
+    return forbidden_imports(path, source, BEHIND_THE_WORLD, "process code") + clock_readings(path, source)
+
+
+def libraries_in_their_place(path: str, source: str) -> list[str]:
+    """Rule: an import stays in the process that needs it."""
+    return [
+        f"{path}:{line}: {owned} is imported in {ONLY_IN[owned]} only"
+        for line, module in imports(path, source)
+        if (owned := module.partition(".")[0]) in ONLY_IN and not fnmatchcase(path, ONLY_IN[owned])
+    ]
+
+
+def size(path: str, source: str) -> list[str]:
+    """Rule: a file stays a room."""
+    lines = len(source.splitlines())
+    return [f"{path}: {lines} lines, at most {MAX_LINES}: find a second room"] if lines > MAX_LINES else []
+
+
+def nothing_outside(path: str, text: str) -> list[str]:
+    """Rule: no file of the project names a place outside it."""
+    return [
+        f"{path}:{number}: names {place!r}, which is outside the project"
+        for number, line in enumerate(text.splitlines(), start=1)
+        for place in OUTSIDE
+        if place in line
+    ]
+
+
+SOURCE_RULES: tuple[Rule, ...] = (import_directions, purity, seam, libraries_in_their_place, size)
+
+
+# --- what the rules are made of
+
+
+def imports(path: str, source: str) -> Iterator[tuple[int, str]]:
+    """Each imported name, absolute and dotted, with its line: at the top, inside functions, relative too."""
+    for node in ast.walk(ast.parse(source, path)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = path.split("/")[: -node.level] if node.level else []
+            module = ".".join([*package, *filter(None, [node.module])])
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+def forbidden_imports(path: str, source: str, forbidden: frozenset[str], what: str) -> list[str]:
+    return [
+        f"{path}:{line}: {what} must not import {module}"
+        for line, module in imports(path, source)
+        if any(module == name or module.startswith(name + ".") for name in forbidden)
+    ]
+
+
+def clock_readings(path: str, source: str) -> list[str]:
+    """Calls of datetime.now and its kin; any object's, since datetime can be imported under any name."""
+    return [
+        f"{path}:{call.lineno}: time is an argument here, not {ast.unparse(call.func)}()"
+        for call in calls(path, source)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in CLOCK_METHODS
+    ]
+
+
+def calls(path: str, source: str) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(ast.parse(source, path)) if isinstance(node, ast.Call))
+
+
+def matches(path: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
+
+
+# --- the project keeps the rules
+
+
+def package_files() -> list[str]:
+    files = (file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+    return sorted(file.relative_to(ROOT).as_posix() for file in files)
+
+
+def project_files() -> list[str]:
+    """What git tracks, or would track if it were added."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip(f"not a git checkout: {listed.stderr.decode().strip()}")
+    return sorted(name for name in set(listed.stdout.decode().split("\0")) if (ROOT / name).is_file())
+
+
+@pytest.mark.parametrize("rule", SOURCE_RULES, ids=lambda rule: rule.__name__)
+def test_the_packages_keep_the_rule(rule: Rule) -> None:
+    files = package_files()
+    assert {name.partition("/")[0] for name in files} == set(PACKAGES)
+    findings = [finding for name in files for finding in rule(name, (ROOT / name).read_text("utf-8"))]
+    assert not findings, "\n".join(findings)
+
+
+def test_no_file_of_the_project_names_a_place_outside_it() -> None:
+    findings: list[str] = []
+    for name in project_files():
+        content = (ROOT / name).read_bytes()
+        if b"\0" not in content:  # git's own sign of a binary file
+            findings += nothing_outside(name, content.decode("utf-8", errors="replace"))
+    assert not findings, "\n".join(findings)
+
+
+# --- the rules see what breaks them, and nothing else
+
+BROKEN = [
+    (import_directions, "supervisor/core/tree.py", "import feeds.stream"),
+    (import_directions, "supervisor/messages.py", "from trader.events import Event"),
+    (import_directions, "brokers/broker.py", "from supervisor import messages"),
+    (import_directions, "feeds/bars.py", "def f():\n    import trader"),
+    (import_directions, "feeds/bars.py", "from ..trader import events"),
+    (import_directions, "trader/app.py", "from tests import helpers"),
+    *((purity, name.replace("*", "x"), "import time") for name in PURE_FILES),
+    *((purity, "trader/risk.py", f"import {name}") for name in sorted(NOT_PURE)),
+    (purity, "trader/risk.py", "from os import path"),
+    (purity, "trader/risk.py", "from urllib import request"),
+    (purity, "trader/risk.py", "import datetime as d\nx = d.datetime.now()"),
+    (purity, "trader/risk.py", "from datetime import datetime as D\nx = D.utcnow()"),
+    (purity, "trader/risk.py", "x = open('f')"),
+    (purity, "trader/risk.py", "print('x')"),
+    *((seam, name.replace("*", "x"), "import zmq") for name in PROCESS_FILES),
+    *((seam, "feeds/bars.py", f"import {name}") for name in sorted(BEHIND_THE_WORLD)),
+    (seam, "trader/account_manager/orders.py", "from time import monotonic"),
+    (seam, "trader/runner.py", "def f():\n    import zmq.green"),
+    (seam, "feeds/bars.py", "x = datetime.now(UTC)"),
+    (libraries_in_their_place, "trader/app.py", "import click"),
+    (libraries_in_their_place, "trader/report/page.py", "from rich.table import Table"),
+    (libraries_in_their_place, "brokers/tradestation/emulator/app.py", "import starlette.routing"),
+    (libraries_in_their_place, "trader/cli/main.py", "import uvicorn"),
+    (libraries_in_their_place, "supervisor/runtime/loop.py", "import multiprocess"),
+    (size, "trader/app.py", "\n" * (MAX_LINES + 1)),
+    *((nothing_outside, "docs/page.md", f"see {place}x") for place in OUTSIDE),
+]
+KEPT = [
+    (
+        import_directions,
+        "trader/app.py",
+        "import trader.events, feeds.bars, brokers.model, supervisor.messages",
+    ),
+    (
+        import_directions,
+        "feeds/bars.py",
+        "from brokers.model import Bar\nfrom supervisor.process import World",
+    ),
+    (import_directions, "supervisor/core/tree.py", "import msgspec\nfrom . import spec"),
+    (
+        purity,
+        "trader/risk.py",
+        "from datetime import datetime\nfrom urllib.parse import quote\nimport timeit",
+    ),
+    (purity, "trader/risk.py", "def f(book, now):\n    return book.open(now)"),
+    (purity, "trader/recorder.py", "import loguru"),
+    (seam, "trader/app.py", "import os, time, zmq"),
+    (seam, "trader/cli/status.py", "import os"),
+    (seam, "feeds/bars.py", "x = world.now_s()"),
+    (libraries_in_their_place, "trader/cli/tree.py", "import click\nfrom rich.tree import Tree"),
+    (libraries_in_their_place, "brokers/tradestation/emulator/server.py", "import starlette, uvicorn"),
+    (libraries_in_their_place, "supervisor/runtime/spawn.py", "import multiprocess"),
+    (size, "trader/app.py", "\n" * MAX_LINES),
+    (nothing_outside, "docs/page.md", "see shared/x, library, and work"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "source"), BROKEN)
+def test_a_broken_rule_is_reported(rule: Rule, path: str, source: str) -> None:
+    assert rule(path, source)
+
+
+@pytest.mark.parametrize(("rule", "path", "source"), KEPT)
+def test_what_keeps_the_rule_is_not_reported(rule: Rule, path: str, source: str) -> None:
+    assert rule(path, source) == []

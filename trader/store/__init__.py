@@ -1,0 +1,1 @@
+"""The stores on disk: desk.db and one journal a session; schema, migrations, reading."""

@@ -1,0 +1,1 @@
+"""The bundled example strategies, one a file."""
