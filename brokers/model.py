@@ -1,0 +1,187 @@
+"""The words of the market and of accounts: what all venues are translated into. PURE, frozen, never changed.
+
+Prices, quantities and money are exact (``Decimal``), prices are signed numbers (a price can be negative). Times that
+end in ``_utc`` are epoch seconds UTC of market time; ``_s`` are machine seconds.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+ZERO = Decimal(0)
+
+
+class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the values of this file."""
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP_MARKET = "stop_market"
+    STOP_LIMIT = "stop_limit"
+
+
+class Duration(StrEnum):
+    DAY = "day"
+    GTC = "gtc"
+
+
+class OrderStatus(StrEnum):
+    """Ours, not the venue's. ``UNKNOWN``: a code we do not know; the order counts as open and is looked up."""
+
+    RECEIVED = "received"
+    WORKING = "working"
+    CANCELLING = "cancelling"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+    @property
+    def terminal(self) -> bool:
+        return self in (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
+
+
+class Bar(Value, frozen=True):
+    """One bar of one symbol. ``closed_utc`` is its END and its name: a bar is known by (symbol, interval, stamp)."""
+
+    symbol: str
+    interval_s: int
+    closed_utc: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: int
+
+
+class Order(Value, frozen=True):
+    """An order as the broker tells it: whole and cumulative. ``filled_quantity`` is the total so far, never a delta.
+
+    ``filled_quantity`` counts only what surely was executed (tradestation-v3, 6: an expired order shows ExecQuantity).
+    """
+
+    order_id: str
+    account: str
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    status: OrderStatus
+    venue_status: str
+    opened_utc: float
+    filled_quantity: Decimal = ZERO
+    average_fill_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    limit_price: Decimal | None = None
+    duration: Duration = Duration.DAY
+    closed_utc: float | None = None
+    reject_reason: str = ""
+    commission_usd: Decimal = ZERO
+
+    @property
+    def working(self) -> bool:
+        return not self.status.terminal
+
+    @property
+    def remaining(self) -> Decimal:
+        return self.quantity - self.filled_quantity if self.working else ZERO
+
+
+class Position(Value, frozen=True):
+    """A position at the broker. ``quantity`` is signed: negative is short. A flat symbol has no Position."""
+
+    account: str
+    symbol: str
+    quantity: Decimal
+    average_price: Decimal
+
+
+class Balance(Value, frozen=True):
+    account: str
+    cash_usd: Decimal
+    equity_usd: Decimal
+
+
+class Account(Value, frozen=True):
+    account: str
+    kind: str
+    status: str
+    currency: str
+
+
+class Instrument(Value, frozen=True):
+    """``symbol`` is the dated contract: for a continuous symbol (@ES) it is the one now in front."""
+
+    symbol: str
+    kind: str
+    tick_size: Decimal
+    point_value_usd: Decimal
+    quantity_step: Decimal = Decimal(1)
+
+
+class Placing(Value, frozen=True):
+    """A new order to be sent. ``key`` is the client key: the same on a retry, never used for another order."""
+
+    key: str
+    account: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    type: OrderType
+    stop_price: Decimal | None = None
+    limit_price: Decimal | None = None
+    duration: Duration = Duration.DAY
+
+
+class Change(Value, frozen=True):
+    """A replace of a working order: what is None stays. ``to_market`` turns it into a market order (an exit)."""
+
+    quantity: Decimal | None = None
+    stop_price: Decimal | None = None
+    to_market: bool = False
+
+
+# Outcomes of an instruction (order-safety 3.1): three kinds, and unknown is never treated as refused.
+
+
+class Accepted(Value, frozen=True, tag="accepted"):
+    order_id: str
+
+
+class RefusedByVenue(Value, frozen=True, tag="refused"):
+    """The venue said no, in words. ``duplicate``: because this key was used before, so an order of it exists.
+    ``dead``: because the order to change or cancel is open no longer: read it, it may be filled."""
+
+    reason: str
+    order_id: str = ""
+    duplicate: bool = False
+    dead: bool = False
+
+
+class Unknown(Value, frozen=True, tag="unknown"):
+    """Time-out, reset, 5xx, unparsable answer: it may or may not have happened. ``sent`` False: surely it did not."""
+
+    reason: str
+    sent: bool = True
+
+
+Outcome = Accepted | RefusedByVenue | Unknown

@@ -1,0 +1,57 @@
+"""The configuration that the processes of a connection and of a session are started with. Plain values, checked here.
+
+Every machine period of the desk has its name, unit and reason in ``Timing``; a demo at 60x uses shorter ones.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Machine periods in seconds (DESIGN 3 and 5). They are durations of this machine, never of the market."""
+
+    still_needed_every_s: float = 15.0
+    """A holder casts its lease this often."""
+    lease_valid_s: float = 60.0
+    """A lease not renewed for this long is over: three casts may be lost."""
+    prune_every_s: float = 30.0
+    """The connection ends what nobody needs this often."""
+    listen_after_crash_s: float = 60.0
+    """A restarted connection ends no feed before it has listened this long."""
+    snapshot_every_s: float = 30.0
+    """Rhythm of the books' snapshot, and so of reconcile."""
+    confirm_after_s: float = 1.0
+    """A disagreeing read is read again this much later (order-safety 1.5)."""
+    agreed_max_age_s: float = 90.0
+    """An entry needs a position agreed with the broker no longer ago than this (law 3)."""
+    heartbeat_s: float = 5.0
+    """The venue's heartbeat; three missed ones are silence."""
+    connect_limit_s: float = 10.0
+    """Limit of connecting to the venue and of the first byte of a stream."""
+    http_limit_s: float = 10.0
+    """Limit of one REST read or instruction."""
+    late_machine_s: float = 5.0
+    """Machine allowance of every market-time limit, multiplied by the market's rate (DESIGN 5)."""
+    entry_valid_s: float = 60.0
+    """Market seconds in which an entry may still be sent (order-safety 3.3)."""
+    settle_s: float = 10.0
+    """An order of unknown fate that no read shows for this long, in at least two reads, was not placed."""
+    ensure_every_s: float = 5.0
+    """Rhythm of ensure_sessions."""
+
+
+class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One login at one broker in one environment. SIM is the default (law 10); LIVE must be written out."""
+
+    name: str
+    api_url: str
+    signin_url: str
+    client_id: str
+    login_file: str
+    """Path (below the home, or absolute) of the login's token file, shared by its SIM and LIVE connections; mode 0600.
+    JSON: client_secret, refresh_token, and what the connection adds: access_token, expires_s."""
+    broker: Literal["tradestation"] = "tradestation"
+    environment: Literal["SIM", "LIVE"] = "SIM"

@@ -1,0 +1,162 @@
+"""Every message of the feeds' plane: between sessions, connections, feeds and books.
+
+Names (DESIGN 3): ``connections/<connection>/connection``, ``.../books/<account>``, and below ``.../feeds/``
+``bars/<symbol>/<interval_s>``, ``orders/<account>``, ``positions/<account>``. ``paths.py`` builds them.
+"""
+
+from __future__ import annotations
+
+from brokers.broker import AccountSnapshot
+from brokers.model import Bar, Instrument, Order, Position
+from supervisor.messages import Message, Request
+
+# -- the connection ----------------------------------------------------------------------------------------------------
+
+
+class StillNeeded(Message, frozen=True):
+    """The lease (cast): ``holder`` needs these feeds and the books of these accounts. Valid for the lease's time.
+
+    ``feeds`` are the ends of the names, such as ``bars/SPY/60`` and ``orders/SIM1``.
+    """
+
+    holder: str
+    feeds: tuple[str, ...]
+    accounts: tuple[str, ...]
+
+
+class Token(Message, frozen=True):
+    """An access token and the machine second at which it expires. Never logged."""
+
+    access_token: str
+    expires_s: float
+
+
+class ReadToken(Request[Token], frozen=True):
+    """A valid access token. ``refused``: the token that the venue has just answered 401 to ("" for none).
+    Refused in words as *login needed* when the login is not accepted."""
+
+    REPLY = Token
+    refused: str = ""
+
+
+class Leases(Message, frozen=True):
+    """Who needs what, and for how many more seconds: ``{holder: seconds}`` by feed."""
+
+    feeds: dict[str, dict[str, float]]
+    books: dict[str, dict[str, float]]
+    listening_until_s: float
+
+
+class ReadLeases(Request[Leases], frozen=True):
+    REPLY = Leases
+
+
+# -- bars ----------------------------------------------------------------------------------------------------------------
+
+
+class BarsClosed(Message, frozen=True):
+    """Published on topic "bars": closed bars in order, as they came in one read. May repeat bars after a reconnect;
+    the data source keys them by stamp. ``received_s``: when the bytes came."""
+
+    bars: tuple[Bar, ...]
+    received_s: float
+
+
+class FeedAge(Message, frozen=True):
+    """How old the last sign of life and the last data of a feed are (machine seconds)."""
+
+    beat_age_s: float
+    data_age_s: float
+
+
+class Bars(Message, frozen=True):
+    """Closed bars in order. ``complete_until_utc``: up to here the venue's history was read; a minute without a bar
+    up to then had no trade."""
+
+    bars: tuple[Bar, ...]
+    complete_until_utc: int
+
+
+class ReadHistory(Request[Bars], frozen=True):
+    """Closed bars with ``after_utc < closed_utc``, up to now, read from the venue's history. Refused when it fails."""
+
+    REPLY = Bars
+    after_utc: int
+
+
+class ReadRecent(Request[Bars], frozen=True):
+    """The last ``count`` closed bars from the venue's history (warm-up)."""
+
+    REPLY = Bars
+    count: int
+
+
+# -- accounts ------------------------------------------------------------------------------------------------------------
+
+
+class OrdersSeen(Message, frozen=True):
+    """Published on topic "orders" by the orders feed: what came in one read. ``snapshot``: the stream's own replay."""
+
+    orders: tuple[Order, ...]
+    snapshot: bool
+    received_s: float
+
+
+class PositionsSeen(Message, frozen=True):
+    """Published on topic "positions": the whole state after one read. Never sent before EndSnapshot."""
+
+    positions: tuple[Position, ...]
+    received_s: float
+
+
+class Snapshot(Message, frozen=True):
+    """Published on topic "snapshot" by books: the account read by REST. ``requested_s``: when the read began; what
+    happened after that may be missing from it (order-safety 1.3)."""
+
+    read: int
+    requested_s: float
+    answered_s: float
+    content: AccountSnapshot
+
+
+class SnapshotFailed(Message, frozen=True):
+    """Published on topic "snapshot" instead: a read failed, and so changes nothing (law 6)."""
+
+    read: int
+    requested_s: float
+    reason: str
+
+
+class ReadSnapshot(Message, frozen=True):
+    """Cast to books: read again ``after_s`` machine seconds from now (a confirming read), outside the rhythm."""
+
+    after_s: float = 0.0
+
+
+class LastSnapshot(Request[Snapshot], frozen=True):
+    """The newest good snapshot; refused where there is none yet."""
+
+    REPLY = Snapshot
+
+
+class OrdersRead(Message, frozen=True):
+    requested_s: float
+    orders: tuple[Order, ...]
+
+
+class ReadOrders(Request[OrdersRead], frozen=True):
+    """Orders by id, read now (an order in flight is overdue). Refused when the read fails."""
+
+    REPLY = OrdersRead
+    order_ids: tuple[str, ...]
+
+
+class InstrumentRead(Message, frozen=True):
+    instrument: Instrument
+
+
+class ReadInstrument(Request[InstrumentRead], frozen=True):
+    """Tick size and point value of a symbol. Refused when the venue does not know it or cannot be asked."""
+
+    REPLY = InstrumentRead
+    symbol: str

@@ -1,0 +1,48 @@
+"""What a session is and what is wanted of it. PURE.
+
+A session is one strategy, on one account, on its symbols, that we keep running (DESIGN 2 and 3).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class Wanted(StrEnum):
+    """What is wanted of a session: trade; mind (no trader, positions are looked after); off."""
+
+    TRADE = "trade"
+    MIND = "mind"
+    OFF = "off"
+
+
+class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One row of desk.db, as every process of the session reads it at its start.
+
+    ``strategy`` is what the user gave (a file or an importable name, ``:Class`` optional); ``code_sha256`` names the
+    stored copy that runs. ``start_no`` is raised by each ``session start``; a trader whose number is done is over.
+    """
+
+    name: str
+    strategy: str
+    class_name: str
+    code_sha256: str
+    account: str
+    symbols: tuple[str, ...]
+    connection: str
+    parameters: dict[str, Any] = {}
+    wanted: Wanted = Wanted.OFF
+    start_no: int = 0
+    take_over: bool = False
+    """Take over a position that a new journal finds at the broker (order-safety 3.7)."""
+
+
+class Code(msgspec.Struct, frozen=True):
+    """A stored copy of a strategy's file. ``filename`` is where it came from, for messages and tracebacks."""
+
+    sha256: str
+    filename: str
+    source: str
