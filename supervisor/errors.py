@@ -9,8 +9,7 @@ NightdeskError
 │   └── Refused        the receiver says no, in words
 ├── HttpFailed         no HTTP answer: see ``sent`` (False: no byte left; True: outcome unknown)
 ├── StoreFailed        a store cannot be opened, read or written
-├── HomeTaken          another supervisor owns this home
-└── WorldEnded         this process has been told to end; unwinds to its base, not to be caught
+└── HomeTaken          another supervisor owns this home
 """
 
 from __future__ import annotations
@@ -58,7 +57,3 @@ class StoreFailed(NightdeskError):
 
 class HomeTaken(NightdeskError):
     """Another supervisor runs on this home."""
-
-
-class WorldEnded(BaseException):
-    """The process is over for its world. A BaseException, so that no ``except Exception`` in process code catches it."""

@@ -40,13 +40,13 @@ class Done(Message, frozen=True):
     """The reply that has nothing to tell but that it happened (and, where it stores something, is stored)."""
 
 
-# -- events: the one record (DESIGN 5) --------------------------------------------------------------------------------
+# -- events: the one record (DESIGN 5) -------------------------------------------------------------
 
 Level = Literal["PAGE", "NOTIFY", "DIGEST", "LOG"]
 
 
 class Event(Message, frozen=True):
-    """One row of the record. ``kind`` is a stable dotted word, ``subject`` the path it is about, ``text`` is for people.
+    """One row of the record. ``kind`` is a stable dotted word, ``subject`` the path, ``text`` is for people.
 
     ``incident`` joins the two events ("opened", "resolved") of one incident. ``data`` holds plain values only.
     """
@@ -62,7 +62,7 @@ class Event(Message, frozen=True):
     data: dict[str, Any] = {}
 
 
-# -- what a process is told by its world (handle_info) ----------------------------------------------------------------
+# -- what a process is told by its world (handle_info) ---------------------------------------------
 
 
 class Up(Message, frozen=True):
@@ -116,7 +116,7 @@ class StreamEnded(Message, frozen=True):
     detail: str
 
 
-# -- between a child and the supervisor (socketpair) --------------------------------------------------------------------
+# -- between a child and the supervisor (socketpair) -----------------------------------------------
 
 
 class ChildSpec(Message, frozen=True):
@@ -314,3 +314,42 @@ class Predecessor(Message, frozen=True):
     why: str
     note: str
     abnormal: bool
+
+
+# -- between processes and the recorder ------------------------------------------------------------
+
+
+class RecordEvents(Message, frozen=True):
+    """Cast to the recorder: events of one sender, numbered from ``first`` on in this incarnation."""
+
+    sender: str
+    incarnation: int
+    first: int
+    events: tuple[Event, ...]
+
+
+class Recorded(Message, frozen=True):
+    """Cast back by the recorder: stored durably up to this number. For the world, no server sees it."""
+
+    up_to: int
+
+
+# -- between publishers and subscribers (wire/publications.py) -------------------------------------
+
+
+class Since(Request["Missed"], frozen=True):
+    """Asked of a publisher's base: what was published on ``topic`` after ``number``."""
+
+    topic: str
+    number: int
+
+
+class Missed(Message, frozen=True):
+    """Encoded publications from ``first`` on; ``first`` above the number asked for + 1: the ring holds no more."""
+
+    incarnation: int
+    first: int
+    bodies: tuple[bytes, ...]
+
+
+Since.REPLY = Missed

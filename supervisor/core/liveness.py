@@ -25,7 +25,7 @@ class Judge(msgspec.Struct, frozen=True):
 
 def stalled(judge: Judge, late_s: float, page: Iterable[tuple[int, float]]) -> Judge:
     """The judge after a turn that came ``late_s`` too late."""
-    seen = {slot: until_s for slot, until_s in page}
+    seen = dict(page)
     grace = judge.grace_s if any(judge.seen.get(slot) == until_s for slot, until_s in seen.items()) else 0.0
     return Judge(grace_s=grace + late_s, seen=seen)
 

@@ -1,4 +1,4 @@
-"""The supervisor: ``step(tree, event, now_s) -> (tree, actions)``. PURE: it opens nothing, reads no clock, logs nothing.
+"""The supervisor: ``step(tree, event, now_s) -> (tree, actions)``. PURE: opens nothing, reads no clock, logs nothing.
 
 Level-triggered: an event changes a node's state; then every supervisor concerned is *settled*: whatever must go down
 goes down (in reverse sequence), and only when that is done, whatever must come up comes up (in sequence). There is no
@@ -78,7 +78,7 @@ class Work:
         self.actions: list[Action] = []
         self.unsettled: list[str] = []
 
-    # -- small tools ---------------------------------------------------------------------------------------------------
+    # -- small tools -------------------------------------------------------------------------------
 
     def set(self, path: str, **changes: Any) -> Node:
         if "state" in changes:
@@ -123,7 +123,7 @@ class Work:
         for token in tokens:
             self.act(Reply(token, reply, error))
 
-    # -- settling: down first, then up -----------------------------------------------------------------------------------
+    # -- settling: down first, then up -------------------------------------------------------------
 
     def settle_all(self) -> None:
         while self.unsettled:
@@ -181,14 +181,14 @@ class Work:
         if self.nodes[path].state == "starting":
             self.up(path)
 
-    # -- one node's way up -----------------------------------------------------------------------------------------------
+    # -- one node's way up -------------------------------------------------------------------------
 
     def start(self, path: str) -> None:
         incarnation, self.next_incarnation = self.next_incarnation, self.next_incarnation + 1
         node = self.set(path, state="starting", incarnation=incarnation, outcome=None, doom="", pid=0)
         if node.spec.type == "worker":
             self.set(path, deadline_s=self.now_s + node.spec.start_limit_s)
-            self.act(Spawn(path, incarnation, node.spec, node.why))
+            self.act(Spawn(path, incarnation, node.spec))
             return
         self.set(path, deadline_s=NEVER_S, death_times_s=(), regroup_from=None)
         for child in node.order:
@@ -206,7 +206,7 @@ class Work:
         self.act(Announce(path, node.incarnation, up=True))
         self.touch(node.parent)
 
-    # -- one node's way down ---------------------------------------------------------------------------------------------
+    # -- one node's way down -----------------------------------------------------------------------
 
     def stop(self, path: str, after: str, reason: str) -> None:
         """Tell it to end. ``after``: what it becomes then; once "ended" was asked for, it stays so."""
@@ -262,7 +262,9 @@ class Work:
         """It ended because it was told to."""
         self.answer_all(node.started_by, None, f"{node.path} was stopped before it was ready")
         self.answer_all(node.stopped_by, Done())
-        self.set(node.path, state=node.after, started_by=(), stopped_by=(), again=None, held=0 if node.again else node.held)
+        self.set(
+            node.path, state=node.after, started_by=(), stopped_by=(), again=None, held=0 if node.again else node.held
+        )
         if node.again is not None:
             spec, tokens = node.again
             self.set(node.path, state="idle", spec=spec, started_by=tokens)
@@ -280,7 +282,7 @@ class Work:
         if node.spec.restart == "temporary" or self.parent(node).flags.dynamic:
             self.forget(node.path)
 
-    # -- deaths ------------------------------------------------------------------------------------------------------------
+    # -- deaths ------------------------------------------------------------------------------------
 
     def start_failed(self, node: Node, exit: Exit) -> None:
         sup = self.parent(node)
@@ -387,7 +389,7 @@ def _deaths(times_s: tuple[float, ...], sup: Node) -> str:
     return f"{len(times_s)} deaths in {sup.flags.period_s:g} s (limit {sup.flags.intensity})"
 
 
-# -- the events -------------------------------------------------------------------------------------------------------------
+# -- the events ------------------------------------------------------------------------------------
 
 
 def on_boot(work: Work, event: Boot) -> None:

@@ -87,7 +87,7 @@ class TreeState(msgspec.Struct, frozen=True):
     next_incarnation: int
 
 
-# -- events: what happened --------------------------------------------------------------------------------------------
+# -- events: what happened -------------------------------------------------------------------------
 
 
 class Boot(msgspec.Struct, frozen=True):
@@ -146,15 +146,13 @@ class ShutDown(msgspec.Struct, frozen=True):
 
 TreeEvent = Boot | Spawned | BecameReady | Exited | Hung | Tick | Stalled | Asked | ShutDown
 
-# -- actions: what is to be done ------------------------------------------------------------------------------------------
+# -- actions: what is to be done -------------------------------------------------------------------
 
 
 class Spawn(msgspec.Struct, frozen=True):
     path: str
     incarnation: int
     spec: ChildSpec
-    predecessor_why: str
-    """How the incarnation before ended; "" for a first start."""
 
 
 class AskToStop(msgspec.Struct, frozen=True):

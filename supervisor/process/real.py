@@ -1,0 +1,380 @@
+"""The real world: an OS process with one loop over ZeroMQ, the supervisor's socketpair, timers and streams.
+
+Promises are in ``world.py``. Handlers run one at a time in the main thread; threads only read streams.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import random
+import secrets
+import string
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import zmq
+
+from supervisor.errors import BadMessage, Refused
+from supervisor.messages import (
+    Ending,
+    Event,
+    Level,
+    Message,
+    Missed,
+    Ready,
+    Recorded,
+    Request,
+    Since,
+    Stop,
+)
+from supervisor.process.clock import Clock
+from supervisor.process.files import SharedFile
+from supervisor.process.logs import FieldLog
+from supervisor.process.outbox import Outbox
+from supervisor.process.server import Caller, Server
+from supervisor.process.store import SqliteStore
+from supervisor.process.web import Stream, Web
+from supervisor.process.world import HttpReply
+from supervisor.runtime.line import Line
+from supervisor.runtime.page import Page
+from supervisor.wire.codec import decode, encode
+from supervisor.wire.envelope import Envelope, pack, unpack
+from supervisor.wire.names import endpoint
+from supervisor.wire.peers import Peers, new_socket
+from supervisor.wire.publications import Publisher, Subscription
+
+R = TypeVar("R", bound=Message)
+
+TURNS_PER_LIMIT = 4
+"""An idle loop turns this often within its liveness limit."""
+RESTATE_S = 1.0
+"""Publications are restated, and unrecorded events sent again, this often."""
+READS_A_TURN_MAX = 200
+"""Messages taken from one socket before the others have their turn."""
+BASE62 = string.ascii_letters + string.digits
+
+
+class Beat(Message, frozen=True):
+    """The base's own second: restate, send what is unrecorded."""
+
+
+class Due:
+    """A timer: compared by time, then by the sequence in which it was set."""
+
+    def __init__(self, at_s: float, order: int, message: Message) -> None:
+        self.key = (at_s, order)
+        self.message: Message | None = message
+
+    def __lt__(self, other: Due) -> bool:
+        return self.key < other.key
+
+    def cancel(self) -> None:
+        self.message = None
+
+
+class RealWorld:
+    """See ``World``. Made in the child after the fork; ``run`` returns the exit status."""
+
+    def __init__(self, birth: Any, line: Line, page: Page, slot: int, log: FieldLog) -> None:
+        self.name: str = birth.name
+        self.incarnation: int = birth.incarnation
+        self.predecessor = birth.predecessor
+        self.log = log
+        self._settings = birth.settings
+        self._limit_s: float = birth.spec.liveness_limit_s
+        self._page, self._slot = page, slot
+        self._line = line
+        self.supervisor = line.client(self)
+        self._context = zmq.Context()
+        self._runtime_dir: Path = birth.settings.runtime_dir
+        self._router = new_socket(self._context, zmq.ROUTER)
+        self._router.bind(endpoint(self._runtime_dir, self.name, "c"))
+        self._publisher = Publisher(self._context, self._runtime_dir, self.name, self.incarnation)
+        self._peers = Peers(self._context, self._runtime_dir, self.name, self.incarnation)
+        self._subscriptions: dict[str, Subscription] = {}
+        self._timers: list[Due] = []
+        self._order = itertools.count()
+        self._mailbox: deque[Message] = deque()
+        self._clock = Clock(birth.settings.clock_file)
+        self._web = Web()
+        self._streams: dict[int, Stream] = {}
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._outbox = Outbox(self.name, self.incarnation)
+        self._ending: tuple[str, str] | None = None
+        self._poller = zmq.Poller()
+        for source in (self._router, self._publisher.socket, self._wake, line.fd):
+            self._poller.register(source, zmq.POLLIN)
+
+    # -- the loop ----------------------------------------------------------------------------------
+
+    def run(self, server: Server) -> None:
+        """Until told to stop or ``end``. Exceptions of the server go through: they are the process's death."""
+        server.replier = self
+        with self.blocking(self._limit_s):
+            server.init()
+        self._line.send(Ready())
+        self.after(RESTATE_S, Beat())
+        while self._ending is None:
+            self._turn(server)
+        how, reason = self._ending
+        if how != "normal":
+            self._line.send(Ending("expected" if how == "expected" else "shutdown", reason))
+        self.alive_for(self._limit_s)
+        server.terminate(reason)
+        self._flush_events()
+
+    def _turn(self, server: Server) -> None:
+        self.alive_for(self._limit_s)
+        ready = dict(self._poller.poll(self._sleep_ms()))
+        if self._line.fd in ready:
+            self._mailbox.extend(self._line.read())
+        if self._wake in ready:
+            self._take_streams()
+        if self._publisher.socket in ready:
+            self._publisher.on_subscription()
+        for subscription in list(self._subscriptions.values()):
+            if subscription.socket in ready:
+                subscription.on_readable(READS_A_TURN_MAX)
+        self._dispatch_mailbox(server)
+        if self._router in ready:
+            self._take_requests(server)
+        self._fire_timers(server)
+
+    def _sleep_ms(self) -> int:
+        idle_s = self._limit_s / TURNS_PER_LIMIT
+        if self._mailbox:
+            return 0
+        if self._timers:
+            idle_s = min(idle_s, self._timers[0].key[0] - time.monotonic())
+        return max(0, int(idle_s * 1000 + 0.999))
+
+    def _dispatch_mailbox(self, server: Server) -> None:
+        while self._mailbox and self._ending is None:
+            message = self._mailbox.popleft()
+            if isinstance(message, Stop):
+                self._ending = ("shutdown", message.reason)
+            else:
+                self._handle(server.handle_info, message)
+
+    def _handle(self, handler: Any, message: Message) -> None:
+        self.alive_for(self._limit_s)
+        handler(message)
+
+    def _fire_timers(self, server: Server) -> None:
+        now_s = time.monotonic()
+        while self._timers and self._timers[0].key[0] <= now_s and self._ending is None:
+            message = heapq.heappop(self._timers).message
+            if isinstance(message, Beat):
+                self._beat()
+            elif message is not None:
+                self._handle(server.handle_info, message)
+
+    def _beat(self) -> None:
+        self._publisher.restate_all()
+        self._flush_events()
+        self.after(RESTATE_S, Beat())
+
+    # -- requests from others ----------------------------------------------------------------------
+
+    def _take_requests(self, server: Server) -> None:
+        for _ in range(READS_A_TURN_MAX):
+            if self._ending is not None or not self._router.poll(0, zmq.POLLIN):
+                return
+            frames = self._router.recv_multipart()
+            try:
+                self._on_request(server, frames)
+            except BadMessage as error:
+                self.log.warning("dropped what is no message of ours", error=str(error))
+
+    def _on_request(self, server: Server, frames: list[bytes]) -> None:
+        if len(frames) != 3:
+            raise BadMessage(f"{len(frames)} frames, wanted 3")
+        identity, head, body = frames
+        envelope = unpack(head)
+        message = decode(body)
+        if envelope.kind == "cast":
+            self._on_cast(server, message)
+            return
+        if envelope.deadline_s < time.monotonic():
+            self.log.warning(
+                "dropped a request that is expired", sender=envelope.sender, request=type(message).__name__
+            )
+            return
+        caller = RealCaller(envelope.sender, envelope.incarnation, envelope.number, envelope.deadline_s, identity)
+        self._on_call(server, message, caller)
+
+    def _on_cast(self, server: Server, message: Message) -> None:
+        if isinstance(message, Recorded):
+            self._outbox.recorded(message.up_to)
+            if self._outbox.batch() is not None:
+                self._flush_events()
+        else:
+            self._handle(server.handle_cast, message)
+
+    def _on_call(self, server: Server, message: Message, caller: RealCaller) -> None:
+        if isinstance(message, Since):
+            self.reply(caller, self._publisher.missed(message))
+            return
+        if not isinstance(message, Request):
+            raise BadMessage(f"{type(message).__name__} is not a request")
+        self.alive_for(self._limit_s)
+        try:
+            reply = server.handle_call(message, caller)
+        except Refused as no:
+            self.refuse(caller, str(no))
+            return
+        if reply is not None:
+            self.reply(caller, reply)
+
+    def reply(self, caller: Caller, message: Message) -> None:
+        self._send_back(caller, Envelope("reply", self.name, self.incarnation, caller.number), encode(message))
+
+    def refuse(self, caller: Caller, reason: str) -> None:
+        self._send_back(caller, Envelope("refusal", self.name, self.incarnation, caller.number, 0.0, reason), b"")
+
+    def _send_back(self, caller: Caller, envelope: Envelope, body: bytes) -> None:
+        assert isinstance(caller, RealCaller)
+        try:
+            self._router.send_multipart([caller.identity, pack(envelope), body], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            self.log.warning("a reply has no way back", to=caller.name, error=str(error))
+
+    # -- what the process asks for (World) ---------------------------------------------------------
+
+    def now_s(self) -> float:
+        return time.monotonic()
+
+    def now_utc(self) -> float:
+        return self._clock.market_utc()
+
+    def market_rate(self) -> float:
+        return self._clock.rate()
+
+    def call(self, to: str, request: Request[R], *, timeout_s: float) -> R:
+        with self.blocking(timeout_s):
+            reply = self._peers.call(to, request, timeout_s)
+        if not isinstance(reply, request.REPLY):
+            raise BadMessage(f"{to} answered {type(request).__name__} with {type(reply).__name__}")
+        return reply  # type: ignore[return-value]
+
+    def cast(self, to: str, message: Message) -> bool:
+        return self._peers.cast(to, message)
+
+    def publish(self, topic: str, message: Message) -> None:
+        self._publisher.publish(topic, message)
+
+    def subscribe(self, to: str, topic: str) -> None:
+        subscription = self._subscriptions.get(to)
+        if subscription is None:
+            subscription = Subscription(self._context, self._runtime_dir, to, self._fetch, self._mailbox.append)
+            self._subscriptions[to] = subscription
+            self._poller.register(subscription.socket, zmq.POLLIN)
+        subscription.add(topic)
+
+    def unsubscribe(self, to: str, topic: str) -> None:
+        subscription = self._subscriptions.get(to)
+        if subscription is None:
+            return
+        subscription.remove(topic)
+        if not subscription.topics:
+            self._poller.unregister(subscription.socket)
+            subscription.socket.close()
+            del self._subscriptions[to]
+
+    def _fetch(self, to: str, request: Since) -> Missed:
+        return self.call(to, request, timeout_s=RESTATE_S)
+
+    def after(self, delay_s: float, message: Message) -> Due:
+        due = Due(time.monotonic() + delay_s, next(self._order), message)
+        heapq.heappush(self._timers, due)
+        return due
+
+    def http(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+    ) -> HttpReply:
+        with self.blocking(2 * timeout_s):
+            return self._web.request(method, url, headers, body, timeout_s)
+
+    def stream(self, url: str, *, headers: Mapping[str, str]) -> int:
+        number = next(self._order) + 1
+        self._streams[number] = self._web.open(number, url, headers, self._wake)
+        return number
+
+    def close_stream(self, stream: int) -> None:
+        opened = self._streams.pop(stream, None)
+        if opened is not None:
+            opened.close()
+
+    def _take_streams(self) -> None:
+        os.eventfd_read(self._wake)
+        for stream in list(self._streams.values()):
+            self._mailbox.extend(stream.take())
+
+    def store(self, path: str, *, schema: str | None = None) -> SqliteStore:
+        return SqliteStore(self._in_home(path), schema)
+
+    def file(self, path: str) -> SharedFile:
+        return SharedFile(self._in_home(path), self.blocking)
+
+    def _in_home(self, path: str) -> Path:
+        return Path(self._settings.home) / path
+
+    @contextmanager
+    def blocking(self, limit_s: float) -> Iterator[None]:
+        """The number on the page never goes back by a shorter wait inside a longer one."""
+        before_s = self._page.read(self._slot)
+        self._page.write(self._slot, max(before_s, time.monotonic() + limit_s + self._limit_s))
+        try:
+            yield
+        finally:
+            self._page.write(self._slot, max(before_s, time.monotonic() + self._limit_s))
+
+    def alive_for(self, limit_s: float) -> None:
+        self._page.write(self._slot, time.monotonic() + limit_s)
+
+    def note(self, text: str) -> None:
+        self._page.write_note(self._slot, text)
+
+    def event(
+        self,
+        kind: str,
+        level: Level,
+        text: str,
+        *,
+        incident: str = "",
+        opened: bool = False,
+        resolved: bool = False,
+        **data: Any,
+    ) -> None:
+        state: Any = "opened" if opened else "resolved" if resolved else ""
+        event = Event(kind, level, self.name, text, self.now_s(), self.now_utc(), incident, state, data)
+        (self.log.warning if level in ("PAGE", "NOTIFY") else self.log.info)(text, kind=kind, **data)
+        self._outbox.add(event)
+        self._flush_events()
+
+    def _flush_events(self) -> None:
+        """Never waits: a recorder that is away gets them when it is back."""
+        batch = self._outbox.batch()
+        if batch is not None and self._settings.record_to not in ("", self.name):
+            self._peers.cast(self._settings.record_to, batch, wait_s=0.0)
+
+    def random(self) -> float:
+        return random.random()
+
+    def new_id(self) -> str:
+        return "".join(secrets.choice(BASE62) for _ in range(22))
+
+    def end(self, reason: str = "normal", *, expected: bool = False, shutdown: bool = False) -> None:
+        self._ending = ("expected" if expected else "shutdown" if shutdown else "normal", reason)
+
+
+class RealCaller(Caller, frozen=True):
+    """With the way back."""
+
+    identity: bytes = b""

@@ -1,0 +1,103 @@
+"""SQLite as a process sees it: WAL, synchronous=FULL, BEGIN IMMEDIATE; one writer a file (DESIGN 5).
+
+Schemas are tuples of SQL scripts; ``PRAGMA user_version`` counts those applied, each in a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from supervisor.errors import StoreFailed
+
+BUSY_S = 5.0
+"""A reader or a checkpoint may hold the file for moments; longer is somebody stopped inside a transaction."""
+
+
+class SqliteStore:
+    """See ``World.store``. ``path`` ":memory:" is for tests."""
+
+    def __init__(self, path: Path | str, schema: str | None) -> None:
+        self._path = str(path)
+        try:
+            self._connection = _connect(self._path, readonly=schema is None)
+            if schema is not None:
+                migrate(self._connection, self._path, migrations(schema))
+        except sqlite3.Error as error:
+            raise self._failed("cannot be opened", error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise self._failed("cannot be written", error) from error
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise self._failed("cannot be written", error) from error
+            raise
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """The number of rows changed."""
+        try:
+            return self._connection.execute(sql, parameters).rowcount
+        except sqlite3.Error as error:
+            raise self._failed("cannot be written", error) from error
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        try:
+            cursor = self._connection.execute(sql, parameters)
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except sqlite3.Error as error:
+            raise self._failed("cannot be read", error) from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _failed(self, what: str, error: sqlite3.Error) -> StoreFailed:
+        return StoreFailed(f"store {self._path} {what}: {error}. Look at the disk (space, rights) and at the file.")
+
+
+def _connect(path: str, *, readonly: bool) -> sqlite3.Connection:
+    if readonly:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None)
+    else:
+        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+    return connection
+
+
+def migrations(schema: str) -> tuple[str, ...]:
+    """The tuple of scripts that ``"package.module:name"`` names."""
+    module, _, name = schema.partition(":")
+    scripts: tuple[str, ...] = getattr(import_module(module), name)
+    return scripts
+
+
+def migrate(connection: sqlite3.Connection, path: str, scripts: tuple[str, ...]) -> None:
+    """Apply what is missing. A store of a newer program is refused: this one would not understand it."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(scripts):
+        raise StoreFailed(
+            f"store {path} has version {version}, this program knows up to {len(scripts)}. "
+            "It was written by a newer nightdesk: nothing was changed; run the newer one."
+        )
+    for number, script in enumerate(scripts[version:], start=version + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in (part.strip() for part in script.split(";")):
+            if statement:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={number}")
+        connection.execute("COMMIT")

@@ -1,0 +1,168 @@
+"""A child's half of the fork: from a copy of the supervisor to a process of its own, then its server until the end.
+
+The sequence is the one that was measured to work; each step says which trap it closes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import setproctitle
+
+from supervisor.messages import ChildSpec, Ignore, LastException, Predecessor
+from supervisor.process.logs import FieldLog, open_log
+from supervisor.process.server import IgnoreStart, Server
+from supervisor.runtime.line import Line
+from supervisor.runtime.page import Page
+from supervisor.runtime.settings import Settings
+
+PR_SET_PDEATHSIG = 1
+CRASHED = 1
+LAST_WORDS_MAX = 500
+"""Characters of an exception that go to the supervisor; the log has it whole."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Birth(msgspec.Struct, frozen=True):
+    """All that a child is given at its start."""
+
+    name: str
+    incarnation: int
+    parent_pid: int
+    spec: ChildSpec
+    settings: Settings
+    predecessor: Predecessor | None
+
+
+def live(birth: Birth, sock: socket.socket, page: Page, slot: int) -> None:
+    """The whole life of a child; does not return. Runs in the forked process with all signals blocked."""
+    status = CRASHED
+    try:
+        log = become_child(birth, sock)
+        status = serve(birth, Line(sock), page, slot, log)
+    finally:
+        # Not sys.exit: nothing of the supervisor's (its finally blocks, its atexit) may run in a child.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def become_child(birth: Birth, sock: socket.socket) -> FieldLog:
+    die_with_parent(birth.parent_pid)
+    signal.set_wakeup_fd(-1)  # else our signals would write into the supervisor's pipe
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setsid()  # Ctrl-C reaches the whole foreground group; we are ended by the supervisor alone
+    path = log_path(birth.settings, birth.name)
+    log = open_log(path, birth.settings)  # removes the supervisor's sinks while their files are still open
+    redirect_stdio(path)
+    close_all_but(sock.fileno(), *own_files(path))
+    setproctitle.setproctitle(f"{birth.settings.title}: {birth.name}")
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
+    return log
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """SIGKILL when the forking thread ends. It may be dead already, so look."""
+    if _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent_pid:
+        os._exit(CRASHED)
+
+
+def log_path(settings: Settings, name: str) -> Path:
+    return settings.log_dir / f"{name}.log"
+
+
+def redirect_stdio(path: Path) -> None:
+    """What is printed, and what the interpreter says in its last moment, lands in the process's own log."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    out = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(null, 0)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    os.close(null)
+    os.close(out)
+
+
+def own_files(path: Path) -> list[int]:
+    """The descriptors of our own log, found by what they point to: loguru does not tell them."""
+    ours = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{fd}")
+        except FileNotFoundError:
+            continue  # the descriptor that listed the folder
+        if target == str(path.resolve()):
+            ours.append(int(fd))
+    return ours
+
+
+def close_all_but(*kept: int) -> None:
+    """The supervisor's epoll, pidfds, locks and the other children's sockets. Their Python objects stay referenced by
+    the frames below us, which never return, so none of them is collected and closes a number that we use again."""
+    first = 3
+    for fd in sorted({fd for fd in kept if fd > 2}):
+        os.closerange(first, fd)
+        first = fd + 1
+    os.closerange(first, max_fd())
+
+
+def max_fd() -> int:
+    return max(int(fd) for fd in os.listdir("/proc/self/fd")) + 1
+
+
+def serve(birth: Birth, line: Line, page: Page, slot: int, log: FieldLog) -> int:
+    """Run the server; the exit status. An exception is the process's death, told to the supervisor and the log."""
+    from supervisor.process.real import RealWorld
+
+    log.info("starts", incarnation=birth.incarnation, pid=os.getpid())
+    try:
+        world = RealWorld(birth, line, page, slot, log)
+        server: Server = resolve(birth.spec.start)(world, birth.spec.arguments)
+        world.run(server)
+    except IgnoreStart as nothing:
+        log.info("has nothing to do", why=str(nothing))
+        line.send(Ignore())
+        return 0
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this process's death, and is told
+        report(error, line, log)
+        return CRASHED
+    log.info("ends")
+    return 0
+
+
+def resolve(start: str) -> Any:
+    """The class that ``"package.module:Class"`` names."""
+    module, _, name = start.partition(":")
+    return getattr(import_module(module), name)
+
+
+def report(error: Exception, line: Line, log: FieldLog) -> None:
+    text = f"{type(error).__name__}: {error}"
+    where = innermost(error)
+    log.error(f"dies of {text}", where=where)
+    traceback.print_exception(error)
+    try:
+        line.send(LastException(text[:LAST_WORDS_MAX], where))
+    except OSError as gone:
+        log.error("the supervisor cannot be told", error=str(gone))
+
+
+def innermost(error: BaseException) -> str:
+    """``file:line`` of the innermost frame that is not of this room: the user's line, not ours that called it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    outside = [frame for frame in frames if "/supervisor/" not in frame.filename]
+    frame = (outside or list(frames))[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"

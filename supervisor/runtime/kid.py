@@ -1,0 +1,108 @@
+"""A child as the supervising process holds it: pid, pidfd, the supervisor's end of the socketpair, liveness slot."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+from supervisor.core.tree import Exit
+from supervisor.messages import ChildSpec, Message
+from supervisor.runtime.child import Birth, live
+from supervisor.runtime.frames import Unframer, frame
+from supervisor.runtime.page import Page
+
+UNSENT_BYTES_MAX = 8 * 1024 * 1024
+"""What may wait for a child that does not read: two trees of the largest size. More is a child that hangs."""
+READ_BYTES = 65536
+
+
+class Kid:
+    """One living child."""
+
+    def __init__(self, birth: Birth, pid: int, pidfd: int, sock: socket.socket, slot: int) -> None:
+        self.name = birth.name
+        self.incarnation = birth.incarnation
+        self.spec: ChildSpec = birth.spec
+        self.pid = pid
+        self.pidfd = pidfd
+        self.slot = slot
+        self.ready = False
+        self.declared: Exit | None = None
+        self.last_words = ""
+        self.watches: set[str] = set()
+        self.follows = False
+        self.unsent = b""
+        self.closed = False
+        self._sock = sock
+        self.sock_fd = sock.fileno()
+        self._unframer = Unframer()
+
+    @classmethod
+    def born(cls, birth: Birth, page: Page, fork: Callable[[Callable[[], None]], tuple[int, int]]) -> Kid:
+        """Fork it. Raises OSError when the machine has no room for another process."""
+        slot = page.take(time.monotonic() + birth.spec.start_limit_s)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            pid, pidfd = fork(lambda: live(birth, theirs, page, slot))
+        except OSError:
+            page.release(slot)
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        return cls(birth, pid, pidfd, ours, slot)
+
+    def read(self) -> Iterator[Message]:
+        """All that has come; ``closed`` is set at the end of the stream. Raises ``BadMessage``."""
+        while not self.closed:
+            try:
+                data = self._sock.recv(READ_BYTES)
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                data = b""
+            if not data:
+                self.closed = True
+                return
+            yield from self._unframer.feed(data)
+
+    def send(self, message: Message) -> bool:
+        """Send without blocking; what does not fit waits. False: too much waits already."""
+        if self.closed:
+            return True
+        self.unsent += frame(message)
+        self.flush()
+        return len(self.unsent) <= UNSENT_BYTES_MAX
+
+    def flush(self) -> None:
+        while self.unsent and not self.closed:
+            try:
+                sent = self._sock.send(self.unsent)
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                # It has closed its end, so it is dying: the pidfd will tell. What waits has no reader any more.
+                self.unsent = b""
+                return
+            self.unsent = self.unsent[sent:]
+
+    def exit(self, status_text: str) -> Exit:
+        """How its end is to be understood, from its exit status ("" is 0) and from what it declared before."""
+        if status_text:
+            return Exit("abnormal", f"{status_text}: {self.last_words}" if self.last_words else status_text)
+        if self.declared is not None:
+            return self.declared
+        if not self.ready:
+            return Exit("abnormal", "exit status 0 before it was ready")
+        return Exit("normal", "exit status 0")
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+def fd_count() -> int:
+    """Open file descriptors of this process, for the tests that look for leaks."""
+    return len(os.listdir("/proc/self/fd"))

@@ -1,0 +1,135 @@
+"""A child's end of its socketpair to the supervisor: words up, requests with replies, and what is told from above."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
+
+from supervisor.errors import BadMessage, OutcomeUnknown, Refused
+from supervisor.messages import (
+    ChildRequest,
+    ChildSpec,
+    DeleteChild,
+    EnsureChild,
+    FollowRecord,
+    Message,
+    ReadTree,
+    Request,
+    RestartChild,
+    StartChild,
+    Started,
+    SupervisorReply,
+    TerminateChild,
+    Tree,
+    Watch,
+)
+from supervisor.runtime.frames import Unframer, frame
+from supervisor.wire.codec import decode, encode
+
+R = TypeVar("R", bound=Message)
+ANSWER_LIMIT_S = 30.0
+"""The supervisor answers a start when the child is ready, so this exceeds any start limit in use."""
+READ_BYTES = 65536
+
+
+class Blocks(Protocol):
+    def blocking(self, limit_s: float) -> AbstractContextManager[None]: ...
+
+
+class Line:
+    """Blocking for us; the supervisor never blocks on it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._sock.setblocking(True)
+        self.fd = sock.fileno()
+        self._unframer = Unframer()
+        self._waiting: list[Message] = []
+        self._number = 0
+
+    def send(self, message: Message) -> None:
+        self._sock.sendall(frame(message))
+
+    def read(self) -> list[Message]:
+        """What has been told to us since the last time; never waits. Late replies are dropped."""
+        while select.select([self.fd], [], [], 0)[0]:
+            self._receive()
+        told, self._waiting = self._waiting, []
+        return [message for message in told if not isinstance(message, SupervisorReply)]
+
+    def ask(self, request: Request[R], limit_s: float) -> R:
+        """Raises ``Refused`` with the supervisor's reason, ``OutcomeUnknown`` where it does not answer in time."""
+        self._number += 1
+        self.send(ChildRequest(self._number, encode(request)))
+        until_s = time.monotonic() + limit_s
+        while (left_s := until_s - time.monotonic()) > 0:
+            if select.select([self.fd], [], [], left_s)[0]:
+                self._receive()
+                reply = self._reply(request)
+                if reply is not None:
+                    return reply
+        raise OutcomeUnknown(f"the supervisor did not answer {type(request).__name__} within {limit_s:g} s")
+
+    def client(self, blocks: Blocks) -> LineClient:
+        return LineClient(self, blocks)
+
+    def _receive(self) -> None:
+        data = self._sock.recv(READ_BYTES)
+        if not data:
+            # The supervisor is gone; the parent-death signal is on its way to us.
+            raise SystemExit("the supervisor is gone")
+        self._waiting.extend(self._unframer.feed(data))
+
+    def _reply(self, request: Request[R]) -> R | None:
+        for message in self._waiting:
+            if isinstance(message, SupervisorReply) and message.number == self._number:
+                self._waiting.remove(message)
+                if message.error:
+                    raise Refused(message.error)
+                return _checked(decode(message.body), request)
+        return None
+
+
+def _checked(reply: Message, request: Request[R]) -> R:
+    if not isinstance(reply, request.REPLY):
+        raise BadMessage(f"the supervisor answered {type(request).__name__} with {type(reply).__name__}")
+    return reply  # type: ignore[return-value]
+
+
+class LineClient:
+    """``World.supervisor``."""
+
+    def __init__(self, line: Line, blocks: Blocks) -> None:
+        self._line = line
+        self._blocks = blocks
+
+    def tree(self, under: str = "") -> Tree:
+        return self._ask(ReadTree(under=under))
+
+    def start_child(self, under: str, spec: ChildSpec) -> Started:
+        return self._ask(StartChild(under=under, spec=spec))
+
+    def ensure_child(self, under: str, spec: ChildSpec) -> Started:
+        return self._ask(EnsureChild(under=under, spec=spec))
+
+    def restart_child(self, name: str) -> Started:
+        return self._ask(RestartChild(name=name))
+
+    def terminate_child(self, name: str) -> None:
+        self._ask(TerminateChild(name=name))
+
+    def delete_child(self, name: str) -> None:
+        self._ask(DeleteChild(name=name))
+
+    def watch(self, under: str) -> None:
+        self._ask(Watch(under=under))
+
+    def follow_record(self, after: int) -> None:
+        self._ask(FollowRecord(after=after))
+
+    def _ask(self, request: Request[R]) -> R:
+        with self._blocks.blocking(ANSWER_LIMIT_S):
+            return self._line.ask(request, ANSWER_LIMIT_S)

@@ -1,0 +1,81 @@
+"""Starting a supervising process: take the home, preload, freeze, run.
+
+A forked child has whatever the parent imported, so the supervisor imports a declared list first; and it collects and
+freezes once, since one full collection in a child would touch every shared page (3.2 instead of 11.8 MiB a child).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import resource
+from importlib import import_module
+from pathlib import Path
+
+from supervisor.core.spec import validated
+from supervisor.errors import HomeTaken
+from supervisor.messages import ChildSpec
+from supervisor.runtime.loop import Runtime
+from supervisor.runtime.settings import Settings
+
+FILES_WANTED = 65536
+"""1,000 children take about four descriptors each in the supervisor, and ZeroMQ some in each child."""
+INCARNATIONS_A_LIFE = 1_000_000
+"""Incarnations of one supervisor's life lie between two multiples of this, so that no number comes twice in a home."""
+
+
+def run(root: ChildSpec, settings: Settings, preload: tuple[str, ...]) -> int:
+    """Run the tree in this process until it is down; the exit status. Raises ``HomeTaken``, ``BadSpec``."""
+    validated(root)
+    lock, life = take_home(settings)
+    prepare_folders(settings)
+    raise_file_limit()
+    for module in preload:
+        import_module(module)
+    gc.collect()
+    gc.freeze()
+    try:
+        return Runtime(root, settings, first_incarnation=life * INCARNATIONS_A_LIFE + 1).run()
+    finally:
+        os.close(lock)
+
+
+def take_home(settings: Settings) -> tuple[int, int]:
+    """The lock's descriptor and the number of this life. The lock is a flock: it cannot outlive its owner."""
+    path = Path(settings.home) / "supervisor.lock"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(fd, 64, 0).decode(errors="replace").split()
+        os.close(fd)
+        who = f"pid {owner[1]}" if len(owner) > 1 else "another process"
+        raise HomeTaken(
+            f"home {settings.home} is in use by a running supervisor ({who}); this one was not started. "
+            "Stop that one, or give another --home."
+        ) from None
+    words = os.pread(fd, 64, 0).decode(errors="replace").split()
+    life = int(words[0]) + 1 if words and words[0].isdigit() else 1
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{life} {os.getpid()}\n".encode(), 0)
+    os.fsync(fd)
+    return fd, life
+
+
+def prepare_folders(settings: Settings) -> None:
+    """The sockets' folder, 0700 and empty: what lies there belongs to a life that is over."""
+    for folder in (settings.runtime_dir, settings.log_dir):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+    for left in settings.runtime_dir.iterdir():
+        if left.is_socket():
+            left.unlink()
+
+
+def raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
