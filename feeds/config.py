@@ -1,4 +1,4 @@
-"""The configuration that the processes of a connection and of a session are started with. Plain values, checked here.
+"""The configuration that the processes of a connection and of a session are started with: plain, checked values.
 
 Every machine period of the desk has its name, unit and reason in ``Timing``; a demo at 60x uses shorter ones.
 """
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Machine periods in seconds (DESIGN 3 and 5). They are durations of this machine, never of the market."""
+    """Machine periods in seconds (DESIGN 3 and 5). Durations of this machine, never of the market."""
 
     still_needed_every_s: float = 15.0
     """A holder casts its lease this often."""
@@ -51,7 +51,7 @@ class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signin_url: str
     client_id: str
     login_file: str
-    """Path (below the home, or absolute) of the login's token file, shared by its SIM and LIVE connections; mode 0600.
-    JSON: client_secret, refresh_token, and what the connection adds: access_token, expires_s."""
+    """Path (below the home, or absolute) of the login's token file, shared by its SIM and LIVE connections.
+    Mode 0600. JSON: client_secret, refresh_token, and what the connection adds: access_token, expires_s."""
     broker: Literal["tradestation"] = "tradestation"
     environment: Literal["SIM", "LIVE"] = "SIM"

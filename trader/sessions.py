@@ -46,3 +46,23 @@ class Code(msgspec.Struct, frozen=True):
     sha256: str
     filename: str
     source: str
+
+
+# Names: a session's processes (DESIGN 3). Peers hold these, never pids or sockets.
+
+
+def manager_name(session: str) -> str:
+    return f"sessions/{session}/account_manager"
+
+
+def data_source_name(session: str) -> str:
+    return f"sessions/{session}/data_source"
+
+
+def trader_name(session: str) -> str:
+    return f"sessions/{session}/trader"
+
+
+def journal_path(session: str) -> str:
+    """The session's journal, below the home."""
+    return f"sessions/{session}.db"

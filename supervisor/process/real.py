@@ -94,7 +94,7 @@ class RealWorld:
         self._context = zmq.Context()
         self._runtime_dir: Path = birth.settings.runtime_dir
         self._router = new_socket(self._context, zmq.ROUTER)
-        self._router.bind(endpoint(self._runtime_dir, self.name, "c"))
+        self._router.bind(endpoint(self._runtime_dir, self.name, "sock"))
         self._publisher = Publisher(self._context, self._runtime_dir, self.name, self.incarnation)
         self._peers = Peers(self._context, self._runtime_dir, self.name, self.incarnation)
         self._subscriptions: dict[str, Subscription] = {}

@@ -31,6 +31,7 @@ def run(root: ChildSpec, settings: Settings, preload: tuple[str, ...]) -> int:
     lock, life = take_home(settings)
     prepare_folders(settings)
     raise_file_limit()
+    os.umask(0o077)
     for module in preload:
         import_module(module)
     gc.collect()

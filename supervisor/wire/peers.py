@@ -101,5 +101,5 @@ class Peers:
         if socket is None:
             socket = self._sockets[to] = new_socket(self._context, zmq.DEALER)
             socket.set(zmq.IMMEDIATE, 1)
-            socket.connect(endpoint(self._runtime_dir, to, "c"))
+            socket.connect(endpoint(self._runtime_dir, to, "sock"))
         return socket if socket.poll(int(wait_s * 1000), zmq.POLLOUT) else None

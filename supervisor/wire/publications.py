@@ -37,7 +37,7 @@ class Publisher:
         self._topics: dict[str, Topic] = {}
         self.socket = new_socket(context, zmq.XPUB)
         self.socket.set(zmq.XPUB_VERBOSE, 1)
-        self.socket.bind(endpoint(runtime_dir, name, "p"))
+        self.socket.bind(endpoint(runtime_dir, name, "pub"))
 
     def publish(self, topic: str, message: Message) -> None:
         state = self._topics.setdefault(topic, Topic())
@@ -89,7 +89,7 @@ class Subscription:
         self._tell = tell
         self._followed: dict[str, Followed] = {}
         self.socket = new_socket(context, zmq.SUB)
-        self.socket.connect(endpoint(runtime_dir, publisher, "p"))
+        self.socket.connect(endpoint(runtime_dir, publisher, "pub"))
 
     @property
     def topics(self) -> tuple[str, ...]:

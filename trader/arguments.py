@@ -1,0 +1,15 @@
+"""What the three processes of a session are started with. PURE."""
+
+from __future__ import annotations
+
+import msgspec
+
+from feeds.config import ConnectionConfig, Timing
+
+
+class SessionArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``session`` is the name; the rest of it is read from desk.db at each start."""
+
+    session: str
+    connection: ConnectionConfig
+    timing: Timing

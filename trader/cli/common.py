@@ -1,0 +1,88 @@
+"""What the commands share: the home, the exit codes, a control socket, output for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from supervisor.control.client import Client
+from supervisor.errors import NoPeer, OutcomeUnknown, Refused
+
+SCHEMA = 1
+"""Of all JSON output; raised when a key changes its meaning."""
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+
+
+class Failed(click.ClickException):
+    """1: it did not work."""
+
+    exit_code = 1
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"nightdesk: {self.format_message()}", err=True)
+
+
+class BadUsage(Failed):
+    exit_code = 2
+
+
+class NotRunning(Failed):
+    exit_code = 3
+
+
+class NoSuchSession(Failed):
+    exit_code = 4
+
+
+class RefusedByGate(Failed):
+    exit_code = 6
+
+
+class UnknownOutcome(Failed):
+    exit_code = 7
+
+
+def home_of(context: click.Context, home: str | None) -> Path:
+    """The folder given after the command, before it, or by NIGHTDESK_HOME."""
+    chosen = home or context.obj
+    if not chosen:
+        raise BadUsage("no home: give --home DIR or set NIGHTDESK_HOME (the folder of nightdesk.toml)")
+    return Path(chosen).expanduser().resolve()
+
+
+@contextmanager
+def control(home: Path) -> Iterator[Client]:
+    """The control socket of a running desk; failures become exit codes."""
+    with Client(str(home)) as client:
+        try:
+            yield client
+        except NoPeer as error:
+            raise NotRunning(f"no desk runs on {home}. `nightdesk --home {home} run` starts it.") from error
+        except OutcomeUnknown as error:
+            raise UnknownOutcome(f"{error}. Look with `nightdesk status` before you repeat it.") from error
+        except Refused as error:
+            kind = NoSuchSession if "no session is called" in str(error) else Failed
+            raise kind(str(error)) from error
+
+
+def print_json(value: dict[str, Any]) -> None:
+    click.echo(json.dumps({"schema": SCHEMA, **msgspec.to_builtins(value)}))
+
+
+def duration(seconds: float) -> str:
+    """3d04h, 5h23m, 12m04s, 9.4s: two figures that matter."""
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d{hours:02}h"
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"

@@ -1,0 +1,63 @@
+"""The command `nightdesk`: which commands there are, and where each lives. Nothing is imported before it is needed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "run": "trader.cli.run:run",
+    "demo": "trader.cli.demo:demo",
+    "emulator": "trader.cli.emulator:emulator",
+    "status": "trader.cli.status:status",
+    "tree": "trader.cli.status:tree",
+    "session": "trader.cli.session:session",
+    "logs": "trader.cli.logs:logs",
+}
+EXIT_CODES = """
+\b
+Exit codes: 0 ok · 1 failed · 2 usage · 3 supervisor not running · 4 no such session
+5 running but degraded · 6 refused by a safety gate · 7 outcome unknown: look at the broker
+8 login needed · 78 bad configuration
+"""
+
+
+class LazyGroup(click.Group):
+    """Commands are loaded by name, so that `status` does not pay for the emulator."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(click.style(EXIT_CODES.replace("\b\n", "")))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", envvar="NIGHTDESK_HOME", type=click.Path(), help="Folder of nightdesk.toml, stores and logs.")
+@click.version_option(package_name="nightdesk", prog_name="nightdesk")
+@click.pass_context
+def main(context: click.Context, home: str | None) -> None:
+    """An unattended live-trading desk.
+
+    \b
+    Examples:
+      nightdesk demo                      the whole desk in two minutes, on recorded data
+      nightdesk --home ~/desk run         run the desk of that home in the foreground
+      nightdesk session add es --strategy breakout --account SIM1F --symbol ESZ26
+      nightdesk status
+    """
+    context.obj = home
+
+
+def home_option(command: Any) -> Any:
+    """--home is accepted after the command too."""
+    return click.option("--home", "home", type=click.Path(), default=None, help="As before the command.")(command)

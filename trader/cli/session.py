@@ -1,0 +1,313 @@
+"""`nightdesk session ...`: the life of a trading session."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from supervisor.control.client import Client
+from supervisor.errors import CallFailed, StoreFailed
+from supervisor.messages import Tree
+from supervisor.process.store import SqliteStore
+from trader.cli.common import BadUsage, Failed, NoSuchSession, NotRunning, as_json, control, home_of, print_json
+from trader.cli.main import home_option
+from trader.code import BadStrategy, find_code
+from trader.config import BadConfig, read_config
+from trader.messages import (
+    AddSession,
+    ReadSessionStatus,
+    RemoveSession,
+    SessionStatus,
+    StartSession,
+    StopSession,
+)
+from trader.sessions import Code, Session, manager_name, trader_name
+from trader.store import desk
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+SHOW_LIMIT_S = 3.0
+POLL_S = 0.1
+wait_option = click.option(
+    "--timeout", "timeout_s", type=float, default=20.0, show_default=True, help="How long to wait for it to show."
+)
+
+
+@click.group()
+def session() -> None:
+    """Add, list, show, start, stop, restart and remove trading sessions."""
+
+
+@session.command()
+@click.argument("name")
+@click.option("--strategy", required=True, help="A bundled name (breakout), a module, or a file; :Class optional.")
+@click.option("--account", required=True)
+@click.option("--symbol", "symbols", multiple=True, required=True, help="Repeatable.")
+@click.option("--connection", default=None, help="Of nightdesk.toml; default: its first.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the strategy; repeatable.")
+@home_option
+@click.pass_context
+def add(
+    context: click.Context,
+    name: str,
+    strategy: str,
+    account: str,
+    symbols: tuple[str, ...],
+    connection: str | None,
+    settings: tuple[str, ...],
+    home: str | None,
+) -> None:
+    """Store a session with a copy of its strategy's code. It is off until `session start`."""
+    folder = home_of(context, home)
+    if not NAME.fullmatch(name):
+        raise BadUsage(f"session name {name!r}: wanted 1 to 40 of a-z 0-9 _ -, beginning with a letter or digit")
+    code, class_name = _code(strategy)
+    new = Session(
+        name=name,
+        strategy=_absolute(strategy),
+        class_name=class_name,
+        code_sha256=code.sha256,
+        account=account,
+        symbols=symbols,
+        connection=_connection(folder, connection),
+        parameters=_parameters(settings),
+    )
+    with control(folder) as client:
+        client.call(AddSession(session=new, code=code))
+    click.echo(f"session {name} added, off. → nightdesk session start {name}", err=True)
+
+
+@session.command("list")
+@as_json
+@home_option
+@click.pass_context
+def list_(context: click.Context, as_json: bool, home: str | None) -> None:
+    """All sessions and what is wanted of them, one a line."""
+    sessions = stored(home_of(context, home))
+    if as_json:
+        print_json({"sessions": sessions})
+        return
+    for each in sessions:
+        click.echo("\t".join((each.name, each.wanted, each.account, ",".join(each.symbols), each.strategy)))
+
+
+@session.command()
+@click.argument("name")
+@as_json
+@home_option
+@click.pass_context
+def show(context: click.Context, name: str, as_json: bool, home: str | None) -> None:
+    """One session: what is stored, what runs, what its account manager knows."""
+    folder = home_of(context, home)
+    row = _stored_one(folder, name)
+    tree, status = _live(folder, name)
+    if as_json:
+        print_json({"session": row, "processes": tree.children if tree else (), "account_manager": status})
+        return
+    click.echo(f"{row.name}  wanted {row.wanted}  start {row.start_no}  {row.account}  {', '.join(row.symbols)}")
+    click.echo(f"  strategy  {row.strategy} ({row.class_name})  code {row.code_sha256[:12]}{_changed(row)}")
+    click.echo(f"  parameters  {json.dumps(row.parameters)}")
+    for child in tree.children if tree else ():
+        click.echo(f"  {child.name}  {child.state}  pid {child.pid}  ↺{child.restarts}  {child.why}")
+    if status is not None:
+        for line in _status_lines(status):
+            click.echo(f"  {line}")
+
+
+@session.command()
+@click.argument("name")
+@click.option("--take-over", is_flag=True, help="Take over a position that is there already as this session's own.")
+@wait_option
+@home_option
+@click.pass_context
+def start(context: click.Context, name: str, take_over: bool, timeout_s: float, home: str | None) -> None:
+    """Trade: with the strategy's file as it is now. Waits until the tree shows the trader."""
+    _start(home_of(context, home), name, take_over=take_over, restart=False, timeout_s=timeout_s)
+
+
+@session.command()
+@click.argument("name")
+@wait_option
+@home_option
+@click.pass_context
+def restart(context: click.Context, name: str, timeout_s: float, home: str | None) -> None:
+    """End all of the session's processes and start it anew, with the strategy's file as it is now."""
+    _start(home_of(context, home), name, take_over=False, restart=True, timeout_s=timeout_s)
+
+
+@session.command()
+@click.argument("name")
+@wait_option
+@home_option
+@click.pass_context
+def stop(context: click.Context, name: str, timeout_s: float, home: str | None) -> None:
+    """End the session's trading. An open position is minded, and its stop stays at the broker, until it is flat."""
+    folder = home_of(context, home)
+    with control(folder) as client:
+        client.call(StopSession(name=name))
+        child = _wait(client, trader_name(name), ("ended", "gone"), timeout_s)
+        status = _status(client, name)
+    click.echo(f"session {name}: trading ended ({child})", err=True)
+    for line in _left_resting(status):
+        click.echo(f"  {line}", err=True)
+
+
+@session.command()
+@click.argument("name")
+@home_option
+@click.pass_context
+def rm(context: click.Context, name: str, home: str | None) -> None:
+    """Forget a session that is off. Its journal stays on disk."""
+    with control(home_of(context, home)) as client:
+        client.call(RemoveSession(name=name))
+    click.echo(f"session {name} removed; its journal stays in sessions/{name}.db", err=True)
+
+
+# -- what the commands are made of ------------------------------------------------------------------
+
+
+def stored(home: Path) -> list[Session]:
+    """The sessions of desk.db, read from the file: also when no desk runs."""
+    try:
+        store = SqliteStore(home / desk.DESK_DB, None)
+    except StoreFailed as error:
+        raise NotRunning(f"{error} Has a desk ever run on {home}?") from error
+    try:
+        return desk.read_sessions(store)
+    finally:
+        store.close()
+
+
+def _stored_one(home: Path, name: str) -> Session:
+    for each in stored(home):
+        if each.name == name:
+            return each
+    raise NoSuchSession(f"no session is called {name!r}; `nightdesk session list` shows them")
+
+
+def _start(home: Path, name: str, *, take_over: bool, restart: bool, timeout_s: float) -> None:
+    row = _stored_one(home, name)
+    code, _ = _code(f"{row.strategy}:{row.class_name}" if ":" not in row.strategy else row.strategy)
+    with control(home) as client:
+        before = {child.incarnation for child in client.tree(trader_name(name)).children}
+        client.call(StartSession(name=name, code=code, take_over=take_over, restart=restart))
+        word = _wait(client, trader_name(name), ("up",), timeout_s, not_among=before if restart else set())
+        problem = _problem(client, name, timeout_s)
+    click.echo(f"session {name}: trader {word}{'; ' + problem if problem else ''}", err=True)
+
+
+def _wait(
+    client: Client, name: str, states: tuple[str, ...], timeout_s: float, not_among: set[int] | None = None
+) -> str:
+    """Poll the tree until the child is in one of these states (a held child that is up counts as up)."""
+    until_s = time.monotonic() + timeout_s
+    while True:
+        found = client.tree(name).children
+        state = found[0].state if found else "gone"
+        fresh = not (found and not_among and found[0].incarnation in not_among)
+        if fresh and any(state == wanted or state.endswith(f", {wanted}") for wanted in states):
+            return state
+        if time.monotonic() > until_s:
+            why = f": {found[0].why}" if found and found[0].why else ""
+            raise Failed(
+                f"{name} is {state} after {timeout_s:g} s{why}. What was commanded is stored and goes on being tried; "
+                f"`nightdesk logs {name}` tells more."
+            )
+        time.sleep(POLL_S)
+
+
+def _live(home: Path, name: str) -> tuple[Tree | None, SessionStatus | None]:
+    try:
+        with control(home) as client:
+            return client.tree(f"sessions/{name}"), _status(client, name)
+    except NotRunning:
+        return None, None
+
+
+def _status(client: Client, name: str) -> SessionStatus | None:
+    try:
+        return client.call(ReadSessionStatus(), timeout_s=SHOW_LIMIT_S, to=manager_name(name))
+    except CallFailed:
+        # It is not there (off, restarting): the tree says so in the same output.
+        return None
+
+
+def _problem(client: Client, name: str, timeout_s: float) -> str:
+    """What keeps a started session from agreeing with the broker, if anything does within the time."""
+    until_s = time.monotonic() + timeout_s
+    while time.monotonic() < until_s:
+        status = _status(client, name)
+        if status is not None and status.agreed_age_s:
+            return ""
+        time.sleep(POLL_S)
+    return "position not agreed with the broker yet: entries wait. `nightdesk status` says why"
+
+
+def _status_lines(status: SessionStatus) -> list[str]:
+    lines = [f"trading is done ({status.done_reason}); minding" if status.minding else "trading"]
+    for position in status.positions:
+        agreed = "agreed" if position.agreed else "not agreed"
+        lines.append(f"position  {position.symbol} {position.quantity} @ {position.average_price} {agreed}")
+    lines += [f"order  {each.order_id} {each.purpose} {each.side} {each.symbol}" for each in status.orders]
+    lines += [f"hold  {each.symbol}: {each.why}" for each in status.holds]
+    lines += [f"unsettled  {each.key} {each.symbol}: {each.why}" for each in status.unsettled]
+    return lines
+
+
+def _left_resting(status: SessionStatus | None) -> list[str]:
+    if status is None:
+        return ["nothing runs any more for it"]
+    open_positions = [each for each in status.positions if each.quantity]
+    lines = [f"minding {each.symbol} {each.quantity}, stop {each.stop}" for each in open_positions]
+    return lines or ["flat: the session ends by itself"]
+
+
+def _code(strategy: str) -> tuple[Code, str]:
+    try:
+        return find_code(strategy)
+    except BadStrategy as error:
+        raise BadUsage(str(error)) from error
+
+
+def _absolute(strategy: str) -> str:
+    """A file is remembered by its full path: the next `session start` may come from another folder."""
+    path, colon, name = strategy.partition(":")
+    return f"{Path(path).resolve()}{colon}{name}" if path.endswith(".py") else strategy
+
+
+def _changed(row: Session) -> str:
+    try:
+        code, _ = find_code(row.strategy)
+    except BadStrategy:
+        return "  file unreadable since"
+    return "" if code.sha256 == row.code_sha256 else "  file changed since start"
+
+
+def _connection(home: Path, name: str | None) -> str:
+    try:
+        config = read_config(home)
+    except BadConfig as error:
+        raise Failed(str(error)) from error
+    if name is not None and name not in config.connections:
+        raise BadUsage(
+            f"no connection is called {name!r} in nightdesk.toml (there are: {', '.join(config.connections)})"
+        )
+    return name or next(iter(config.connections))
+
+
+def _parameters(settings: tuple[str, ...]) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.isidentifier():
+            raise BadUsage(f"--set {setting!r}: wanted KEY=VALUE")
+        try:
+            parameters[key] = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            parameters[key] = value
+    return parameters

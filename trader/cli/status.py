@@ -1,0 +1,187 @@
+"""`nightdesk status` and `nightdesk tree`: the one screen, and the supervision tree."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from supervisor.control.client import Client
+from supervisor.errors import CallFailed, StoreFailed
+from supervisor.messages import ChildInfo, Tree
+from supervisor.process.store import SqliteStore
+from trader.cli.common import as_json, control, duration, home_of, print_json
+from trader.cli.main import home_option
+from trader.cli.session import stored
+from trader.messages import ReadSessionStatus, SessionStatus
+from trader.sessions import Session, Wanted, manager_name, trader_name
+from trader.store import desk
+
+EXIT_DEGRADED = 5
+ASK_LIMIT_S = 2.0
+AGREED_AGE_S_MAX = 90.0
+"""Law 3: older than this, entries wait."""
+
+
+class SessionView(msgspec.Struct, frozen=True):
+    """A session as `status` shows it. ``trouble``: what a person should know, in words."""
+
+    session: Session
+    state: str
+    account_manager: SessionStatus | None
+    trouble: tuple[str, ...]
+
+
+@click.command()
+@as_json
+@home_option
+@click.pass_context
+def status(context: click.Context, as_json: bool, home: str | None) -> None:
+    """The whole desk on one screen. Exit code 0 all well, 3 not running, 5 running but degraded."""
+    folder = home_of(context, home)
+    with control(folder) as client:
+        tree = client.tree()
+        views = [session_view(client, each, tree) for each in stored(folder)]
+    events = open_pages(folder)
+    degraded = bool(events) or any(view.trouble for view in views) or any(_bad(child) for child in tree.children)
+    if as_json:
+        word = "degraded" if degraded else "ok"
+        print_json({"state": word, "pid": tree.pid, "sessions": views, "open": events, "tree": tree.children})
+    else:
+        _print_status(tree, views, events, degraded)
+    sys.exit(EXIT_DEGRADED if degraded else 0)
+
+
+@click.command()
+@click.argument("under", default="")
+@as_json
+@home_option
+@click.pass_context
+def tree(context: click.Context, under: str, as_json: bool, home: str | None) -> None:
+    """The supervision tree: states, pids, restarts and why."""
+    with control(home_of(context, home)) as client:
+        seen = client.tree(under)
+    if as_json:
+        print_json({"pid": seen.pid, "now_s": seen.now_s, "children": seen.children})
+        return
+    for line in tree_lines(seen):
+        click.echo(line)
+
+
+def tree_lines(seen: Tree) -> list[str]:
+    """One line a child, indented by its supervisors."""
+    supervisors = {child.name for child in seen.children if child.type == "supervisor"}
+    return [_tree_line(child, supervisors, seen.now_s) for child in seen.children]
+
+
+def _tree_line(child: ChildInfo, supervisors: set[str], now_s: float) -> str:
+    above = [name for name in supervisors if child.name.startswith(name + "/")]
+    label = child.name[len(max(above, key=len)) + 1 :] if above else child.name
+    text = f"{'  ' * len(above)}{mark(child)} {label}".ljust(44)
+    text += f"{child.state:<10} {duration(max(0.0, now_s - child.started_s)):>8}"
+    if child.type == "worker":
+        text += f"  pid {child.pid or '-':<8}"
+        expected = f" +{child.expected_restarts} expected" if child.expected_restarts else ""
+        text += f"↺{child.restarts}{expected}"
+    else:
+        text += f"  {child.strategy}"
+    if child.next_try_s:
+        text += f"  next try in {duration(max(0.0, child.next_try_s - now_s))}"
+    return text + (f"  last: {child.why}" if child.why else "")
+
+
+def mark(child: ChildInfo) -> str:
+    if child.state == "up":
+        return "●"
+    return "○" if child.state == "ended" else "▲"
+
+
+def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
+    states = {child.name: child.state for child in tree.children}
+    state = states.get(trader_name(row.name), "not running")
+    manager = None
+    trouble: list[str] = []
+    if row.wanted is not Wanted.OFF:
+        try:
+            manager = client.call(ReadSessionStatus(), timeout_s=ASK_LIMIT_S, to=manager_name(row.name))
+        except CallFailed as error:
+            trouble.append(f"account manager does not answer: {error}")
+    if manager is not None:
+        trouble += _troubles(row, manager)
+    if row.wanted is Wanted.TRADE and not state.endswith("up"):
+        trouble.append(f"trader is {state}")
+    return SessionView(row, state, manager, tuple(trouble))
+
+
+def _troubles(row: Session, manager: SessionStatus) -> list[str]:
+    found = [f"entries of {hold.symbol} held: {hold.why}" for hold in manager.holds]
+    found += [f"order {each.key} of unknown fate: {each.why}" for each in manager.unsettled]
+    for symbol in row.symbols:
+        age_s = manager.agreed_age_s.get(symbol)
+        if age_s is None:
+            found.append(f"{symbol}: position never agreed with the broker in this run")
+        elif age_s > AGREED_AGE_S_MAX:
+            found.append(f"{symbol}: position last agreed {duration(age_s)} ago")
+    for position in manager.positions:
+        if position.quantity and position.stop is None:
+            found.append(f"{position.symbol}: {position.quantity} without a working stop")
+    return found
+
+
+def open_pages(home: Path) -> list[dict[str, Any]]:
+    """Incidents that were opened and not resolved, newest last, of desk.db and of the sessions' journals."""
+    rows: list[dict[str, Any]] = []
+    for path in [home / desk.DESK_DB, *sorted((home / "sessions").glob("*.db"))]:
+        rows += _open_incidents(path)
+    return sorted(rows, key=lambda row: row["market_utc"])
+
+
+def _open_incidents(path: Path) -> list[dict[str, Any]]:
+    try:
+        store = SqliteStore(path, None)
+    except StoreFailed:
+        # No such store yet: nothing was recorded in it.
+        return []
+    try:
+        return store.query(
+            "SELECT incident, level, subject, text, market_utc FROM events AS opened WHERE incident_state = 'opened'"
+            " AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.incident = opened.incident"
+            " AND later.incident_state = 'resolved' AND later.number > opened.number) ORDER BY number"
+        )
+    finally:
+        store.close()
+
+
+def _bad(child: ChildInfo) -> bool:
+    return child.state.startswith("held") or child.state == "waiting"
+
+
+def _print_status(tree: Tree, views: list[SessionView], events: list[dict[str, Any]], degraded: bool) -> None:
+    workers = [child for child in tree.children if child.type == "worker"]
+    restarts = sum(child.restarts for child in workers)
+    up = sum(child.state == "up" for child in workers)
+    click.echo(f"{'▲' if degraded else '●'} nightdesk  SIM  {'degraded' if degraded else 'ok'}   pid {tree.pid}")
+    click.echo(f"  processes  {up} up of {len(workers)}   restarts {restarts}")
+    for view in views:
+        _print_session(view)
+    for event in events:
+        click.echo(f"  ✖ {event['level']}  {event['subject']}: {event['text']}")
+
+
+def _print_session(view: SessionView) -> None:
+    row, manager = view.session, view.account_manager
+    sign = "▲" if view.trouble else "○" if row.wanted is Wanted.OFF else "●"
+    click.echo(
+        f"  {sign} {row.name}  {', '.join(row.symbols)}  {row.account}  wanted {row.wanted}, trader {view.state}"
+    )
+    for position in manager.positions if manager else ():
+        age_s = manager.agreed_age_s.get(position.symbol) if manager else None
+        age = f"agreed {duration(age_s)} ago" if age_s is not None else "not agreed"
+        held = f"{position.quantity} @ {position.average_price}" if position.quantity else "flat"
+        stop = f"  stop {position.stop}" if position.stop is not None else ""
+        click.echo(f"      {position.symbol}  {held}{stop}  {age}")
+    for trouble in view.trouble:
+        click.echo(f"      ▲ {trouble}")

@@ -1,0 +1,72 @@
+"""A strategy's code as the user names it: found, read and checked for syntax, but never imported here.
+
+It is imported in the trader's process alone, from the stored copy (strategy-api: a half-saved edit never goes live).
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from pathlib import Path
+
+from trader.sessions import Code
+
+BUNDLED = "trader.strategies"
+SOURCE_BYTES_MAX = 1024 * 1024
+"""A strategy is a page of code; a megabyte is something else."""
+
+
+class BadStrategy(Exception):
+    """The strategy cannot be found or is no Python; the message says where and what to do."""
+
+
+def find_code(strategy: str) -> tuple[Code, str]:
+    """The code and the class's name, for ``file.py``, ``package.module`` or a bundled name, ``:Class`` optional."""
+    where, _, class_name = strategy.partition(":")
+    path = Path(where).expanduser() if where.endswith(".py") else _module_file(where)
+    try:
+        data = path.read_bytes()
+        source = data.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadStrategy(f"strategy {strategy!r}: {path} cannot be read: {error}") from error
+    if len(data) > SOURCE_BYTES_MAX:
+        raise BadStrategy(f"strategy {strategy!r}: {path} has {len(data)} bytes, limit {SOURCE_BYTES_MAX}")
+    try:
+        tree = ast.parse(source, str(path))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", "?")
+        raise BadStrategy(f"strategy {strategy!r}: {path}:{line}: {error}. Nothing was stored or started.") from error
+    code = Code(sha256=hashlib.sha256(data).hexdigest(), filename=str(path.resolve()), source=source)
+    return code, _class_of(tree, class_name, strategy)
+
+
+def _module_file(name: str) -> Path:
+    for candidate in (f"{BUNDLED}.{name}", name):
+        try:
+            spec = importlib.util.find_spec(candidate)
+        except (ImportError, ValueError):
+            continue
+        if spec is not None and spec.origin and spec.origin.endswith(".py"):
+            return Path(spec.origin)
+    raise BadStrategy(f"strategy {name!r}: no bundled strategy and no module is called so; a file's name ends in .py")
+
+
+def _class_of(tree: ast.Module, wanted: str, strategy: str) -> str:
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    if wanted:
+        if wanted not in {node.name for node in classes}:
+            raise BadStrategy(f"strategy {strategy!r}: no class {wanted} in it")
+        return wanted
+    strategies = [node.name for node in classes if any(_is_strategy(base) for base in node.bases)]
+    if len(strategies) != 1:
+        found = ", ".join(strategies) or "none"
+        raise BadStrategy(
+            f"strategy {strategy!r}: wanted one class that derives from Strategy, found {found}; add :Class"
+        )
+    return strategies[0]
+
+
+def _is_strategy(base: ast.expr) -> bool:
+    name = base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
+    return name == "Strategy"

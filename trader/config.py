@@ -1,0 +1,70 @@
+"""nightdesk.toml: what the desk is configured with. Read once, at the start; wrong keys and values are refused.
+
+[desk]                      # all optional
+[connections.NAME]          # one for each login and environment
+[timing]                    # machine periods, all optional
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from feeds.config import ConnectionConfig, Timing
+
+CONFIG_FILE = "nightdesk.toml"
+
+
+class BadConfig(Exception):
+    """nightdesk.toml is missing or wrong; the message says where, what, and what to do. Exit code 78."""
+
+
+class DeskSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``clock``: the clock.json of an emulator ("" is the wall clock). Logs are lines, or JSON."""
+
+    clock: str = ""
+    log_json: bool = False
+    log_level: str = "INFO"
+
+
+class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file. ``connections`` by name; the first is the default of `session add`."""
+
+    connections: dict[str, ConnectionConfig]
+    desk: DeskSection = DeskSection()
+    timing: Timing = Timing()
+
+
+def read_config(home: Path) -> DeskConfig:
+    """Raises ``BadConfig``."""
+    path = home / CONFIG_FILE
+    try:
+        with path.open("rb") as file:
+            content = tomllib.load(file)
+    except FileNotFoundError:
+        raise BadConfig(f"{path} does not exist. Write it (docs/operating.md shows one), or give --home.") from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BadConfig(f"{path}: {error}. Mend the file; nothing was started.") from error
+    return parse_config(content, str(path))
+
+
+def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
+    """Raises ``BadConfig`` naming the key."""
+    connections = content.get("connections", {})
+    if not isinstance(connections, dict) or not connections:
+        raise BadConfig(f"{where}: [connections.NAME] is missing; a desk needs at least one connection.")
+    named = {name: {**each, "name": name} if isinstance(each, dict) else each for name, each in connections.items()}
+    try:
+        config = msgspec.convert({**content, "connections": named}, DeskConfig)
+    except msgspec.ValidationError as error:
+        raise BadConfig(f"{where}: {error}. Mend the file; nothing was started.") from error
+    for name, each in config.connections.items():
+        if each.environment == "LIVE":
+            raise BadConfig(
+                f"{where}: connections.{name}.environment is LIVE, and this version has no limits of position, daily "
+                "loss and orders per day yet, without which LIVE does not start. Use SIM."
+            )
+    return config

@@ -1,0 +1,181 @@
+"""The demo from curtain to count: start two processes, add two sessions, break things, let it heal, stop the market,
+wait until every bar is committed, end everything, and count."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from supervisor.errors import CallFailed, StoreFailed
+from supervisor.process.store import SqliteStore
+from trader.code import find_code
+from trader.demo.script import STANDS, Fault, Stand, faults, told
+from trader.demo.show import Show
+from trader.demo.stage import Failed, Stage
+from trader.demo.verify import Count, count, count_bars
+from trader.messages import AddSession, ReadSessionStatus, StartSession
+from trader.sessions import Session, journal_path, manager_name
+
+SETTLE_LIMIT_S = 25.0
+"""After the market has stopped: the slowest way back is a feed's silence, a restart and the history read."""
+READY_LIMIT_S = 20.0
+POLL_S = 0.1
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What the command asked for."""
+
+    length_s: float
+    rate: float
+    seed: int
+    home: Path | None
+
+
+def play(plan: Plan, show: Show) -> Count:
+    """Raises ``Failed`` when the demo's own machinery does not come up. Leaves no process, whatever happens."""
+    began_s = time.monotonic()
+    stage = Stage(plan.home, plan.rate)
+    try:
+        with closed(stage):
+            _open(stage, show)
+            injected = _run(stage, plan, show)
+            bars = _stop_the_market(stage, show)
+            orders = stage.ask_emulator("orders")
+            show.tree(stage.tree())
+            show.say("the desk is told to end; its positions and stops stay at the broker")
+            stage.close_desk()
+            return count(stage.home, orders, bars, injected, time.monotonic() - began_s)
+    finally:
+        stage.remove()
+
+
+@contextmanager
+def closed(stage: Stage) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        stage.close()
+
+
+def _open(stage: Stage, show: Show) -> None:
+    show.say(f"home {stage.home}; the market runs {stage.rate:g}x, so machine periods are shorter than a real desk's")
+    stage.start_emulator()
+    show.say(f"emulator of TradeStation on {stage.url}, replaying 2013-10-07 from 14:00Z")
+    stage.start_desk()
+    for stand in STANDS:
+        _add(stage, stand)
+        show.say(f"session {stand.name}: strategy {stand.strategy} on {stand.symbol}, account {stand.account}")
+
+
+def _add(stage: Stage, stand: Stand) -> None:
+    code, class_name = find_code(stand.strategy)
+    session = Session(
+        name=stand.name,
+        strategy=stand.strategy,
+        class_name=class_name,
+        code_sha256=code.sha256,
+        account=stand.account,
+        symbols=(stand.symbol,),
+        connection="sim",
+    )
+    stage.client.call(AddSession(session=session, code=code))
+    stage.client.call(StartSession(name=stand.name, code=code))
+
+
+def _run(stage: Stage, plan: Plan, show: Show) -> int:
+    """Let it trade, and break what the script says; the number of faults that were injected."""
+    _wait(lambda: all(_agreed(stage, stand) for stand in STANDS), stage, show, READY_LIMIT_S, "no session agrees")
+    began_s = time.monotonic()
+    injected = 0
+    for fault in faults(plan.seed, plan.length_s):
+        _watch(stage, show, until_s=began_s + fault.at_s)
+        show.fault(told(fault))
+        _inject(stage, fault)
+        injected += 1
+    _watch(stage, show, until_s=began_s + plan.length_s)
+    return injected
+
+
+def _agreed(stage: Stage, stand: Stand) -> bool:
+    try:
+        status = stage.client.call(ReadSessionStatus(), timeout_s=1.0, to=manager_name(stand.name))
+    except CallFailed:
+        return False
+    return stand.symbol in status.agreed_age_s
+
+
+def _inject(stage: Stage, fault: Fault) -> None:
+    stand = fault.stand
+    match fault.kind:
+        case "goaway":
+            stage.tell_emulator("goaway", symbol=stand.symbol, kind="bars", form=fault.form)
+        case "stall" if fault.feed == "bars":
+            stage.tell_emulator("stall", symbol=stand.symbol, kind="bars", seconds=600)
+        case "stall":
+            stage.tell_emulator("stall", account=stand.account, kind=fault.feed, seconds=600)
+        case "hand_trade":
+            stage.tell_emulator("trade", account=stand.account, symbol=stand.symbol, quantity=fault.quantity)
+        case "kill_supervisor":
+            stage.kill_desk()
+            stage.start_desk()
+        case "kill_connection":
+            stage.kill("connections/sim/connection")
+        case "kill_trader":
+            stage.kill(f"sessions/{stand.name}/trader")
+        case "kill_account_manager":
+            stage.kill(manager_name(stand.name))
+
+
+def _stop_the_market(stage: Stage, show: Show) -> dict[str, list[int]]:
+    """Freeze market time; wait until each session has committed the last bar that was closed, and has agreed since."""
+    show.say("the market clock is stopped; waiting until every session has committed its last bar")
+    stage.tell_emulator("clock", action="stop")
+    bars = {stand.symbol: stage.ask_emulator("bars", symbol=stand.symbol)["Stamps"] for stand in STANDS}
+    stopped_s = time.monotonic()
+    until_s = stopped_s + SETTLE_LIMIT_S
+    while time.monotonic() < until_s:
+        if all(_settled(stage, stand, bars[stand.symbol], stopped_s) for stand in STANDS):
+            break
+        show.tree(stage.tree())
+        time.sleep(POLL_S)
+    return bars
+
+
+def _settled(stage: Stage, stand: Stand, closed_bars: list[int], stopped_s: float) -> bool:
+    """Its last bar is committed, nothing is unsettled, and a read begun after the stop agreed."""
+    try:
+        journal = SqliteStore(stage.home / journal_path(stand.name), None)
+    except StoreFailed:
+        return False
+    try:
+        bars = count_bars(journal, closed_bars)
+    finally:
+        journal.close()
+    if not bars.seen or bars.missing:
+        return False
+    try:
+        status = stage.client.call(ReadSessionStatus(), timeout_s=1.0, to=manager_name(stand.name))
+    except CallFailed:
+        return False
+    age_s = status.agreed_age_s.get(stand.symbol)
+    return age_s is not None and age_s < time.monotonic() - stopped_s and not status.unsettled
+
+
+def _watch(stage: Stage, show: Show, until_s: float) -> None:
+    while time.monotonic() < until_s:
+        show.tree(stage.tree())
+        show.events(stage.home)
+        time.sleep(min(POLL_S, max(0.0, until_s - time.monotonic())))
+
+
+def _wait(ready: Callable[[], bool], stage: Stage, show: Show, limit_s: float, what: str) -> None:
+    until_s = time.monotonic() + limit_s
+    while not ready():
+        if time.monotonic() > until_s:
+            raise Failed(f"{what} with the broker within {limit_s:g} s; look into {stage.home}/logs")
+        show.tree(stage.tree())
+        time.sleep(POLL_S)

@@ -1,0 +1,35 @@
+"""The demo's end in words: what broke, what was exposed, what was done, the outcome. PURE."""
+
+from __future__ import annotations
+
+from trader.demo.verify import Count
+
+
+def report(count: Count, broke: list[str]) -> str:
+    """A page for a person."""
+    verdict = "PASSED: nothing lost, nothing sent twice, books agree" if count.passed else "FAILED"
+    lines = [
+        "",
+        f"NIGHT OF {count.seconds:.0f} s   SIM   {'●' if count.passed else '✖'} {verdict}",
+        *(f"  ✖ {problem}" for problem in count.problems),
+        "",
+        "What broke",
+        *(f"  {each}" for each in broke),
+        "",
+        "What was exposed",
+        f"  open positions were without a working stop for {count.uncovered_s:.3f} s in all",
+        f"  {count.foreign_orders} trade(s) by hand; entries of that symbol stay held until a person releases it",
+        "",
+        "What was done",
+        f"  {count.restarts} restarts, one for each death ({count.expected_restarts} expected, not charged); "
+        f"the supervisor came up {count.supervisor_starts} times",
+        f"  {count.goaways} GoAway(s) answered by reopening; {count.divergences} divergence(s) adopted from the broker",
+        "  no order was sent to mend a divergence",
+        "",
+        "Outcome",
+        f"  bars     expected {count.bars_expected}  seen {count.bars_seen}  "
+        f"missing {count.bars_missing}  doubled {count.bars_doubled}",
+        f"  orders   intents {count.intents}  at the broker {count.broker_orders}  sent twice {count.orders_twice}",
+        "  books    " + ("ours = the broker's, positions and working orders" if count.books_agree else "DIFFER"),
+    ]
+    return "\n".join(lines)

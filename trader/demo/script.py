@@ -1,0 +1,80 @@
+"""What breaks in a demo, and when: drawn from a seed. PURE.
+
+Every run has each kind once; the seed draws moment, target and form. The supervisor goes last: after it, the record
+of the night must still be whole.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Literal
+
+import msgspec
+
+Kind = Literal[
+    "goaway", "stall", "kill_trader", "kill_account_manager", "kill_connection", "hand_trade", "kill_supervisor"
+]
+FIRST, LAST = 0.15, 0.72
+"""Parts of the run between which things break: before, it opens positions; after, it must be well again."""
+SPREAD = 0.5
+"""Part of the gap between two faults within which the seed moves each."""
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """One session of the demo."""
+
+    name: str
+    symbol: str
+    account: str
+    strategy: str
+
+
+STANDS = (
+    Stand("es-breakout", "ESZ13", "SIM100001F", "breakout"),
+    Stand("spy-ema", "SPY", "SIM100001M", "ema_cross"),
+)
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """``at_s``: machine seconds from the start of trading. ``form``: of a GoAway; ``kind_of_feed``: which stream."""
+
+    at_s: float
+    kind: Kind
+    stand: Stand
+    form: str = ""
+    feed: str = ""
+    quantity: int = 0
+
+
+def faults(seed: int, length_s: float) -> list[Fault]:
+    """The faults of a run that lasts ``length_s``, in order."""
+    draw = random.Random(seed)
+    kinds: list[Kind] = ["goaway", "stall", "kill_trader", "kill_account_manager", "kill_connection", "hand_trade"]
+    draw.shuffle(kinds)
+    kinds.append("kill_supervisor")
+    gap = (LAST - FIRST) / (len(kinds) - 1)
+    moments = [FIRST + gap * (place + SPREAD * (draw.random() - 0.5)) for place in range(len(kinds))]
+    return [_fault(draw, kind, length_s * moment) for kind, moment in zip(kinds, moments, strict=True)]
+
+
+def _fault(draw: random.Random, kind: Kind, at_s: float) -> Fault:
+    stand = draw.choice(STANDS)
+    form = draw.choice(("status", "error")) if kind == "goaway" else ""
+    feed = {"goaway": "bars", "stall": draw.choice(("bars", "orders", "positions"))}.get(kind, "")
+    quantity = draw.choice((-1, 1)) if kind == "hand_trade" else 0
+    return Fault(at_s, kind, stand, form, feed, quantity)
+
+
+def told(fault: Fault) -> str:
+    """One line for people."""
+    who, feed = fault.stand, f"{fault.feed} feed of {fault.stand.symbol}"
+    lines: dict[Kind, str] = {
+        "goaway": f"the venue sends GoAway ({fault.form}) on the {feed}",
+        "stall": f"the {feed if fault.feed == 'bars' else fault.feed + ' feed of ' + who.account} goes silent",
+        "kill_trader": f"kill -9 sessions/{who.name}/trader",
+        "kill_account_manager": f"kill -9 sessions/{who.name}/account_manager",
+        "kill_connection": "kill -9 connections/sim/connection",
+        "hand_trade": f"a person trades {fault.quantity:+d} {who.symbol} by hand at the broker",
+        "kill_supervisor": "kill -9 the supervisor; a fresh `nightdesk run` follows",
+    }
+    return lines[fault.kind]

@@ -1,0 +1,149 @@
+"""The count at the end: what the emulator's book (the oracle) says against what the desk recorded.
+
+It reads files and the emulator only; nothing of the desk is asked, so that a desk that lies to itself is found out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from supervisor.process.store import SqliteStore
+from trader.demo.script import STANDS, Stand
+from trader.sessions import journal_path
+from trader.store import desk
+
+
+class Count(msgspec.Struct, frozen=True):
+    """The demo's result. ``restarts``: decisions, one per death. ``faults``: injected ones."""
+
+    bars_expected: int
+    bars_seen: int
+    bars_missing: int
+    bars_doubled: int
+    intents: int
+    broker_orders: int
+    orders_twice: int
+    foreign_orders: int
+    divergences: int
+    books_agree: bool
+    restarts: int
+    expected_restarts: int
+    supervisor_starts: int
+    goaways: int
+    uncovered_s: float
+    faults: int
+    seconds: float
+    problems: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+
+class Bars(msgspec.Struct, frozen=True):
+    expected: int
+    seen: int
+    missing: tuple[int, ...]
+    doubled: tuple[int, ...]
+
+
+def count(home: Path, orders: dict[str, Any], bars: dict[str, list[int]], faults: int, seconds: float) -> Count:
+    """``orders``: the emulator's answer to /emulator/orders; ``bars``: the stamps that it closed, by symbol."""
+    journals = {stand.name: SqliteStore(home / journal_path(stand.name), None) for stand in STANDS}
+    store = SqliteStore(home / desk.DESK_DB, None)
+    by_stand = {stand.name: count_bars(journals[stand.name], bars[stand.symbol]) for stand in STANDS}
+    keys = {row["key"] for journal in journals.values() for row in placing_intents(journal)}
+    used = Counter(order["OrderConfirmID"] for order in orders["Orders"] if not order["ByHand"])
+    twice = sum(number - 1 for number in used.values() if number > 1) + sum(key not in keys for key in used)
+    wrong = [text for stand in STANDS for text in books_differ(stand, journals[stand.name], orders)]
+    deaths = store.query(
+        "SELECT kind, data FROM events WHERE kind IN ('child.died', 'child.ended', 'child.start_failed')"
+    )
+    hows = Counter(msgspec.json.decode(row["data"])["how"] for row in deaths)
+    problems = [*wrong, *bar_problems(by_stand)]
+    if twice:
+        problems.append(f"{twice} orders were sent twice or are not in any journal")
+    result = Count(
+        bars_expected=sum(each.expected for each in by_stand.values()),
+        bars_seen=sum(each.seen for each in by_stand.values()),
+        bars_missing=sum(len(each.missing) for each in by_stand.values()),
+        bars_doubled=sum(len(each.doubled) for each in by_stand.values()),
+        intents=len(keys),
+        broker_orders=sum(used.values()),
+        orders_twice=twice,
+        foreign_orders=sum(bool(order["ByHand"]) for order in orders["Orders"]),
+        divergences=sum(len(j.query("SELECT number FROM adoptions")) for j in journals.values()),
+        books_agree=not wrong,
+        restarts=hows["abnormal"] + hows["expected"],
+        expected_restarts=hows["expected"],
+        supervisor_starts=starts_of_supervisor(home),
+        goaways=len(store.query("SELECT number FROM events WHERE kind = 'feed.goaway'")),
+        uncovered_s=round(sum(uncovered_s(journal) for journal in journals.values()), 3),
+        faults=faults,
+        seconds=round(seconds, 1),
+        problems=tuple(problems),
+    )
+    for each in (*journals.values(), store):
+        each.close()
+    return result
+
+
+def count_bars(journal: SqliteStore, closed: list[int]) -> Bars:
+    """Each bar that the emulator closed, from the session's first on, is in exactly one committed turn."""
+    rows = journal.query("SELECT closed_utc FROM turns WHERE closed_utc IS NOT NULL ORDER BY number")
+    seen = [int(row["closed_utc"]) for row in rows]
+    if not seen:
+        return Bars(0, 0, (), ())
+    expected = [stamp for stamp in closed if stamp >= seen[0]]
+    doubled = [stamp for stamp, number in Counter(seen).items() if number > 1]
+    return Bars(len(expected), len(set(seen)), tuple(sorted(set(expected) - set(seen))), tuple(doubled))
+
+
+def bar_problems(by_stand: dict[str, Bars]) -> list[str]:
+    problems = []
+    for name, bars in by_stand.items():
+        if not bars.seen:
+            problems.append(f"{name} saw no bar at all")
+        if bars.missing:
+            problems.append(f"{name} misses {len(bars.missing)} bars, first {bars.missing[0]}")
+        if bars.doubled:
+            problems.append(f"{name} saw {len(bars.doubled)} bars twice, first {bars.doubled[0]}")
+    return problems
+
+
+def placing_intents(journal: SqliteStore) -> list[dict[str, Any]]:
+    return journal.query("SELECT key FROM intents WHERE kind = 'place'")
+
+
+def books_differ(stand: Stand, journal: SqliteStore, orders: dict[str, Any]) -> list[str]:
+    """Positions and working orders: ours against the emulator's fills and orders."""
+    theirs = sum((Decimal(str(fill["Quantity"])) for fill in orders["Fills"] if _of(fill, stand)), start=Decimal(0))
+    rows = journal.query("SELECT quantity FROM positions WHERE symbol = ?", (stand.symbol,))
+    ours = Decimal(rows[0]["quantity"]) if rows else Decimal(0)
+    problems = [] if ours == theirs else [f"{stand.name}: our position is {ours}, the broker's is {theirs}"]
+    open_theirs = {order["OrderID"] for order in orders["Orders"] if _of(order, stand) and order["Closed"] is None}
+    open_ours = {row["order_id"] for row in journal.query("SELECT order_id FROM orders WHERE working = 1")}
+    if open_ours != open_theirs:
+        problems.append(
+            f"{stand.name}: our working orders are {open_ours or 'none'}, the broker's {open_theirs or 'none'}"
+        )
+    return problems
+
+
+def _of(thing: dict[str, Any], stand: Stand) -> bool:
+    return bool(thing["AccountID"] == stand.account and thing["Symbol"] == stand.symbol)
+
+
+def uncovered_s(journal: SqliteStore) -> float:
+    rows = journal.query("SELECT data FROM events WHERE kind = 'uncovered.over'")
+    return sum(float(msgspec.json.decode(row["data"])["machine_s"]) for row in rows)
+
+
+def starts_of_supervisor(home: Path) -> int:
+    log = (home / "logs" / "nightdesk.log").read_text(errors="replace")
+    return log.count("supervisor starts")

@@ -1,0 +1,361 @@
+"""Every message of a session's plane: trader, data source, account manager, and those who control sessions.
+
+Names: ``sessions/<session>/{account_manager,data_source,trader}`` (``trader/sessions.py`` builds them). Calls go one
+way: trader -> data source and account manager (DESIGN 5); the other way go casts and publications.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from brokers.model import Bar, Side
+from supervisor.messages import Done, Event, Message, Request
+from trader.sessions import Code, Session
+
+# -- what a strategy is told and what it declares ----------------------------------------------------------------------
+
+
+class Cursor(Message, frozen=True):
+    """The last bar of a series that a committed turn has consumed. ``closed_utc`` is the bar's stamp."""
+
+    symbol: str
+    interval_s: int
+    closed_utc: int
+
+
+class PositionView(Message, frozen=True):
+    """A position as the strategy and ``status`` see it. ``agreed``: equal to the broker's at the last read.
+
+    ``as_of_utc``: market time of the newest read or fill behind it, 0 where there was none yet. ``stop``: the price of
+    the protective stop that works at the broker.
+    """
+
+    symbol: str
+    quantity: Decimal
+    average_price: Decimal | None = None
+    stop: Decimal | None = None
+    as_of_utc: float = 0.0
+    agreed: bool = False
+
+
+class FillRow(Message, frozen=True):
+    """A fill of one of our orders, told to the strategy once (``on_fill``). ``purpose``: entry, stop or exit."""
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    order_id: str
+    purpose: str
+    position: Decimal
+    filled_utc: float
+
+
+class SyncRow(Message, frozen=True):
+    """The broker differed and was adopted (``on_sync``): what was declared for the symbol is void."""
+
+    symbol: str
+    before: Decimal
+    after: Decimal
+    average_price: Decimal | None
+    adopted_utc: float
+
+
+class RejectRow(Message, frozen=True):
+    """What was declared or sent was refused (``on_reject``), by ``gate`` (ours) or by the venue (gate ``venue``)."""
+
+    symbol: str
+    gate: str
+    text: str
+    quantity: Decimal
+    refused_utc: float
+
+
+class Row(Message, frozen=True):
+    """One numbered row of the strategy's inbox; consumed by a committed turn, told again until then."""
+
+    number: int
+    content: FillRow | SyncRow | RejectRow
+
+
+class Declared(Message, frozen=True):
+    """The exposure that a strategy declares for a symbol: signed quantity, and the price of its protective stop."""
+
+    symbol: str
+    quantity: Decimal
+    stop: Decimal | None = None
+
+
+# -- trader -> account manager -----------------------------------------------------------------------------------------
+
+
+class Attached(Message, frozen=True):
+    """Where the strategy goes on: its cursors, its state, its rows that no turn has consumed yet.
+
+    ``done``: this start number is over, the trader has nothing to do (all else is empty then).
+    """
+
+    done: bool
+    cursors: tuple[Cursor, ...] = ()
+    state: bytes = b""
+    last_row: int = 0
+    rows: tuple[Row, ...] = ()
+    positions: tuple[PositionView, ...] = ()
+
+
+class Attach(Request[Attached], frozen=True):
+    """First call of a trader. ``died_on``: the bar that its predecessor died on, if any. The account manager counts: a
+    bar that kills the trader twice is recorded, skipped and reported."""
+
+    REPLY = Attached
+    start_no: int
+    incarnation: int
+    died_on: Cursor | None = None
+
+
+class TurnDone(Message, frozen=True):
+    """The turn is committed (or was before: the same turn sent again changes nothing)."""
+
+    rows: tuple[Row, ...]
+    positions: tuple[PositionView, ...]
+
+
+class Turn(Request[TurnDone], frozen=True):
+    """One turn: what it consumed (a bar or a row), the new state, the declarations; committed as one.
+
+    ``rows_seen``: the newest row the strategy had seen when it declared. ``resume``: symbols whose divergence
+    ``on_sync`` answered with RESUME. Refused when the start number is done, or when it consumes out of order.
+    """
+
+    REPLY = TurnDone
+    start_no: int
+    state: bytes
+    rows_seen: int
+    bar: Cursor | None = None
+    late: bool = False
+    row: int = 0
+    declarations: tuple[Declared, ...] = ()
+    resume: tuple[str, ...] = ()
+
+
+class Rows(Message, frozen=True):
+    rows: tuple[Row, ...]
+    positions: tuple[PositionView, ...]
+
+
+class ReadRows(Request[Rows], frozen=True):
+    """The rows above ``after``, in order."""
+
+    REPLY = Rows
+    after: int
+
+
+class TradingDone(Request[Done], frozen=True):
+    """The trader's last act: commits done(start_no, reason). Declarations of ``on_stop`` come with it; entries among
+    them are refused."""
+
+    REPLY = Done
+    start_no: int
+    reason: str
+    state: bytes
+    declarations: tuple[Declared, ...] = ()
+
+
+class RowsWaiting(Message, frozen=True):
+    """Cast to the trader: there are rows up to this number."""
+
+    newest: int
+
+
+class StopTrading(Message, frozen=True):
+    """Cast to the trader: call ``on_stop``, then TradingDone, then end."""
+
+    reason: str
+
+
+# -- trader -> data source ---------------------------------------------------------------------------------------------
+
+
+class Need(Message, frozen=True):
+    """A series that a strategy needs. ``after_utc``: its cursor, None for a fresh start (the next bar to close is the
+    first). ``warm_up``: so many closed bars before that, for ``self.bars``."""
+
+    symbol: str
+    interval_s: int
+    warm_up: int = 0
+    after_utc: int | None = None
+
+
+class NeedBars(Request[Done], frozen=True):
+    """From now on the data source keeps these series and publishes them on topic "bars"."""
+
+    REPLY = Done
+    needs: tuple[Need, ...]
+
+
+class CleanBar(Message, frozen=True):
+    """A closed bar of a clean series. ``late``: it came later than the limit (law 5: no entry comes of it)."""
+
+    bar: Bar
+    late: bool
+
+
+class CleanBars(Message, frozen=True):
+    """Published on topic "bars" and the answer to BarsAfter: bars of one series in order, without a hole.
+
+    ``after_utc``: the stamp of the clean bar before the first. ``warm_up``: bars from before the series' beginning,
+    for ``self.bars`` only.
+    """
+
+    symbol: str
+    interval_s: int
+    after_utc: int
+    bars: tuple[CleanBar, ...]
+    warm_up: bool = False
+
+
+class BarsAfter(Request[CleanBars], frozen=True):
+    """The clean bars of a series after a stamp, up to the newest. Refused while they cannot be had."""
+
+    REPLY = CleanBars
+    symbol: str
+    interval_s: int
+    after_utc: int
+
+
+# -- control, ensure_sessions, commands -> account manager -------------------------------------------------------------
+
+
+class EndTrading(Request[Done], frozen=True):
+    """ensure_sessions ends the trading of ``start_no``: ``done`` is committed first, then the trader is told, and
+    terminated when it is still there ``limit_s`` machine seconds later."""
+
+    REPLY = Done
+    start_no: int
+    reason: str
+    limit_s: float = 10.0
+
+
+class ReleaseHold(Request[Done], frozen=True):
+    """A person releases the holds of a symbol (divergence and others kept in the journal). Refused where none is."""
+
+    REPLY = Done
+    symbol: str
+
+
+# -- sessions: control, ensure_sessions, recorder (lead) ---------------------------------------------------------------
+
+
+class SetWanted(Request[Done], frozen=True):
+    """Write what is wanted of a session (recorder). Applied only if ``start_no`` equals the row's, refused otherwise:
+    somebody has started the session again meanwhile."""
+
+    REPLY = Done
+    name: str
+    wanted: Literal["trade", "mind", "off"]
+    start_no: int
+    reason: str
+
+
+class WorkingOrder(Message, frozen=True):
+    """An order of ours that works at the broker, for ``status``."""
+
+    order_id: str
+    symbol: str
+    purpose: str
+    side: Side
+    type: str
+    quantity: Decimal
+    filled_quantity: Decimal
+    stop_price: Decimal | None
+    pending: str
+
+
+class Unsettled(Message, frozen=True):
+    """An intent whose outcome is not known."""
+
+    key: str
+    symbol: str
+    kind: str
+    purpose: str
+    since_utc: float
+    why: str
+
+
+class Hold(Message, frozen=True):
+    """Entries of ``symbol`` are held until a person (or the strategy's RESUME, for ``divergence``) releases it."""
+
+    symbol: str
+    why: str
+    since_utc: float
+
+
+class SessionStatus(Message, frozen=True):
+    """What an account manager knows. ``agreed_age_s``: machine seconds since the last read that agreed, by symbol; a
+    symbol that never agreed is missing. ``minding``: trading is done, positions are looked after."""
+
+    name: str
+    start_no: int
+    minding: bool
+    done_reason: str
+    agreed_age_s: dict[str, float]
+    positions: tuple[PositionView, ...]
+    orders: tuple[WorkingOrder, ...]
+    unsettled: tuple[Unsettled, ...]
+    holds: tuple[Hold, ...]
+    cursors: tuple[Cursor, ...]
+    last_divergence: Event | None
+    foreign_orders: int
+
+
+class ReadSessionStatus(Request[SessionStatus], frozen=True):
+    REPLY = SessionStatus
+
+
+# -- commands: control -> recorder, and the nudge to ensure_sessions ---------------------------------------------------
+
+
+class AddSession(Request[Done], frozen=True):
+    """Store a new session and the copy of its code. Refused where the name is taken, or another session owns one of
+    its symbols on that account (order-safety 3.7)."""
+
+    REPLY = Done
+    session: Session
+    code: Code
+
+
+class SessionStarted(Message, frozen=True):
+    """The new start number under which the session trades."""
+
+    start_no: int
+
+
+class StartSession(Request[SessionStarted], frozen=True):
+    """Want the session to trade, with this code: raises ``start_no``. ``restart``: end what runs of it first."""
+
+    REPLY = SessionStarted
+    name: str
+    code: Code
+    take_over: bool = False
+    restart: bool = False
+
+
+class StopSession(Request[Done], frozen=True):
+    """End the session's trading; its position is minded until it is flat."""
+
+    REPLY = Done
+    name: str
+
+
+class RemoveSession(Request[Done], frozen=True):
+    """Forget a session that is off. Its journal stays on disk."""
+
+    REPLY = Done
+    name: str
+
+
+class EnsureNow(Message, frozen=True):
+    """Cast to ensure_sessions: desk.db has changed. ``restart``: a session to be ended first, "" for none."""
+
+    restart: str = ""

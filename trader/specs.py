@@ -1,0 +1,92 @@
+"""The tree of the desk as child specs (DESIGN 3). PURE."""
+
+from __future__ import annotations
+
+import msgspec
+
+from supervisor.messages import BackOff, ChildSpec, SupervisorFlags
+from trader.config import DeskConfig
+from trader.sessions import Session
+
+INTENSITY = 4
+PERIOD_S = 60.0
+"""Restarts of one group that are taken as bad luck; the fifth in a minute slows the failing child down."""
+MANAGER_LAST_WORDS_S = 10.0
+"""The account manager may be in an instruction to the venue, and then settles its journal."""
+PRELOAD = (
+    "supervisor.process.real",
+    "supervisor.control.server",
+    "feeds.connection",
+    "feeds.bars",
+    "feeds.accounts",
+    "feeds.books",
+    "trader.control",
+    "trader.recorder",
+    "trader.ensure",
+    "trader.account_manager",
+    "trader.data_source",
+    "trader.runner",
+)
+"""What every child has without paying for it again. Not click, rich, starlette: these stay where they are needed."""
+
+
+def root_spec(config: DeskConfig) -> ChildSpec:
+    """Started from first to last, ended in reverse."""
+    arguments = {"config": msgspec.to_builtins(config)}
+    return ChildSpec(
+        id="nightdesk",
+        type="supervisor",
+        shutdown_s=None,
+        supervisor=flags(),
+        children=(
+            ChildSpec(id="control", start="trader.control:Control"),
+            ChildSpec(id="recorder", start="trader.recorder:Recorder"),
+            ChildSpec(id="connections", type="supervisor", shutdown_s=None, supervisor=flags(dynamic=True)),
+            ChildSpec(id="sessions", type="supervisor", shutdown_s=None, supervisor=flags(dynamic=True)),
+            ChildSpec(id="ensure_sessions", start="trader.ensure:EnsureSessions", arguments=arguments, shutdown_s=35.0),
+        ),
+    )
+
+
+def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
+    """A session, to be started under ``sessions``; it ends with its account manager."""
+    arguments = {
+        "session": session.name,
+        "connection": msgspec.to_builtins(config.connections[session.connection]),
+        "timing": msgspec.to_builtins(config.timing),
+    }
+    return ChildSpec(
+        id=session.name,
+        type="supervisor",
+        restart="transient",
+        shutdown_s=None,
+        supervisor=SupervisorFlags(
+            strategy="one_for_all",
+            intensity=INTENSITY,
+            period_s=PERIOD_S,
+            auto_shutdown="any_significant",
+            back_off=BackOff(),
+        ),
+        children=(
+            ChildSpec(
+                id="account_manager",
+                start="trader.account_manager:AccountManager",
+                arguments=arguments,
+                restart="transient",
+                significant=True,
+                shutdown_s=2 * config.timing.http_limit_s + MANAGER_LAST_WORDS_S,
+            ),
+            ChildSpec(id="data_source", start="trader.data_source:DataSource", arguments=arguments),
+            ChildSpec(
+                id="trader",
+                start="trader.runner:Trader",
+                arguments=arguments,
+                restart="transient",
+                groups=("traders",),
+            ),
+        ),
+    )
+
+
+def flags(dynamic: bool = False) -> SupervisorFlags:
+    return SupervisorFlags(intensity=INTENSITY, period_s=PERIOD_S, dynamic=dynamic, back_off=BackOff())

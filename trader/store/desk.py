@@ -1,0 +1,110 @@
+"""desk.db: sessions, the stored copies of their code, and everybody's events. Written by the recorder alone.
+
+Functions over a ``Store``; the recorder's is writable, all others open it for reading.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from supervisor.messages import Event
+from supervisor.process.world import Store
+from trader.sessions import Code, Session, Wanted
+
+DESK_DB = "desk.db"
+
+migrations = (
+    """
+    CREATE TABLE session (
+        name TEXT PRIMARY KEY, strategy TEXT NOT NULL, class_name TEXT NOT NULL, code_sha256 TEXT NOT NULL,
+        account TEXT NOT NULL, symbols TEXT NOT NULL, connection TEXT NOT NULL, parameters TEXT NOT NULL,
+        wanted TEXT NOT NULL, start_no INTEGER NOT NULL, take_over INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE code (sha256 TEXT PRIMARY KEY, filename TEXT NOT NULL, source TEXT NOT NULL) STRICT;
+    CREATE TABLE events (
+        number INTEGER PRIMARY KEY,
+        sender TEXT NOT NULL, sender_incarnation INTEGER NOT NULL, sender_number INTEGER NOT NULL,
+        kind TEXT NOT NULL, level TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL,
+        machine_s REAL NOT NULL, market_utc REAL NOT NULL,
+        incident TEXT NOT NULL, incident_state TEXT NOT NULL, data TEXT NOT NULL,
+        UNIQUE (sender, sender_incarnation, sender_number)
+    ) STRICT
+    """,
+)
+
+
+def read_session(store: Store, name: str) -> Session:
+    """KeyError where there is no such session."""
+    for session in read_sessions(store):
+        if session.name == name:
+            return session
+    raise KeyError(name)
+
+
+def read_sessions(store: Store) -> list[Session]:
+    return [_session(row) for row in store.query("SELECT * FROM session ORDER BY name")]
+
+
+def read_code(store: Store, sha256: str) -> Code:
+    """KeyError where that copy is not stored."""
+    for row in store.query("SELECT * FROM code WHERE sha256 = ?", (sha256,)):
+        return Code(**row)
+    raise KeyError(sha256)
+
+
+def write_session(store: Store, session: Session) -> None:
+    row = msgspec.structs.asdict(session)
+    row |= {
+        "symbols": _json(session.symbols),
+        "parameters": _json(session.parameters),
+        "wanted": session.wanted.value,
+        "take_over": int(session.take_over),
+    }
+    marks = ", ".join("?" for _ in row)
+    store.execute(f"INSERT OR REPLACE INTO session ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
+
+
+def write_code(store: Store, code: Code) -> None:
+    store.execute("INSERT OR IGNORE INTO code VALUES (?, ?, ?)", (code.sha256, code.filename, code.source))
+
+
+def delete_session(store: Store, name: str) -> None:
+    store.execute("DELETE FROM session WHERE name = ?", (name,))
+
+
+def write_event(store: Store, sender: str, incarnation: int, number: int, event: Event) -> None:
+    """Once, however often it is sent."""
+    store.execute(
+        "INSERT OR IGNORE INTO events (sender, sender_incarnation, sender_number, kind, level, subject, text,"
+        " machine_s, market_utc, incident, incident_state, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(sender, incarnation, number, event.kind, event.level, event.subject, event.text),
+            *(event.machine_s, event.market_utc, event.incident, event.incident_state, _json(event.data)),
+        ),
+    )
+
+
+def last_event_number(store: Store, sender: str, incarnation: int) -> int:
+    rows = store.query(
+        "SELECT coalesce(max(sender_number), 0) AS last FROM events WHERE sender = ? AND sender_incarnation = ?",
+        (sender, incarnation),
+    )
+    return int(rows[0]["last"])
+
+
+def _session(row: dict[str, Any]) -> Session:
+    return Session(
+        **{
+            **row,
+            "symbols": tuple(msgspec.json.decode(row["symbols"], type=list[str])),
+            "parameters": msgspec.json.decode(row["parameters"]),
+            "wanted": Wanted(row["wanted"]),
+            "take_over": bool(row["take_over"]),
+        }
+    )
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
