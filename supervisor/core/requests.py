@@ -1,16 +1,19 @@
 """What can be asked of the supervisor: OTP's functions, and ``ensure_child``. PURE; part of ``step``.
 
-A refusal begins with OTP's word for it: not_found, already_started, already_present, running, restarting, stopping.
+A refusal begins with one word for it. OTP's: not_found, already_started, already_present, running, restarting. Ours:
+bad_spec, max_children, stopping (its supervisor starts nothing now), stopped (told to end before it was ready), failed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from supervisor.core.spec import CHILDREN_MAX, validated
+from supervisor.core.settle import stop
+from supervisor.core.spec import CHILDREN_MAX, check_child_of, validated
 from supervisor.core.tree import Asked, Node, Reply
 from supervisor.core.views import tree_view
+from supervisor.core.work import Work, child_path
 from supervisor.errors import BadSpec
 from supervisor.messages import (
     ChildSpec,
@@ -23,9 +26,6 @@ from supervisor.messages import (
     Started,
     TerminateChild,
 )
-
-if TYPE_CHECKING:
-    from supervisor.core.machine import Work
 
 
 def answer(work: Work, event: Asked) -> None:
@@ -49,48 +49,54 @@ def read_tree(work: Work, token: int, request: ReadTree) -> None:
 
 
 def start_child(work: Work, token: int, request: StartChild) -> None:
-    sup, node = find(work, token, request.under, request.spec)
+    sup = starting_supervisor(work, token, request.under, request.spec)
     if sup is None:
         return
+    node = work.nodes.get(child_path(sup.path, request.spec.id))
     if node is None:
         begin(work, token, sup, request.spec)
-    elif node.state == "ended":
-        refuse(work, token, f"already_present: {node.path} has ended; restart_child or delete_child it")
+    elif node.state in ("ended", "waiting"):
+        refuse(work, token, f"already_present: {node.path} is {node.state}; start_child is for new ones")
     else:
         refuse(work, token, f"already_started: {node.path} is {node.state}")
 
 
 def ensure_child(work: Work, token: int, request: EnsureChild) -> None:
-    sup, node = find(work, token, request.under, request.spec)
+    """Content with a child that is up or that its supervisor brings up by itself; never two starts of one child."""
+    sup = starting_supervisor(work, token, request.under, request.spec)
     if sup is None:
         return
+    node = work.nodes.get(child_path(sup.path, request.spec.id))
     if node is None:
         begin(work, token, sup, request.spec)
     elif node.state == "ended":
         work.set(node.path, state="idle", spec=request.spec, started_by=(token,))
         work.touch(sup.path)
-    elif node.state == "stopping":
+    elif node.state == "stopping" and (node.after == "ended" or node.outcome is not None):
         tokens = node.again[1] if node.again else ()
         work.set(node.path, again=(request.spec, (*tokens, token)), after="ended", outcome=None)
-    elif node.state == "starting" and node.started_by:
+    elif node.started_by:
         work.set(node.path, started_by=(*node.started_by, token))
     else:
         work.act(Reply(token, Started(node.path, node.incarnation, already=True)))
 
 
-def find(work: Work, token: int, under: str, spec: ChildSpec) -> tuple[Node | None, Node | None]:
-    """The supervisor that is asked to start, and the child of that id it may have already."""
-    sup = work.nodes.get(under)
+def starting_supervisor(work: Work, token: int, under: str, spec: ChildSpec) -> Node | None:
+    """The supervisor that is asked to start a child of this spec; None: refused. Raises ``BadSpec``."""
     validated(spec)
+    sup = work.nodes.get(under)
     if sup is None or sup.spec.type != "supervisor":
         refuse(work, token, f"not_found: no supervisor is called {under!r}")
-    elif sup.state not in ("starting", "up"):
+        return None
+    if sup.state not in ("starting", "up"):
         refuse(work, token, f"stopping: {under or 'the root'} is {sup.state} and starts nothing")
-    elif len(sup.order) >= CHILDREN_MAX:
+        return None
+    siblings = [work.nodes[path].spec for path in sup.order]
+    check_child_of(sup.spec, spec, siblings)
+    if len(siblings) >= CHILDREN_MAX and child_path(under, spec.id) not in work.nodes:
         refuse(work, token, f"max_children: {under or 'the root'} has {CHILDREN_MAX} children, its limit")
-    else:
-        return sup, work.nodes.get(f"{under}/{spec.id}" if under else spec.id)
-    return None, None
+        return None
+    return sup
 
 
 def begin(work: Work, token: int, sup: Node, spec: ChildSpec) -> None:
@@ -99,28 +105,34 @@ def begin(work: Work, token: int, sup: Node, spec: ChildSpec) -> None:
 
 
 def terminate_child(work: Work, token: int, request: TerminateChild) -> None:
+    """The later word counts: an ensure_child that still waits for the end is refused."""
     node = named(work, token, request.name)
     if node is None:
         return
+    error = f"stopped: {node.path} was terminated before it was ready"
     if node.down:
-        work.stop(node.path, "ended", "")
+        work.end(node.path, error)
         work.act(Reply(token, Done()))
-        if work.parent(node).flags.dynamic:
-            work.forget(node.path)
-    else:
-        work.set(node.path, stopped_by=(*node.stopped_by, token))
-        work.stop(node.path, "ended", "terminate_child")
+        work.touch(node.parent)
+        return
+    if node.again is not None:
+        work.answer_all(node.again[1], None, error)
+    work.set(node.path, stopped_by=(*node.stopped_by, token), again=None)
+    stop(work, node.path, "ended", "terminate_child")
 
 
 def restart_child(work: Work, token: int, request: RestartChild) -> None:
     node = named(work, token, request.name)
     if node is None:
         return
-    if node.state == "ended":
+    sup = work.parent(node)
+    if sup.state not in ("starting", "up"):
+        refuse(work, token, f"stopping: {sup.path or 'the root'} is {sup.state} and starts nothing")
+    elif node.state == "ended":
         work.set(node.path, state="idle", started_by=(token,))
         work.touch(node.parent)
     else:
-        refuse(work, token, f"{'restarting' if node.state == 'waiting' else 'running'}: {node.path} is {node.state}")
+        refuse(work, token, f"{running(node)}: {node.path} is {node.state}")
 
 
 def delete_child(work: Work, token: int, request: DeleteChild) -> None:
@@ -131,7 +143,12 @@ def delete_child(work: Work, token: int, request: DeleteChild) -> None:
         work.forget(node.path)
         work.act(Reply(token, Done()))
     else:
-        refuse(work, token, f"running: {node.path} is {node.state}; terminate_child it first")
+        refuse(work, token, f"{running(node)}: {node.path} is {node.state}; terminate_child it first")
+
+
+def running(node: Node) -> str:
+    """OTP's word for a child that has not ended."""
+    return "restarting" if node.down else "running"
 
 
 def named(work: Work, token: int, name: str) -> Node | None:

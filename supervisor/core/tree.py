@@ -43,9 +43,11 @@ class Node(msgspec.Struct, frozen=True):
     expected_restarts: int = 0
     expected_at_s: float = -NEVER_S
     kept: bool = False
-    """It was up once, or is part of its supervisor's spec: a failed start does not forget it."""
+    """It was up once, or is part of its supervisor's spec: a failed start that was asked for does not forget it."""
     held: int = 0
     """Tries since it is held by back-off; 0 is not held."""
+    incident: str = ""
+    """While held: the id of the incident that was opened."""
     started_by: tuple[int, ...] = ()
     """Tokens of the requests that wait for its start; a failed start answers them and is not tried again."""
     stopped_by: tuple[int, ...] = ()
@@ -59,12 +61,17 @@ class Node(msgspec.Struct, frozen=True):
     """Children from this place in the sequence on must be down before any is started."""
     outcome: Exit | None = None
     """Set when a supervisor closes by its own decision: how its parent is to understand its end."""
-    closed_from: State = "up"
-    """The state in which that decision was taken: out of "starting" it is a failed start."""
+    start_failed: bool = False
+    """That decision means that it could not start, which is something else than an end (OTP)."""
 
     @property
     def down(self) -> bool:
         return self.state in ("idle", "waiting", "ended")
+
+    @property
+    def asked(self) -> bool:
+        """It goes down because it was told to, not by a decision of its own."""
+        return self.state == "stopping" and self.outcome is None
 
     @property
     def flags(self) -> SupervisorFlags:
@@ -87,7 +94,7 @@ class TreeState(msgspec.Struct, frozen=True):
     next_incarnation: int
 
 
-# -- events: what happened -------------------------------------------------------------------------
+# -- events: what happened --------------------------------------------------------------------------------------------
 
 
 class Boot(msgspec.Struct, frozen=True):
@@ -126,9 +133,13 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 class Stalled(msgspec.Struct, frozen=True):
-    """The judge himself came late by so much: every deadline moves (DESIGN 4)."""
+    """The judge himself came late by so much: every deadline moves (DESIGN 4).
+
+    ``unwatched_s``: all the time since his last turn in time; the stall may have begun at any moment of it.
+    """
 
     late_s: float
+    unwatched_s: float = 0.0
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -146,7 +157,7 @@ class ShutDown(msgspec.Struct, frozen=True):
 
 TreeEvent = Boot | Spawned | BecameReady | Exited | Hung | Tick | Stalled | Asked | ShutDown
 
-# -- actions: what is to be done -------------------------------------------------------------------
+# -- actions: what is to be done --------------------------------------------------------------------------------------
 
 
 class Spawn(msgspec.Struct, frozen=True):
@@ -167,7 +178,7 @@ class Kill(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """``answer`` None: refused, with ``error`` in words."""
+    """``answer`` None: refused, with ``error`` in words. ``Started`` with incarnation 0: the child said ignore."""
 
     token: int
     answer: Started | Done | Tree | None

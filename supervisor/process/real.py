@@ -46,7 +46,7 @@ from supervisor.runtime.page import Page
 from supervisor.wire.codec import decode, encode
 from supervisor.wire.envelope import Envelope, pack, unpack
 from supervisor.wire.names import endpoint
-from supervisor.wire.peers import Peers, new_socket
+from supervisor.wire.peers import CAST_CONNECT_S, Peers, new_socket
 from supervisor.wire.publications import Publisher, Subscription
 
 R = TypeVar("R", bound=Message)
@@ -55,6 +55,8 @@ TURNS_PER_LIMIT = 4
 """An idle loop turns this often within its liveness limit."""
 RESTATE_S = 1.0
 """Publications are restated, and unrecorded events sent again, this often."""
+FAREWELL_S = 0.5
+"""What a process that ends waits for its last events to be recorded: a synced commit and two hops take a hundredth."""
 READS_A_TURN_MAX = 200
 """Messages taken from one socket before the others have their turn."""
 BASE62 = string.ascii_letters + string.digits
@@ -127,7 +129,22 @@ class RealWorld:
             self._line.send(Ending("expected" if how == "expected" else "shutdown", reason))
         self.alive_for(self._limit_s)
         server.terminate(reason)
-        self._flush_events()
+
+    def farewell(self) -> None:
+        """However it ends, but for a kill: what happened last is the most wanted. Waits until it is recorded, or
+        for as long as a recorder that lives may take."""
+        until_s = time.monotonic() + FAREWELL_S
+        self._flush_events(wait_s=CAST_CONNECT_S)
+        while self._outbox.batch() is not None and (left_s := until_s - time.monotonic()) > 0:
+            if self._router.poll(int(left_s * 1000) + 1, zmq.POLLIN):
+                self._take_recorded(self._router.recv_multipart())
+
+    def _take_recorded(self, frames: list[bytes]) -> None:
+        """Nothing else is heard any more: who asks gets no reply, as from the dead."""
+        message = decode(frames[-1])
+        if isinstance(message, Recorded):
+            self._outbox.recorded(message.up_to)
+            self._flush_events()
 
     def _turn(self, server: Server) -> None:
         self.alive_for(self._limit_s)
@@ -358,11 +375,11 @@ class RealWorld:
         self._outbox.add(event)
         self._flush_events()
 
-    def _flush_events(self) -> None:
-        """Never waits: a recorder that is away gets them when it is back."""
+    def _flush_events(self, wait_s: float = 0.0) -> None:
+        """Does not wait in the middle of work: a recorder that is away gets them when it is back."""
         batch = self._outbox.batch()
         if batch is not None and self._settings.record_to not in ("", self.name):
-            self._peers.cast(self._settings.record_to, batch, wait_s=0.0)
+            self._peers.cast(self._settings.record_to, batch, wait_s)
 
     def random(self) -> float:
         return random.random()

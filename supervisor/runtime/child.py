@@ -130,8 +130,11 @@ def serve(birth: Birth, line: Line, page: Page, slot: int, log: FieldLog) -> int
     log.info("starts", incarnation=birth.incarnation, pid=os.getpid())
     try:
         world = RealWorld(birth, line, page, slot, log)
-        server: Server = resolve(birth.spec.start)(world, birth.spec.arguments)
-        world.run(server)
+        try:
+            server: Server = resolve(birth.spec.start)(world, birth.spec.arguments)
+            world.run(server)
+        finally:
+            world.farewell()
     except IgnoreStart as nothing:
         log.info("has nothing to do", why=str(nothing))
         line.send(Ignore())

@@ -92,9 +92,10 @@ class Runtime:
         self.log.info("supervisor starts", pid=os.getpid(), home=self.settings.home)
         self.feed(Boot())
         while self.finished is None:
+            turned_s = time.monotonic()
             planned_s = self._wake_s()
             ready = self.epoll.poll(max(0.0, planned_s - time.monotonic()))
-            self._look_at_own_lateness(planned_s)
+            self._look_at_own_lateness(turned_s, planned_s)
             for fd, mask in ready:
                 if fd == signals:
                     self._on_signals(os.read(signals, 64))
@@ -113,11 +114,11 @@ class Runtime:
         look_s = liveness.next_look_s(self.judge, self._slots(), now_s)
         return min(next_deadline_s(self.tree), look_s, now_s + ASLEEP_MAX_S)
 
-    def _look_at_own_lateness(self, planned_s: float) -> None:
-        late_s = time.monotonic() - planned_s
-        if late_s > liveness.STALL_S:
-            self.judge = liveness.stalled(self.judge, late_s, self._slots())
-            self.feed(Stalled(late_s))
+    def _look_at_own_lateness(self, turned_s: float, planned_s: float) -> None:
+        now_s = time.monotonic()
+        if now_s - planned_s > liveness.STALL_S:
+            self.judge = liveness.stalled(self.judge, now_s - turned_s, self._slots())
+            self.feed(Stalled(late_s=now_s - planned_s, unwatched_s=now_s - turned_s))
 
     def _slots(self) -> list[tuple[int, float]]:
         return [(kid.slot, self.page.read(kid.slot)) for kid in self.kids.values()]

@@ -1,0 +1,204 @@
+"""What follows when a child is down: OTP's table of restart types, strategies, intensity, auto-shutdown. PURE.
+
+And, where a supervisor declares ``back_off``, DESIGN 3 "Back-off holds the one that fails". ``settle.py`` then does it.
+"""
+
+from __future__ import annotations
+
+from supervisor.core.restart import EXPECTED_GAP_S, add_restart, back_off_s
+from supervisor.core.settle import close
+from supervisor.core.tree import NEVER_S, Announce, Exit, Finished, Node, Record
+from supervisor.core.work import Work
+from supervisor.messages import Done, Level, Started
+
+
+def gone(work: Work, path: str, exit: Exit) -> None:
+    """A node is down: what follows is its supervisor's decision. ``node`` is it as it was just before."""
+    node = work.nodes[path]
+    if node.doom:
+        exit = Exit("abnormal", node.doom)
+    work.set(path, pid=0, why=exit.why, deadline_s=NEVER_S, state="ended")
+    work.act(Announce(path, node.incarnation, up=False, why=exit.why))
+    if node.parent is None:
+        work.act(Finished(gave_up=not node.asked, why=exit.why))
+        return
+    work.touch(node.parent)
+    if node.asked:
+        stopped(work, node, exit)
+    elif work.parent(node).state == "stopping":
+        record_death(work, node, exit)
+        work.end(path, f"stopping: {node.parent or 'the root'} ends, and {path} ended: {exit.why}")
+    elif in_regroup(work, node):
+        died_with_its_group(work, node, exit)
+    elif exit.how == "ignore" and node.state == "starting":
+        ignored(work, node)
+    elif node.state == "starting" or node.start_failed:
+        start_failed(work, node, exit)
+    else:
+        died(work, node, exit)
+
+
+def stopped(work: Work, node: Node, exit: Exit) -> None:
+    """It ended because it was told to."""
+    if exit.how == "abnormal" and not node.doom and node.spec.shutdown_s != 0:
+        record_death(work, node, exit)
+    error = f"stopped: {node.path} was stopped before it was ready"
+    if node.again is not None:
+        spec, tokens = node.again
+        work.answer_all(node.started_by, None, error)
+        work.answer_all(node.stopped_by, Done())
+        work.unhold(node.path, f"{node.path} was stopped and is started again on request")
+        work.set(node.path, state="idle", spec=spec, started_by=tokens, stopped_by=(), again=None)
+    elif node.after == "idle" and node.spec.restart != "temporary":
+        work.set(node.path, state="idle")
+    else:
+        work.end(node.path, error)
+
+
+def died_with_its_group(work: Work, node: Node, exit: Exit) -> None:
+    """It was to be ended and started again anyway. OTP finds it dead while it ends the group, and charges nothing."""
+    record_death(work, node, exit)
+    if node.spec.restart == "temporary":
+        work.end(node.path, f"failed: {node.path} ended: {exit.why}")
+    else:
+        work.set(node.path, state="idle")
+
+
+def ignored(work: Work, node: Node) -> None:
+    """OTP's ignore: the start answers ok, without a process (incarnation 0); the spec is kept as after any end."""
+    work.answer_all(node.started_by, Started(node.path, 0))
+    work.set(node.path, started_by=())
+    work.end(node.path, "")
+
+
+def start_failed(work: Work, node: Node, exit: Exit) -> None:
+    """It was not ready. Where the start was asked for the answer is all; where it was the supervisor's, he goes on."""
+    sup = work.parent(node)
+    record_death(work, node, exit, "child.start_failed")
+    text = f"{node.path} failed to start: {exit.why}"
+    if node.started_by:
+        work.end(node.path, f"failed: {text}")
+        if not node.kept and node.path in work.nodes:
+            work.forget(node.path)
+    elif sup.state == "starting" and sup.flags.back_off is None:
+        close(work, sup.path, Exit("abnormal", text), start_failed=True)
+    elif node.spec.restart == "temporary":
+        work.end(node.path, "")
+    elif sup.state == "starting":
+        work.set(node.path, restarts=node.restarts + 1)
+        hold(work, work.nodes[node.path], exit, "its first start failed")
+    else:
+        restart(work, node, exit)
+
+
+def died(work: Work, node: Node, exit: Exit) -> None:
+    """OTP's table: permanent always; transient after an abnormal end (or an expected one); temporary never."""
+    record_death(work, node, exit)
+    again = {"permanent": True, "transient": exit.how in ("abnormal", "expected"), "temporary": False}
+    if not again[node.spec.restart]:
+        work.end(node.path, f"failed: {node.path} ended before it was ready: {exit.why}")
+        auto_shutdown(work, node, exit)
+    elif exit.how == "expected":
+        restart_expected(work, node)
+    else:
+        restart(work, node, exit)
+
+
+def auto_shutdown(work: Work, node: Node, exit: Exit) -> None:
+    sup = work.parent(node)
+    if not node.spec.significant or sup.flags.auto_shutdown == "never":
+        return
+    others = [work.nodes[path] for path in sup.order if path != node.path]
+    if sup.flags.auto_shutdown == "all_significant" and any(
+        each.spec.significant and each.state != "ended" for each in others
+    ):
+        return
+    close(work, sup.path, Exit("shutdown", f"{node.path} ended: {exit.why}"))
+
+
+# -- restarts ---------------------------------------------------------------------------------------------------------
+
+
+def restart_expected(work: Work, node: Node) -> None:
+    """Routine: at once, at most one a second, counted apart, not charged."""
+    due_s = node.expected_at_s + EXPECTED_GAP_S
+    wait = due_s > work.now_s
+    work.set(
+        node.path,
+        state="waiting" if wait else "idle",
+        deadline_s=due_s if wait else NEVER_S,
+        expected_restarts=node.expected_restarts + 1,
+        expected_at_s=max(due_s, work.now_s),
+    )
+    regroup(work, node)
+
+
+def restart(work: Work, node: Node, exit: Exit) -> None:
+    """Within the intensity at once; beyond it, as the supervisor declares, back off or give up."""
+    sup = work.parent(node)
+    work.set(node.path, restarts=node.restarts + 1)
+    if node.held:
+        hold(work, work.nodes[node.path], exit, "")
+        return
+    times_s, too_many = add_restart(sup.death_times_s, work.now_s, sup.flags)
+    work.set(sup.path, death_times_s=times_s)
+    deaths = f"{len(times_s)} deaths in {sup.flags.period_s:g} s (limit {sup.flags.intensity})"
+    if not too_many:
+        work.set(node.path, state="idle")
+        regroup(work, node)
+    elif sup.flags.back_off is not None:
+        hold(work, work.nodes[node.path], exit, deaths)
+    else:
+        text = f"{sup.path or 'the root'} gives up: {deaths}, last {node.path}: {exit.why}"
+        work.act(Record("supervisor.gave_up", "PAGE", sup.path, text))
+        close(work, sup.path, Exit("shutdown", text), start_failed=sup.state == "starting")
+
+
+def hold(work: Work, node: Node, exit: Exit, deaths: str) -> None:
+    """Slow the failing child down; its elders and, under one_for_one, all others do not notice."""
+    sup = work.parent(node)
+    assert sup.flags.back_off is not None
+    wait_s = back_off_s(sup.flags.back_off, node.held, f"{node.path} {node.incarnation}")
+    incident = node.incident or f"held {node.path} {node.incarnation}"
+    held = {"held": node.held + 1, "incident": incident}
+    work.set(node.path, state="waiting", deadline_s=work.now_s + wait_s, **held)
+    if node.held == 0:
+        text = (
+            f"{node.path} slows down: {deaths}, last: {exit.why}. "
+            f"Next try in {wait_s:.1f} s; others go on. Mend the cause; it is tried again by itself."
+        )
+        work.act(Record("child.held", "NOTIFY", node.path, text, incident, "opened"))
+        work.set(sup.path, death_times_s=())
+    regroup(work, work.nodes[node.path])
+
+
+def regroup(work: Work, node: Node) -> None:
+    """What a child's death means for its siblings, by the strategy. Ended ones start again with the group (OTP)."""
+    sup = work.parent(node)
+    if sup.flags.strategy == "one_for_one":
+        return
+    first = 0 if sup.flags.strategy == "one_for_all" and not node.held else sup.order.index(node.path)
+    already = len(sup.order) if sup.regroup_from is None else sup.regroup_from
+    for path in sup.order[first:already]:
+        if work.nodes[path].state == "ended":
+            work.set(path, state="idle")
+    work.set(sup.path, regroup_from=min(first, already))
+
+
+def in_regroup(work: Work, node: Node) -> bool:
+    """It belongs to the part of its group that is on the way down to be started again."""
+    sup = work.parent(node)
+    return sup.regroup_from is not None and sup.order.index(node.path) >= sup.regroup_from
+
+
+def record_death(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
+    level: Level = "LOG" if exit.how in ("normal", "shutdown") else "DIGEST"
+    kind = kind or ("child.died" if exit.how == "abnormal" else "child.ended")
+    lived_s = work.now_s - node.since_s if node.state == "up" else 0.0
+    data: dict[str, object] = {
+        "incarnation": node.incarnation,
+        "how": exit.how,
+        "up_s": round(lived_s, 3),
+        "held": node.held,
+    }
+    work.act(Record(kind, level, node.path, f"{node.path} ended ({exit.how}): {exit.why}", data=data))

@@ -1,0 +1,185 @@
+"""Small servers and a small desk for the tests of real processes. Imported by the supervising process under test."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from supervisor.messages import (
+    BackOff,
+    ChildSpec,
+    Done,
+    Message,
+    Request,
+    Subscribed,
+    SupervisorFlags,
+)
+from supervisor.process.server import Caller, IgnoreStart, Server
+
+
+class Add(Request["Sum"], frozen=True):
+    """Answered with the running sum; ``sleep_s`` first, to be late on purpose."""
+
+    number: int
+    sleep_s: float = 0.0
+
+
+class Sum(Message, frozen=True):
+    total: int
+    incarnation: int
+    predecessor: str
+
+
+Add.REPLY = Sum
+
+
+class ReadHeard(Request["Heard"], frozen=True):
+    """What a listener has heard so far."""
+
+
+class Heard(Message, frozen=True):
+    numbers: tuple[int, ...]
+    welcomes: int
+
+
+ReadHeard.REPLY = Heard
+
+
+class Say(Request[Done], frozen=True):
+    """Publish the numbers from ``first`` on, ``count`` of them."""
+
+    REPLY = Done
+    first: int
+    count: int
+
+
+class Number(Message, frozen=True):
+    number: int
+
+
+class Do(Request[Done], frozen=True):
+    """End in the way that is named: crash, normal, expected, hang, block, leave_group."""
+
+    REPLY = Done
+    what: str
+    seconds: float = 0.0
+
+
+class DoIt(Message, frozen=True):
+    what: str
+    seconds: float
+
+
+class Counter(Server):
+    """Keeps a sum in memory: a new incarnation has forgotten it."""
+
+    def init(self) -> None:
+        if self.arguments.get("ignore"):
+            raise IgnoreStart("told to")
+        if self.arguments.get("slow_start_s"):
+            time.sleep(self.arguments["slow_start_s"])
+        self.total = 0
+
+    def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
+        match request:
+            case Add():
+                if request.sleep_s:
+                    with self.world.blocking(request.sleep_s):
+                        time.sleep(request.sleep_s)
+                self.total += request.number
+                before = self.world.predecessor
+                return Sum(self.total, self.world.incarnation, f"{before.why}|{before.note}" if before else "")
+            case Say():
+                for number in range(request.first, request.first + request.count):
+                    self.world.publish("numbers", Number(number))
+                return Done()
+            case Do():
+                self.world.note(f"doing {request.what}")
+                self.world.after(0.0, DoIt(request.what, request.seconds))
+                return Done()
+        return super().handle_call(request, caller)
+
+    def handle_info(self, message: Message) -> None:
+        assert isinstance(message, DoIt)
+        match message.what:
+            case "crash":
+                raise ZeroDivisionError("on purpose")
+            case "normal":
+                self.world.end()
+            case "expected":
+                self.world.end("routine", expected=True)
+            case "hang":
+                time.sleep(message.seconds)
+            case "block":
+                with self.world.blocking(message.seconds):
+                    time.sleep(message.seconds)
+            case "event":
+                self.world.event("toy.event", "LOG", "something happened", seconds=message.seconds)
+
+    def terminate(self, reason: str) -> None:
+        if self.arguments.get("slow_stop_s"):
+            time.sleep(self.arguments["slow_stop_s"])
+
+
+class Listener(Server):
+    """Follows the numbers of another process."""
+
+    def init(self) -> None:
+        self.numbers: list[int] = []
+        self.welcomes = 0
+        self.world.subscribe(self.arguments["to"], "numbers")
+
+    def handle_info(self, message: Message) -> None:
+        if isinstance(message, Subscribed):
+            self.welcomes += 1
+        elif isinstance(message, Number):
+            self.numbers.append(message.number)
+
+    def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
+        if isinstance(request, ReadHeard):
+            return Heard(tuple(self.numbers), self.welcomes)
+        return super().handle_call(request, caller)
+
+
+def worker(child_id: str, **fields: Any) -> ChildSpec:
+    return ChildSpec(id=child_id, **{"start": "tests.supervisor.toys:Counter", "liveness_limit_s": 2.0, **fields})
+
+
+def group(child_id: str, *children: ChildSpec, **flags: Any) -> ChildSpec:
+    return ChildSpec(
+        id=child_id,
+        type="supervisor",
+        shutdown_s=None,
+        restart="transient",
+        supervisor=SupervisorFlags(**{"intensity": 50, "period_s": 60.0, **flags}),
+        children=children,
+    )
+
+
+def toy_desk() -> ChildSpec:
+    return ChildSpec(
+        id="toys",
+        type="supervisor",
+        shutdown_s=None,
+        supervisor=SupervisorFlags(intensity=50, period_s=60.0),
+        children=(
+            ChildSpec(id="control", start="supervisor.control.server:ControlServer"),
+            group("all", worker("a"), worker("b"), worker("c"), strategy="one_for_all"),
+            group("one", worker("permanent"), worker("transient", restart="transient")),
+            group("pubsub", worker("speaker"), listener("listener", "pubsub/speaker")),
+            group("spare", dynamic=True),
+            group(
+                "held",
+                worker("elder"),
+                worker("failing"),
+                strategy="one_for_all",
+                intensity=1,
+                period_s=30.0,
+                back_off=BackOff(base_s=0.05, cap_s=0.2, healthy_s=60.0),
+            ),
+        ),
+    )
+
+
+def listener(child_id: str, to: str) -> ChildSpec:
+    return worker(child_id, start="tests.supervisor.toys:Listener", arguments={"to": to})
