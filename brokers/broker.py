@@ -1,12 +1,12 @@
-"""The behaviour that every venue promises, with declared capabilities. No process, no clock, no socket: HTTP is lent.
+"""The behaviour that every venue promises, with declared capabilities. No process, no clock: HTTP is lent.
 
-A broker here is a translator: it builds requests, has them carried by the ``Http`` it was given, and understands the
-answers. Whoever owns it (a feed, books, an account manager) lends the HTTP and the access token.
+A broker here is a translator: it builds requests, has them carried by the ``Http`` it was given, and
+understands the answers. Whoever owns it (a feed, books, an account manager) lends the HTTP and the token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
 
 import msgspec
@@ -35,23 +35,26 @@ class HttpReply(Protocol):
 
 
 class Http(Protocol):
-    """One request without retry. Raises an OSError-like error of the owner's world when there is no answer; the
-    error has an attribute ``sent`` (False: surely no byte left)."""
+    """One request without retry. Where no answer comes it raises ``Unavailable``, with ``sent`` False only if
+    surely no byte left. (The owner turns the error of its world into ours, so brokers know no world.)"""
 
     def __call__(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout_s: float
     ) -> HttpReply: ...
 
 
-TokenSource = Callable[[], str]
-"""Gives a valid access token, or raises ``LoginRefused``."""
+class TokenSource(Protocol):
+    """Gives a valid access token; ``refused`` is one that the venue has just answered 401 to, so another is
+    wanted. Raises ``LoginRefused``, or ``Unavailable`` (sent False)."""
+
+    def __call__(self, refused: str = "") -> str: ...
 
 
 class Capabilities(msgspec.Struct, frozen=True):
     """What a venue can do; callers decide by this and never by a broker's name."""
 
     id_dedupe: Literal["forever", "window", "none"]
-    """Whether the venue refuses a client key that it saw before. ``window``: for an unknown or limited time."""
+    """Whether the venue refuses a client key that it saw before; ``window``: for a limited or unknown time."""
     replace_to_market: bool
     key_length_max: int
 
@@ -64,7 +67,7 @@ class StreamRequest(msgspec.Struct, frozen=True):
 
 
 class AccountSnapshot(Value, frozen=True):
-    """Orders, positions and balance of one account, read together. Only ever whole: a partial read is an error."""
+    """Orders, positions and balance of one account, read together. Only ever whole: a part is an error."""
 
     account: str
     orders: tuple[Order, ...]
@@ -83,7 +86,9 @@ class BarItem(Value, frozen=True):
 
 
 class OrderItem(Value, frozen=True):
-    order: Order
+    """One order; of an order with several legs (a spread, placed by hand) one ``Order`` for each."""
+
+    orders: tuple[Order, ...]
 
 
 class PositionItem(Value, frozen=True):
@@ -110,19 +115,21 @@ class GoAway(Value, frozen=True):
 
 
 class StreamError(Value, frozen=True):
-    """The venue ends the stream with an error. Not ``retryable``: asking again at once does not help."""
+    """The venue ends the stream with an error. Not ``retryable``: to ask again at once does not help."""
 
     text: str
     retryable: bool
 
 
-StreamItem = (
-    BarItem | OrderItem | PositionItem | PositionGone | Heartbeat | EndSnapshot | GoAway | StreamError
-)
+StreamItem = BarItem | OrderItem | PositionItem | PositionGone | Heartbeat | EndSnapshot | GoAway | StreamError
 
 
 class Broker(Protocol):
-    """One venue in one environment. Reads raise ``brokers.errors``; instructions return an ``Outcome``."""
+    """One venue in one environment. Reads raise ``brokers.errors``; instructions return an ``Outcome``.
+
+    Nothing is tried twice, but for one thing: a 401 proves that the request was not executed, so it is sent
+    once more with another token.
+    """
 
     capabilities: Capabilities
 

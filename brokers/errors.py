@@ -1,7 +1,7 @@
-"""The errors of the brokers room: what a read from a venue can fail with. (Orders have outcomes instead: model.py.)
+"""The errors of the brokers room: what a read from a venue can fail with. (Orders have outcomes: model.py.)
 
 BrokerError
-├── Unavailable     no answer, 5xx, a limit: the same read may go well later (``retry_after_s`` where the venue told)
+├── Unavailable     no answer, 5xx, a limit: the same read may go well later (``retry_after_s``)
 ├── LoginRefused    the token or the login is not accepted: refresh once, then a person must sign in
 ├── NotAllowed      the venue refuses this request in words: asking again does not help
 └── BadAnswer       an answer that is no sense: nothing may be concluded from it
@@ -15,11 +15,13 @@ class BrokerError(Exception):
 
 
 class Unavailable(BrokerError):
-    """Network, time-out, 408, 429 or 5xx. ``retry_after_s`` is the venue's own word, 0.0 where it gave none."""
+    """Network, time-out, 408, 429 or 5xx. ``retry_after_s``: the venue's own word, 0.0 where it gave none.
+    ``sent`` is False only where surely no byte of the request left."""
 
-    def __init__(self, text: str, *, retry_after_s: float = 0.0) -> None:
+    def __init__(self, text: str, *, retry_after_s: float = 0.0, sent: bool = True) -> None:
         super().__init__(text)
         self.retry_after_s = retry_after_s
+        self.sent = sent
 
 
 class LoginRefused(BrokerError):

@@ -1,7 +1,7 @@
 """The words of the market and of accounts: what all venues are translated into. PURE, frozen, never changed.
 
-Prices, quantities and money are exact (``Decimal``), prices are signed numbers (a price can be negative). Times that
-end in ``_utc`` are epoch seconds UTC of market time; ``_s`` are machine seconds.
+Prices, quantities and money are exact (``Decimal``); a price can be negative. Times that end in ``_utc`` are
+epoch seconds UTC of market time; ``_s`` are machine seconds.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Duration(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """Ours, not the venue's. ``UNKNOWN``: a code we do not know; the order counts as open and is looked up."""
+    """Ours, not the venue's. ``UNKNOWN``: a code that tells us nothing; the order counts as open, is looked up."""
 
     RECEIVED = "received"
     WORKING = "working"
@@ -61,7 +61,7 @@ class OrderStatus(StrEnum):
 
 
 class Bar(Value, frozen=True):
-    """One bar of one symbol. ``closed_utc`` is its END and its name: a bar is known by (symbol, interval, stamp)."""
+    """One bar of one symbol. ``closed_utc`` is its END and its name: (symbol, interval, stamp) is its key."""
 
     symbol: str
     interval_s: int
@@ -74,9 +74,9 @@ class Bar(Value, frozen=True):
 
 
 class Order(Value, frozen=True):
-    """An order as the broker tells it: whole and cumulative. ``filled_quantity`` is the total so far, never a delta.
+    """An order as the broker tells it: whole and cumulative. ``filled_quantity`` is the total so far, no delta.
 
-    ``filled_quantity`` counts only what surely was executed (tradestation-v3, 6: an expired order shows ExecQuantity).
+    It counts only what surely was executed (an expired order of TradeStation shows an executed quantity too).
     """
 
     order_id: str
@@ -139,7 +139,7 @@ class Instrument(Value, frozen=True):
 
 
 class Placing(Value, frozen=True):
-    """A new order to be sent. ``key`` is the client key: the same on a retry, never used for another order."""
+    """A new order to be sent. ``key``: the client key, the same on a retry, never used for another order."""
 
     key: str
     account: str
@@ -153,7 +153,7 @@ class Placing(Value, frozen=True):
 
 
 class Change(Value, frozen=True):
-    """A replace of a working order: what is None stays. ``to_market`` turns it into a market order (an exit)."""
+    """A replace of a working order: what is None stays. ``to_market`` makes it a market order (an exit)."""
 
     quantity: Decimal | None = None
     stop_price: Decimal | None = None
@@ -178,7 +178,7 @@ class RefusedByVenue(Value, frozen=True, tag="refused"):
 
 
 class Unknown(Value, frozen=True, tag="unknown"):
-    """Time-out, reset, 5xx, unparsable answer: it may or may not have happened. ``sent`` False: surely it did not."""
+    """Time-out, reset, 5xx, unparsable: it may or may not have happened. ``sent`` False: surely it did not."""
 
     reason: str
     sent: bool = True

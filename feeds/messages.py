@@ -10,13 +10,14 @@ from brokers.broker import AccountSnapshot
 from brokers.model import Bar, Instrument, Order, Position
 from supervisor.messages import Message, Request
 
-# -- the connection ----------------------------------------------------------------------------------------------------
+# -- the connection --------------------------------------------------------------------------------
 
 
 class StillNeeded(Message, frozen=True):
-    """The lease (cast): ``holder`` needs these feeds and the books of these accounts. Valid for the lease's time.
+    """The lease (cast): ``holder`` needs these feeds and the books of these accounts, for the lease's time.
 
-    ``feeds`` are the ends of the names, such as ``bars/SPY/60`` and ``orders/SIM1``.
+    ``feeds`` are the ends of the names, such as ``bars/SPY/60`` and ``orders/SIM1``. Each cast replaces what the
+    holder said before; one that names nothing gives the lease back.
     """
 
     holder: str
@@ -31,9 +32,13 @@ class Token(Message, frozen=True):
     expires_s: float
 
 
+LOGIN_NEEDED = "login needed"
+"""A refused ``ReadToken`` that begins with this can only be cured by a person."""
+
+
 class ReadToken(Request[Token], frozen=True):
     """A valid access token. ``refused``: the token that the venue has just answered 401 to ("" for none).
-    Refused in words as *login needed* when the login is not accepted."""
+    Refused with ``LOGIN_NEEDED`` when the login is not accepted, otherwise when the venue cannot be asked."""
 
     REPLY = Token
     refused: str = ""
@@ -51,12 +56,12 @@ class ReadLeases(Request[Leases], frozen=True):
     REPLY = Leases
 
 
-# -- bars ----------------------------------------------------------------------------------------------------------------
+# -- bars ------------------------------------------------------------------------------------------
 
 
 class BarsClosed(Message, frozen=True):
-    """Published on topic "bars": closed bars in order, as they came in one read. May repeat bars after a reconnect;
-    the data source keys them by stamp. ``received_s``: when the bytes came."""
+    """Published on topic "bars": closed bars in order, as they came in one read. May repeat bars after a
+    reconnect; the data source keys them by stamp. ``received_s``: when the bytes came."""
 
     bars: tuple[Bar, ...]
     received_s: float
@@ -70,15 +75,15 @@ class FeedAge(Message, frozen=True):
 
 
 class Bars(Message, frozen=True):
-    """Closed bars in order. ``complete_until_utc``: up to here the venue's history was read; a minute without a bar
-    up to then had no trade."""
+    """Closed bars in order. ``complete_until_utc``: up to here the venue's history was read; a minute without a
+    bar up to then had no trade."""
 
     bars: tuple[Bar, ...]
     complete_until_utc: int
 
 
 class ReadHistory(Request[Bars], frozen=True):
-    """Closed bars with ``after_utc < closed_utc``, up to now, read from the venue's history. Refused when it fails."""
+    """Closed bars with ``after_utc < closed_utc``, up to now, from the venue's history. Refused when it fails."""
 
     REPLY = Bars
     after_utc: int
@@ -91,11 +96,11 @@ class ReadRecent(Request[Bars], frozen=True):
     count: int
 
 
-# -- accounts ------------------------------------------------------------------------------------------------------------
+# -- accounts --------------------------------------------------------------------------------------
 
 
 class OrdersSeen(Message, frozen=True):
-    """Published on topic "orders" by the orders feed: what came in one read. ``snapshot``: the stream's own replay."""
+    """Published on topic "orders": what came in one read. ``snapshot``: part of the stream's own replay."""
 
     orders: tuple[Order, ...]
     snapshot: bool
@@ -110,8 +115,8 @@ class PositionsSeen(Message, frozen=True):
 
 
 class Snapshot(Message, frozen=True):
-    """Published on topic "snapshot" by books: the account read by REST. ``requested_s``: when the read began; what
-    happened after that may be missing from it (order-safety 1.3)."""
+    """Published on topic "snapshot" by books: the account read by REST. ``requested_s``: when the read began;
+    what happened after that may be missing from it (order-safety 1.3)."""
 
     read: int
     requested_s: float
@@ -128,7 +133,7 @@ class SnapshotFailed(Message, frozen=True):
 
 
 class ReadSnapshot(Message, frozen=True):
-    """Cast to books: read again ``after_s`` machine seconds from now (a confirming read), outside the rhythm."""
+    """Cast to books: read again ``after_s`` machine seconds from now, outside the rhythm (a confirming read)."""
 
     after_s: float = 0.0
 

@@ -1,0 +1,173 @@
+"""The emulator: a request and two clocks in, an answer out; and what the open streams send as time goes on. PURE.
+
+The same state, request and now give the same answer, so that a server and a simulator can both run it. Whoever runs it
+writes ``state.take_entries()`` to the book before an answer or an output leaves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import msgspec
+
+from brokers.tradestation.emulator import book, brokerage, faults, marketdata, matching, oauth, orders, streams
+from brokers.tradestation.emulator.errors import Refusal, bad_request, not_found
+from brokers.tradestation.emulator.query import split
+from brokers.tradestation.emulator.state import State
+from brokers.tradestation.emulator.values import Answer, Cut, Due, Now, OpenStream, Output, Reply, Request
+from brokers.tradestation.emulator.wire import Object
+
+
+def app(state: State, request: Request, now: Now) -> Answer:
+    """Answer one request. What the market made due by now is settled first."""
+    matching.settle(state, now)
+    answer = _guarded(state, request, now)
+    matching.settle(state, now)
+    if not request.path.startswith("/emulator/"):
+        state.record(book.RequestSeen(request.method, request.path, _status(answer)), now)
+    return answer
+
+
+def advance(state: State, now: Now) -> list[Output]:
+    """Let time pass: fills, and what the streams have to send. An ended stream appears once more, as StreamEnd."""
+    matching.settle(state, now)
+    return streams.advance(state, now)
+
+
+def next_due(state: State, now: Now) -> Due:
+    """When ``advance`` is to be called next. A time in the past means now."""
+    machine: list[float] = []
+    market: list[float] = []
+    for stream in state.streams.values():
+        machine_s, market_utc = streams.next_due(stream, now, state.settings.heartbeat_s)
+        machine.append(machine_s)
+        market += [market_utc] if market_utc is not None else []
+    fill_utc = matching.next_fill_utc(state)
+    market += [fill_utc] if fill_utc is not None else []
+    return Due(min(machine, default=None), min(market, default=None))
+
+
+def drop_stream(state: State, stream_id: int) -> None:
+    """The client went away."""
+    state.streams.pop(stream_id, None)
+
+
+def _status(answer: Answer) -> int:
+    """As the book tells it: 0 is a connection cut without an answer."""
+    if isinstance(answer, Reply):
+        return answer.status
+    return 200 if isinstance(answer, OpenStream) else 0
+
+
+def _guarded(state: State, request: Request, now: Now) -> Answer:
+    try:
+        return _answer(state, request, now)
+    except Refusal as refusal:
+        body = {"Error": refusal.error, "Message": refusal.message}
+        return Reply(refusal.status, msgspec.json.encode(body))
+
+
+def _answer(state: State, request: Request, now: Now) -> Answer:
+    if request.path.startswith("/emulator/"):
+        return _json(faults.answer(state, request, now))
+    if (request.method, request.path) == ("POST", "/oauth/token"):
+        return oauth.token(state, request, now)
+    if not request.path.startswith("/v3/"):
+        raise _unknown(request)
+    oauth.check(state, request, now)
+    for method, pattern, handler in _ROUTES:
+        if method == request.method and (found := pattern.fullmatch(request.path)):
+            return handler(state, request, now, *found.groups())
+    raise _unknown(request)
+
+
+def _unknown(request: Request) -> Refusal:
+    return not_found(f"{request.method} {request.path} is not known to this emulator.")
+
+
+def _json(value: Object) -> Reply:
+    return Reply(200, msgspec.json.encode(value))
+
+
+# Orders: the requests whose reply can be lost
+
+
+def _place(state: State, request: Request, now: Now) -> Answer:
+    lose = "before" if state.ledger.lose_before else "after" if state.ledger.lose_after else ""
+    reply = Cut() if lose == "before" else _json(orders.place(state, request, now))
+    if lose:
+        state.record(book.ReplyLost(lose), now)
+        return Cut()
+    return reply
+
+
+# Streams
+
+
+def _open(stream: streams.Stream) -> OpenStream:
+    content_type = streams.V2 if stream.kind == "bars" else streams.V3
+    return OpenStream(stream.stream_id, {"content-type": content_type, "connection": "close"})
+
+
+def _bar_stream(state: State, request: Request, now: Now, symbol: str) -> Answer:
+    interval = marketdata.minutes(request)
+    back = marketdata.bars_back(request, interval)
+    series = marketdata.charted(state, symbol, now)
+    return _open(streams.open_bars(state, series.symbol, interval, back, now))
+
+
+def _order_stream(state: State, request: Request, now: Now, ids: str, order_ids: str = "") -> Answer:
+    accounts = _all_known(state, ids)
+    snapshot = brokerage.todays_orders(state, accounts, now)
+    wanted = tuple(split(order_ids, brokerage.ORDER_IDS_MAX, "order ids")) if order_ids else ()
+    if wanted:
+        snapshot = [order for order in snapshot if order.order_id in wanted]
+        if len(snapshot) < len(wanted):
+            raise not_found("Invalid order ID.")
+    return _open(streams.open_orders(state, accounts, wanted, snapshot, now))
+
+
+def _position_stream(state: State, request: Request, now: Now, ids: str) -> Answer:
+    changes = request.query.get("changes", "false").lower()
+    if changes not in ("true", "false"):
+        raise bad_request(f"changes must be true or false, got {changes!r}")
+    return _open(streams.open_positions(state, _all_known(state, ids), changes == "true", now))
+
+
+def _all_known(state: State, ids: str) -> tuple[str, ...]:
+    good, errors = brokerage.known_accounts(state, ids)
+    if errors:
+        raise Refusal(403, errors[0]["Error"], errors[0]["Message"])
+    return tuple(good)
+
+
+_Handler = Callable[..., Answer]
+
+_TABLE: list[tuple[str, str, _Handler]] = [
+    ("GET", "/v3/brokerage/accounts", lambda s, r, n: _json(brokerage.accounts(s))),
+    ("GET", "/v3/brokerage/accounts/{}/balances", lambda s, r, n, a: _json(brokerage.balances(s, a, n))),
+    ("GET", "/v3/brokerage/accounts/{}/positions", lambda s, r, n, a: _json(brokerage.positions(s, a, r, n))),
+    ("GET", "/v3/brokerage/accounts/{}/orders", lambda s, r, n, a: _json(brokerage.orders(s, a, r, n))),
+    (
+        "GET",
+        "/v3/brokerage/accounts/{}/orders/{}",
+        lambda s, r, n, a, o: _json(brokerage.orders_by_id(s, a, o, n)),
+    ),
+    (
+        "GET",
+        "/v3/brokerage/accounts/{}/historicalorders",
+        lambda s, r, n, a: _json(brokerage.historical_orders(s, a, r, n)),
+    ),
+    ("GET", "/v3/marketdata/symbols/{}", lambda s, r, n, y: _json(marketdata.symbols(s, y, n))),
+    ("GET", "/v3/marketdata/quotes/{}", lambda s, r, n, y: _json(marketdata.quotes(s, y, n))),
+    ("GET", "/v3/marketdata/barcharts/{}", lambda s, r, n, y: _json(marketdata.bars(s, y, r, n))),
+    ("POST", "/v3/orderexecution/orders", _place),
+    ("PUT", "/v3/orderexecution/orders/{}", lambda s, r, n, o: _json(orders.replace(s, o, r, n))),
+    ("DELETE", "/v3/orderexecution/orders/{}", lambda s, r, n, o: _json(orders.cancel(s, o, n))),
+    ("GET", "/v3/marketdata/stream/barcharts/{}", _bar_stream),
+    ("GET", "/v3/brokerage/stream/accounts/{}/orders", _order_stream),
+    ("GET", "/v3/brokerage/stream/accounts/{}/orders/{}", _order_stream),
+    ("GET", "/v3/brokerage/stream/accounts/{}/positions", _position_stream),
+]
+_ROUTES = [(method, re.compile(path.replace("{}", "([^/]+)")), handler) for method, path, handler in _TABLE]

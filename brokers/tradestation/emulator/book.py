@@ -1,0 +1,174 @@
+"""The events of the book: everything that must survive a kill of the emulator, one JSON line each. PURE.
+
+The app decides events, the ledger is what they add up to (ledger.py), the server appends them to the file before the
+reply leaves. Nothing else may change an account, an order, a token or a fault that counts.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from brokers.tradestation.emulator.errors import BookError
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="event", tag=True, forbid_unknown_fields=True):
+    pass
+
+
+class AccountSpec(msgspec.Struct, frozen=True):
+    """``kind`` is the venue's AccountType: Futures, Margin or Cash."""
+
+    account: str
+    kind: str
+    cash_usd: Decimal
+
+
+class Opened(_Event, frozen=True):
+    """The first event of every book."""
+
+    accounts: tuple[AccountSpec, ...]
+
+
+class RequestSeen(_Event, frozen=True):
+    method: str
+    path: str
+    status: int  # 0: the connection was cut without an answer
+
+
+class TokenIssued(_Event, frozen=True):
+    """``refresh_token`` is set when one was handed out; ``revoked`` when an older one ended with it."""
+
+    access_token: str
+    expires_s: float
+    refresh_token: str = ""
+    revoked: str = ""
+
+
+class OrderPlaced(_Event, frozen=True):
+    """Accepted, or refused at once with a ``reason``: either way it has an id and its confirm id is used up."""
+
+    order_id: str
+    account: str
+    symbol: str
+    action: str  # BUY, SELL, SELLSHORT, BUYTOCOVER
+    quantity: int
+    order_type: str  # Market, StopMarket
+    at_utc: float
+    stop_price: Decimal | None = None
+    duration: str = "DAY"
+    confirm_id: str = ""
+    by_hand: bool = False
+    reason: str = ""
+
+
+class OrderReplaced(_Event, frozen=True):
+    order_id: str
+    quantity: int
+    order_type: str
+    stop_price: Decimal | None
+    at_utc: float
+
+
+class OrderCancelled(_Event, frozen=True):
+    order_id: str
+    at_utc: float
+
+
+class OrderRejected(_Event, frozen=True):
+    """A working order that could not be executed when its moment came."""
+
+    order_id: str
+    reason: str
+    at_utc: float
+
+
+class OrderFilled(_Event, frozen=True):
+    """Whole. ``at_utc`` is when the market made it, not when the emulator came to look."""
+
+    order_id: str
+    price: Decimal
+    commission_usd: Decimal
+    at_utc: float
+
+
+class FaultInjected(_Event, frozen=True):
+    """``arm``: so many of the next placing requests lose their reply, before or after they are booked."""
+
+    fault: str
+    detail: str
+    lose_before: int = 0
+    lose_after: int = 0
+
+
+class ReplyLost(_Event, frozen=True):
+    when: str  # before or after the order was booked
+
+
+class ClockStopped(_Event, frozen=True):
+    at_utc: float
+
+
+Event = (
+    Opened
+    | RequestSeen
+    | TokenIssued
+    | OrderPlaced
+    | OrderReplaced
+    | OrderCancelled
+    | OrderRejected
+    | OrderFilled
+    | FaultInjected
+    | ReplyLost
+    | ClockStopped
+)
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line. ``number`` counts from 1 without a hole."""
+
+    number: int
+    machine_s: float
+    market_utc: float
+    what: Event
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """``torn_bytes``: length of a last line that a kill cut short; its reply was never sent, so it never happened."""
+
+    entries: list[Entry]
+    torn_bytes: int = 0
+
+
+_DECODER = msgspec.json.Decoder(Entry)
+
+
+def encode(entries: list[Entry]) -> bytes:
+    return b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
+
+
+def decode(text: bytes, name: str) -> Replay:
+    """Raises BookError naming file, line and what is wrong; only the last line may be cut short."""
+    *lines, last = text.split(b"\n")
+    entries = [_entry(line, name, number) for number, line in enumerate(lines, 1)]
+    if entries and not isinstance(entries[0].what, Opened):
+        raise BookError(f"{name}, line 1: a book begins with its accounts (Opened), this is a {_kind(entries[0])}")
+    return Replay(entries, len(last))
+
+
+def _entry(line: bytes, name: str, number: int) -> Entry:
+    try:
+        entry = _DECODER.decode(line)
+    except msgspec.MsgspecError as error:
+        raise BookError(
+            f"{name}, line {number}: not an entry of a book ({error}): {line[:80]!r}. "
+            "The file is left as it is; move it away to begin a new book."
+        ) from error
+    if entry.number != number:
+        raise BookError(f"{name}, line {number}: entry number {entry.number} where {number} is due")
+    return entry
+
+
+def _kind(entry: Entry) -> str:
+    return type(entry.what).__name__

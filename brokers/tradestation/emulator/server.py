@@ -1,0 +1,173 @@
+"""The emulator as a process: HTTP in front of a venue. EDGE; what a request means is decided in app.py.
+
+Loopback only. ASGI cannot break a connection: for that the transports are kept by the address of the peer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import uvicorn
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from brokers.tradestation.emulator.book_file import BookFile
+from brokers.tradestation.emulator.clock import FILE_NAME, ClockFile
+from brokers.tradestation.emulator.load import load_market
+from brokers.tradestation.emulator.orders import BODY_BYTES_MAX
+from brokers.tradestation.emulator.state import Settings, check_settings
+from brokers.tradestation.emulator.values import OpenStream, Reply, Request
+from brokers.tradestation.emulator.venue import Venue
+
+HOST = "127.0.0.1"
+ORIGIN_UTC = 1381154400.0  # 2013-10-07T14:00:00Z, half an hour into the first full day of the bundled bars
+
+
+class Options(Settings, frozen=True, kw_only=True):
+    """What the command gives, with all of ``Settings``. ``data``: bundled symbols or paths of bar files; ``port`` 0:
+    any free one; ``rate``: market seconds per machine second. ``rate`` and ``origin_utc`` count at the first start of
+    a book only; later ones go on with the clock file beside it."""
+
+    book: str
+    data: tuple[str, ...] = ("ESZ13", "SPY")
+    port: int = 0
+    rate: float = 1.0
+    origin_utc: float = ORIGIN_UTC
+
+
+def serve(options: Options) -> None:
+    """Run until SIGTERM or SIGINT. Raises EmulatorError (options, data, book, clock) or OSError (port) at the start."""
+    check_settings(options)
+    market = load_market(options.data)
+    with _listening(options.port) as listener, BookFile(Path(options.book)) as book_file:
+        clock_file = ClockFile(book_file.path.with_name(FILE_NAME), options.origin_utc, options.rate, time.time())
+        asyncio.run(_run(Venue(options, market, book_file, clock_file), listener))
+
+
+class _Wire:
+    """ASGI to app and back; and the breaking of connections, which ASGI cannot do."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self.transports: dict[tuple[str, int], asyncio.Transport] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            request = await _request(HttpRequest(scope, receive))
+        except ClientDisconnect:
+            return  # gone in the middle of its body: half a request is none
+        answer = self._venue.answer(request)
+        if isinstance(answer, Reply):
+            response = Response(answer.body, answer.status, media_type=answer.content_type)
+            await response(scope, receive, send)
+        elif isinstance(answer, OpenStream):
+            try:
+                body = self._body(answer.stream_id, self._venue.chunks(answer.stream_id), scope)
+                await StreamingResponse(body, 200, answer.headers)(scope, receive, send)
+            finally:
+                self._venue.forget(answer.stream_id)
+        else:
+            self._break(scope)
+            await receive()  # the disconnect: only then does uvicorn not miss an answer
+
+    async def _body(self, stream_id: int, chunks: AsyncIterator[bytes], scope: Scope) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            yield chunk
+        if self._venue.is_reset(stream_id):
+            self._break(scope)
+
+    def _break(self, scope: Scope) -> None:
+        """A reset, not an end: with LINGER 0 the kernel sends RST."""
+        transport = self.transports.get(tuple(scope["client"]))
+        if transport is None:
+            return
+        peer = transport.get_extra_info("socket")
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+
+
+async def _request(http: HttpRequest) -> Request:
+    """One byte more than the limit is read, so that the app can say what is wrong."""
+    body = b""
+    async for chunk in http.stream():
+        body = (body + chunk)[: BODY_BYTES_MAX + 1]
+    return Request(
+        method=http.method,
+        path=http.scope["path"],
+        query={name.lower(): value for name, value in http.query_params.multi_items()},
+        headers={name.lower(): value for name, value in http.headers.items()},
+        body=body,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready; ends its streams first; leaves signals to us (uvicorn would raise them again)."""
+
+    def __init__(self, config: uvicorn.Config, venue: Venue, port: int) -> None:
+        super().__init__(config)
+        self._venue, self._port = venue, port
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        sys.stdout.write(f"emulator listening on http://{HOST}:{self._port}\n")
+        sys.stdout.flush()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._leave)
+        yield
+
+    def _leave(self) -> None:
+        self.should_exit = True
+        self._venue.end_all()
+
+
+def _listening(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    return listener
+
+
+async def _run(venue: Venue, listener: socket.socket) -> None:
+    wire = _Wire(venue)
+
+    class Protocol(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            wire.transports[transport.get_extra_info("peername")] = transport
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            wire.transports.pop(self.transport.get_extra_info("peername"), None)
+            super().connection_lost(exc)
+
+    config = uvicorn.Config(
+        wire,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        log_level="error",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+        server_header=False,
+    )
+    server = _Server(config, venue, listener.getsockname()[1])
+    pump = asyncio.create_task(venue.pump())
+    pump.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    await server.serve([listener])
+    pump.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await pump

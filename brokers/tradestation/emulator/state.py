@@ -1,0 +1,112 @@
+"""The whole state of one emulator, changed only by ``app`` and ``advance``. PURE.
+
+``ledger`` is what the book remembers; ``market`` never changes; streams and triggers live and die with the process.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from brokers.tradestation.emulator import book, matching, streams
+from brokers.tradestation.emulator.errors import BookError, OptionError
+from brokers.tradestation.emulator.ledger import Ledger
+from brokers.tradestation.emulator.market import Market, Print
+from brokers.tradestation.emulator.values import Now
+
+ACCOUNT_KINDS = ("Futures", "Margin", "Cash")
+PERIOD_S_MIN = 0.05  # a heartbeat more often than this is a load test, not a heartbeat
+PERIOD_S_MAX = 86_400.0
+DEFAULT_ACCOUNTS = (
+    book.AccountSpec("SIM100001F", "Futures", Decimal(100_000)),
+    book.AccountSpec("SIM100001M", "Margin", Decimal(100_000)),
+)
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What an emulator is started with. Times are machine seconds; the defaults are the venue's (tradestation-v3)."""
+
+    accounts: tuple[book.AccountSpec, ...] = DEFAULT_ACCOUNTS
+    heartbeat_s: float = 5.0
+    token_lifetime_s: float = 1200.0
+    rotate_refresh_tokens: bool = False
+    client_id: str = "demo-client"
+    client_secret: str = "demo-secret"
+    refresh_token: str = "demo-refresh"
+    authorization_code: str = "demo-code"
+
+
+def account_spec(text: str) -> book.AccountSpec:
+    """ID:TYPE:CASH, as in SIM100001F:Futures:100000. Raises OptionError."""
+    parts = text.split(":")
+    if len(parts) != 3 or not parts[0] or parts[1] not in ACCOUNT_KINDS or not parts[2].isdecimal():
+        raise OptionError(
+            f"account {text!r}: must be ID:TYPE:CASH, TYPE one of {', '.join(ACCOUNT_KINDS)}, CASH whole USD"
+        )
+    return book.AccountSpec(parts[0], parts[1], Decimal(parts[2]))
+
+
+def check_settings(settings: Settings) -> None:
+    """Raises OptionError."""
+    names = [one.account for one in settings.accounts]
+    if not names or len(set(names)) < len(names):
+        raise OptionError(f"accounts must be at least one and each named once, got {', '.join(names) or 'none'}")
+    for name, value_s in (("heartbeat_s", settings.heartbeat_s), ("token_lifetime_s", settings.token_lifetime_s)):
+        if not PERIOD_S_MIN <= value_s <= PERIOD_S_MAX:
+            raise OptionError(f"{name} must be from {PERIOD_S_MIN} to {PERIOD_S_MAX:g} seconds, got {value_s:g}")
+
+
+class State:
+    """One emulator. ``fresh`` are the entries that whoever runs it has still to write (``take_entries``)."""
+
+    def __init__(self, settings: Settings, market: Market) -> None:
+        self.settings = settings
+        self.market = market
+        self.ledger = Ledger()
+        self.triggers: dict[str, Print | None] = {}
+        self.streams: dict[int, streams.Stream] = {}
+        self.streams_opened = 0
+        self._fresh: list[book.Entry] = []
+
+    def record(self, event: book.Event, now: Now) -> None:
+        """The only door by which anything lasting changes."""
+        entry = book.Entry(self.ledger.number + 1, now.machine_s, now.market_utc, event)
+        self.ledger.apply(entry)
+        self._fresh.append(entry)
+        matching.watch(self, event)
+        streams.tell(self.streams, self.ledger, event)
+
+    def take_entries(self) -> list[book.Entry]:
+        entries, self._fresh = self._fresh, []
+        return entries
+
+
+def new_state(settings: Settings, market: Market, now: Now) -> State:
+    """A first start: an empty book."""
+    state = State(settings, market)
+    state.record(book.Opened(settings.accounts), now)
+    return state
+
+
+def rebuilt(settings: Settings, market: Market, entries: list[book.Entry]) -> State:
+    """State after the last entry of a book. Raises BookError where the book is of other accounts or symbols."""
+    state = State(settings, market)
+    for entry in entries:
+        state.ledger.apply(entry)
+    opened = entries[0].what
+    if isinstance(opened, book.Opened) and opened.accounts != settings.accounts:
+        raise BookError(
+            f"the book was begun with the accounts {_names(opened.accounts)}, the emulator was started with "
+            f"{_names(settings.accounts)}: start it with the same ones, or with another book"
+        )
+    for order_id in state.ledger.open_ids:
+        symbol = state.ledger.orders[order_id].symbol
+        if market.series(symbol) is None:
+            raise BookError(f"order {order_id} in the book is for {symbol}, of which no bars were loaded")
+        matching.rewatch(state, order_id)
+    return state
+
+
+def _names(accounts: tuple[book.AccountSpec, ...]) -> str:
+    return ", ".join(f"{one.account}:{one.kind}:{one.cash_usd}" for one in accounts) or "(none)"

@@ -1,0 +1,204 @@
+"""The venue's JSON, from our values: field names, string types and shapes of tradestation-v3 sections 4 to 6. PURE.
+
+Fields that the data cannot know are left out, with these exceptions that other clients insist on: tick counters and
+up/down volume are 0, Bid and Ask show the last price (minute bars hold no quotes).
+"""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from brokers.tradestation.emulator.instruments import Instrument
+from brokers.tradestation.emulator.ledger import Account, Order, Position, traded
+from brokers.tradestation.emulator.market import Bar, Market
+
+Object = dict[str, Any]
+
+STATUS_TEXT = {
+    "ACK": "Received",
+    "UCN": "Cancel Sent",
+    "OUT": "UROut",
+    "FLL": "Filled",
+    "REJ": "Rejected",
+}
+SIDE_TEXT = {"BUY": "Buy", "SELL": "Sell", "SELLSHORT": "SellShort", "BUYTOCOVER": "BuyToCover"}
+_DECIMALS_SHOWN = Decimal("0.00000001")
+
+
+def line(value: Object) -> bytes:
+    """One frame of a stream."""
+    return msgspec.json.encode(value) + b"\n"
+
+
+def number(value: Decimal | int) -> str:
+    """Trailing zeros are dropped, as the venue does ("395", "216.5"); never an exponent."""
+    if isinstance(value, int):
+        return str(value)
+    return format(value.quantize(_DECIMALS_SHOWN).normalize() + 0, "f")
+
+
+def time_text(utc: float) -> str:
+    return datetime.datetime.fromtimestamp(int(utc), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day_text(day: str) -> str:
+    return f"{day}T00:00:00Z"
+
+
+def bar_object(bar: Bar, *, status: str, realtime: bool, end_of_history: bool) -> Object:
+    return {
+        "High": number(bar.high),
+        "Low": number(bar.low),
+        "Open": number(bar.open),
+        "Close": number(bar.close),
+        "TimeStamp": time_text(bar.stamp_utc),
+        "TotalVolume": str(bar.volume),
+        "DownTicks": 0,
+        "DownVolume": 0,
+        "OpenInterest": "0",
+        "IsRealtime": realtime,
+        "IsEndOfHistory": end_of_history,
+        "TotalTicks": 0,
+        "UnchangedTicks": 0,
+        "UnchangedVolume": 0,
+        "UpTicks": 0,
+        "UpVolume": 0,
+        "Epoch": bar.stamp_utc * 1000,
+        "BarStatus": status,
+    }
+
+
+def order_object(order: Order, status: str = "", *, with_close: bool = True) -> Object:
+    """``status``: another code than the order's own, for the frames between two states."""
+    about = traded(order.symbol)
+    code = status or order.status
+    shown: Object = {
+        "AccountID": order.account,
+        "CommissionFee": number(order.commission_usd),
+        "Currency": "USD",
+        "Duration": order.duration,
+        "FilledPrice": number(order.fill_price or 0),
+        "Legs": [_leg(order, about)],
+        "OpenedDateTime": time_text(order.opened_utc),
+        "OrderID": order.order_id,
+        "OrderType": order.order_type,
+        "PriceUsedForBuyingPower": number(order.stop_price or 0),
+        "Status": code,
+        "StatusDescription": STATUS_TEXT[code],
+        "UnbundledRouteFee": "0",
+    }
+    if about.is_future:
+        shown["ConversionRate"] = "1"
+    else:
+        shown["Routing"] = "Intelligent"
+    if order.stop_price is not None:
+        shown["StopPrice"] = number(order.stop_price)
+    if order.closed_utc is not None and with_close:
+        shown["ClosedDateTime"] = time_text(order.closed_utc)
+    if order.reason:
+        shown["RejectReason"] = order.reason
+    return shown
+
+
+def _leg(order: Order, about: Instrument) -> Object:
+    executed = order.quantity if order.status == "FLL" else 0
+    leg: Object = {
+        "AssetType": about.asset_type,
+        "BuyOrSell": SIDE_TEXT[order.action],
+        "ExecQuantity": str(executed),
+        "QuantityOrdered": str(order.quantity),
+        "QuantityRemaining": str(order.quantity - executed if order.is_open else 0),
+        "Symbol": order.symbol,
+    }
+    if order.fill_price is not None:
+        leg["ExecutionPrice"] = number(order.fill_price)
+    if about.is_future:
+        leg |= {"ExpirationDate": day_text(about.expires), "Underlying": about.root}
+    else:
+        leg["OpenOrClose"] = "Open" if order.action in ("BUY", "SELLSHORT") else "Close"
+    return leg
+
+
+def position_object(account: Account, position: Position, last: Decimal) -> Object:
+    """``Quantity`` is negative when short. The day's gain is shown from the opening of the position on."""
+    about = traded(position.symbol)
+    value_usd = position.quantity * last * about.point_usd
+    gain_usd = value_usd - position.cost_usd
+    average = position.cost_usd / position.quantity / about.point_usd
+    shown: Object = {
+        "AccountID": account.account,
+        "AveragePrice": number(average),
+        "AssetType": about.asset_type,
+        "Last": number(last),
+        "Bid": number(last),
+        "Ask": number(last),
+        "ConversionRate": "1",
+        "DayTradeRequirement": number(about.day_trade_usd * abs(position.quantity)),
+        "InitialRequirement": number(requirement_usd(position, value_usd)),
+        "MaintenanceMargin": number(requirement_usd(position, value_usd)),
+        "PositionID": position.position_id,
+        "LongShort": "Long" if position.quantity > 0 else "Short",
+        "Quantity": str(position.quantity),
+        "Symbol": position.symbol,
+        "Timestamp": time_text(position.at_utc),
+        "TodaysProfitLoss": number(gain_usd),
+        "TotalCost": number(position.cost_usd),
+        "MarketValue": number(value_usd),
+        "MarkToMarketPrice": number(average),
+        "UnrealizedProfitLoss": number(gain_usd),
+        "UnrealizedProfitLossPercent": number(gain_usd / abs(position.cost_usd) * 100),
+        "UnrealizedProfitLossQty": number(gain_usd / abs(position.quantity)),
+    }
+    if about.is_future:
+        shown["ExpirationDate"] = day_text(about.expires)
+    return shown
+
+
+def requirement_usd(position: Position, value_usd: Decimal) -> Decimal:
+    """Shown, not enforced: the table's margin for a future, half the value for a stock."""
+    about = traded(position.symbol)
+    if about.is_future:
+        return about.initial_margin_usd * abs(position.quantity)
+    return abs(value_usd) / 2
+
+
+def last_price(market: Market, position: Position, at_utc: float) -> Decimal:
+    """A position was made by a print, so there is one; without its bars (another data set) it stands at its cost."""
+    series = market.series(position.symbol)
+    last = series.last_print(at_utc) if series else None
+    return last.price if last else position.cost_usd / position.quantity / traded(position.symbol).point_usd
+
+
+def symbol_object(asked: str, about: Instrument) -> Object:
+    """``asked`` is @ES or the contract itself; the details are the contract's, ``Underlying`` names it for @ES."""
+    shown: Object = {
+        "AssetType": about.asset_type,
+        "Country": "United States",
+        "Currency": "USD",
+        "Description": about.description,
+        "Exchange": about.exchange,
+        "Symbol": asked,
+        "Root": about.root or about.symbol,
+        "Underlying": about.symbol if asked != about.symbol else about.root or about.symbol,
+        "PriceFormat": {
+            "Format": "Decimal",
+            "Decimals": str(max(0, -int(about.tick.as_tuple().exponent))),
+            "IncrementStyle": "Simple",
+            "Increment": number(about.tick),
+            "PointValue": number(about.point_usd),
+        },
+        "QuantityFormat": {
+            "Format": "Decimal",
+            "Decimals": "0",
+            "IncrementStyle": "Simple",
+            "Increment": "1",
+            "MinimumTradeQuantity": "1",
+        },
+    }
+    if about.is_future:
+        shown |= {"ExpirationDate": day_text(about.expires), "FutureType": "Electronic"}
+    return shown

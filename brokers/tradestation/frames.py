@@ -1,0 +1,77 @@
+"""Lines of TradeStation's streams: what each one means. PURE; lines come whole, whatever the chunks were.
+
+Both forms of GoAway are taken on every stream; a line that means nothing to us raises ``BadAnswer``.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from brokers.broker import (
+    BarItem,
+    EndSnapshot,
+    GoAway,
+    Heartbeat,
+    OrderItem,
+    PositionGone,
+    PositionItem,
+    StreamError,
+    StreamItem,
+)
+from brokers.errors import BadAnswer
+from brokers.tradestation.shapes import SHOWN_BYTES, BarShape, Frame, OrderShape, PositionShape, decoded
+from brokers.tradestation.wire import bar, is_closed, orders, position
+
+BAR = msgspec.json.Decoder(BarShape)
+
+FINAL_STREAM_ERRORS = frozenset({"BadRequest", "Forbidden", "NotFound", "Unauthorized", "DualLogon"})
+"""In-stream errors that asking again does not cure. DualLogon: another session took the data seat; no fight."""
+
+
+def bars_item(symbol: str, interval_s: int, line: bytes) -> StreamItem | None:
+    """A line of a bars stream: bare bar objects without a symbol, heartbeats, errors."""
+    if not line.strip():
+        return None
+    try:
+        shape = BAR.decode(line)  # nearly every line is a bar, so it is decoded once
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return control_item(decoded(line, Frame), line)
+    return BarItem(bar=bar(symbol, interval_s, shape), closed=is_closed(shape))
+
+
+def account_item(line: bytes) -> StreamItem | None:
+    """A line of an orders or positions stream."""
+    if not line.strip():
+        return None
+    frame = decoded(line, Frame)
+    if frame.error:
+        return control_item(frame, line)
+    if frame.position_id:
+        return position_item(frame, line)
+    if frame.order_id:
+        return OrderItem(orders=orders(decoded(line, OrderShape)))
+    return control_item(frame, line)
+
+
+def position_item(frame: Frame, line: bytes) -> StreamItem:
+    """A closed position is its id and ``Deleted``; one of quantity 0 is closed as well."""
+    if frame.deleted:
+        return PositionGone(position_id=frame.position_id)
+    held = position(decoded(line, PositionShape))
+    if not held.quantity:
+        return PositionGone(position_id=frame.position_id)
+    return PositionItem(position_id=frame.position_id, position=held)
+
+
+def control_item(frame: Frame, line: bytes) -> StreamItem | None:
+    """Heartbeat, EndSnapshot, GoAway in both forms (each is taken on every stream), errors."""
+    if frame.heartbeat is not None:
+        return Heartbeat()
+    if frame.error == "GoAway" or frame.stream_status == "GoAway":
+        return GoAway()
+    if frame.error:
+        text = f"{frame.error} {frame.message}".strip()
+        return StreamError(text=text, retryable=frame.error not in FINAL_STREAM_ERRORS)
+    if frame.stream_status == "EndSnapshot":
+        return EndSnapshot()
+    raise BadAnswer(f"a line of a stream that means nothing to us: {line[:SHOWN_BYTES]!r}")

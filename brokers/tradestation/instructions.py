@@ -1,0 +1,143 @@
+"""What we tell TradeStation to do with orders, and what its answer proves. PURE.
+
+An instruction has three outcomes (order-safety 3.1): accepted, refused in words, unknown. HTTP 200 is none of
+them yet: a refusal comes inside a 200 as well (tradestation v3, 7.1). Whatever proves nothing is ``Unknown``.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from brokers.errors import BadAnswer
+from brokers.model import Accepted, Change, Duration, OrderType, Outcome, Placing, RefusedByVenue, Side, Unknown
+from brokers.tradestation.shapes import SHOWN_BYTES, Failure, decoded
+
+KEY_LENGTH_MAX = 22
+"""Characters of OrderConfirmID (7.1)."""
+
+ORDER_TYPES = {
+    OrderType.MARKET: "Market",
+    OrderType.LIMIT: "Limit",
+    OrderType.STOP_MARKET: "StopMarket",
+    OrderType.STOP_LIMIT: "StopLimit",
+}
+TRADE_ACTIONS = {Side.BUY: "BUY", Side.SELL: "SELL"}
+DURATIONS = {Duration.DAY: "DAY", Duration.GTC: "GTC"}
+
+NOTHING_PROVEN = frozenset({408, 429})
+"""4xx that a gateway can give after the order went through; with 5xx and whatever is no HTTP 4xx, unknown."""
+
+DUPLICATE_WORDS = ("orderconfirmid", "already exists")
+DEAD_WORDS = ("not an open order", "invalid order id")
+"""The order to change or cancel is open no longer; on a later day its record is gone (7.4)."""
+
+
+# -- requests ----------------------------------------------------------------------------------------------------
+
+
+def placing_body(placing: Placing) -> bytes:
+    """The body of POST /orders (7.1). ValueError for a key that the venue would not keep apart from others."""
+    if not 1 <= len(placing.key) <= KEY_LENGTH_MAX:
+        raise ValueError(f"key {placing.key!r} has {len(placing.key)} characters, allowed are 1 to {KEY_LENGTH_MAX}")
+    content: dict[str, Any] = {
+        "AccountID": placing.account,
+        "Symbol": placing.symbol,
+        "Quantity": number_text(placing.quantity),
+        "OrderType": ORDER_TYPES[placing.type],
+        "TradeAction": TRADE_ACTIONS[placing.side],
+        "TimeInForce": {"Duration": DURATIONS[placing.duration]},
+        "Route": "Intelligent",
+        "OrderConfirmID": placing.key,
+    }
+    return msgspec.json.encode(content | prices(placing.stop_price, placing.limit_price))
+
+
+def change_body(change: Change) -> bytes:
+    """The body of PUT /orders/{id} (7.3): only what changes. To market is the one change of type the venue takes."""
+    content: dict[str, Any] = {}
+    if change.quantity is not None:
+        content["Quantity"] = number_text(change.quantity)
+    if change.to_market:
+        content["OrderType"] = "Market"
+    return msgspec.json.encode(content | prices(change.stop_price, None))
+
+
+def prices(stop: Decimal | None, limit: Decimal | None) -> dict[str, str]:
+    named = {"StopPrice": stop, "LimitPrice": limit}
+    return {name: number_text(price) for name, price in named.items() if price is not None}
+
+
+def number_text(number: Decimal) -> str:
+    """Never with an exponent: Decimal("1E+2") goes out as "100"."""
+    return format(number, "f")
+
+
+# -- outcomes ----------------------------------------------------------------------------------------------------
+
+
+class Element(Failure, frozen=True):
+    """An order in the answer to an instruction; refused if it has ``Error``."""
+
+    order_id: str = ""
+
+
+class Answer(Element, frozen=True):
+    """The answer to placing (Orders, Errors), or to replace and cancel (the element itself)."""
+
+    orders: tuple[Element, ...] = ()
+    errors: tuple[Element, ...] = ()
+
+
+def outcome(status: int, body: bytes) -> Outcome:
+    """What the answer to placing, replacing or cancelling one order proves."""
+    if 200 <= status < 300:
+        return outcome_of_ok(body)
+    if status == 401:
+        return Unknown(reason="401: the venue does not accept the token; nothing was executed", sent=False)
+    if 400 <= status < 500 and status not in NOTHING_PROVEN:
+        return outcome_of_refusal(status, body)
+    return Unknown(reason=f"HTTP {status}: {body[:SHOWN_BYTES]!r}")
+
+
+def outcome_of_ok(body: bytes) -> Outcome:
+    """The schema calls the body an array of answers, real ones are a single object: both are read (7.1)."""
+    try:
+        answers = decoded(body, tuple[Answer, ...]) if body.lstrip()[:1] == b"[" else (decoded(body, Answer),)
+    except BadAnswer as error:
+        return Unknown(reason=str(error))
+    elements = [element for answer in answers for element in elements_of(answer)]
+    refused = [element for element in elements if element.error]
+    accepted = {element.order_id for element in elements if not element.error and element.order_id}
+    if refused and not accepted:
+        return refusal(refused[0])
+    if len(accepted) == 1 and not refused:
+        return Accepted(order_id=accepted.pop())
+    return Unknown(reason=f"an answer that says neither yes nor no: {body[:SHOWN_BYTES]!r}")
+
+
+def elements_of(answer: Answer) -> tuple[Element, ...]:
+    return (*answer.orders, *answer.errors) or (answer,)
+
+
+def outcome_of_refusal(status: int, body: bytes) -> Outcome:
+    """A 4xx counts as the venue's no only with its words; an empty or HTML body may be some proxy's."""
+    try:
+        element = decoded(body, Element)
+    except BadAnswer:
+        return Unknown(reason=f"HTTP {status} without the venue's words: {body[:SHOWN_BYTES]!r}")
+    if not element.words:
+        return Unknown(reason=f"HTTP {status} without a reason")
+    return refusal(element)
+
+
+def refusal(element: Element) -> RefusedByVenue:
+    text = element.words.lower()
+    return RefusedByVenue(
+        reason=element.words,
+        order_id=element.order_id,
+        duplicate=all(words in text for words in DUPLICATE_WORDS),
+        dead=any(words in text for words in DEAD_WORDS),
+    )

@@ -1,0 +1,164 @@
+"""The shapes of TradeStation's JSON, as msgspec decodes them. PURE; what they mean is said in wire.py.
+
+Lax where the vendor may add (unknown fields pass), strict where we count on something: what is missing or is no
+number raises ``BadAnswer``, and nothing is concluded from it. All prices, quantities and amounts are JSON strings.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TypeVar
+
+import msgspec
+
+from brokers.errors import BadAnswer
+from brokers.model import ZERO
+
+T = TypeVar("T")
+
+SHOWN_BYTES = 200
+"""So much of an unreadable answer is shown in an error."""
+
+
+def decoded(body: bytes, shape: type[T]) -> T:
+    """``body`` as a ``shape``; raises ``BadAnswer`` with its beginning."""
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadAnswer(f"no {shape.__name__}: {error}; it begins {body[:SHOWN_BYTES]!r}") from error
+
+
+def wire_name(field: str) -> str:
+    """account_id -> AccountID, time_stamp -> TimeStamp."""
+    return "".join("ID" if word == "id" else word.capitalize() for word in field.split("_"))
+
+
+class Shape(msgspec.Struct, frozen=True, rename=wire_name):
+    """Base of what the venue sends; what we do not name is passed over."""
+
+
+class Failure(Shape, frozen=True):
+    """The error body, an element of ``Errors``, or an order refused inside a 200."""
+
+    error: str = ""
+    message: str = ""
+
+    @property
+    def words(self) -> str:
+        return self.message or self.error
+
+
+class Page(Shape, frozen=True):
+    """What the answers to reads have in common."""
+
+    errors: tuple[Failure, ...] = ()
+    next_token: str = ""
+
+
+class AccountShape(Shape, frozen=True):
+    account_id: str
+    account_type: str
+    status: str = ""
+    currency: str = ""
+
+
+class AccountsPage(Page, frozen=True, kw_only=True):
+    accounts: tuple[AccountShape, ...]
+
+
+class BalanceShape(Shape, frozen=True):
+    account_id: str
+    cash_balance: Decimal
+    equity: Decimal
+
+
+class BalancesPage(Page, frozen=True, kw_only=True):
+    balances: tuple[BalanceShape, ...]
+
+
+class PositionShape(Shape, frozen=True):
+    position_id: str
+    account_id: str
+    symbol: str
+    quantity: Decimal
+    average_price: Decimal
+    long_short: str
+
+
+class PositionsPage(Page, frozen=True, kw_only=True):
+    positions: tuple[PositionShape, ...]
+
+
+class Leg(Shape, frozen=True):
+    symbol: str
+    buy_or_sell: str
+    quantity_ordered: Decimal
+    exec_quantity: Decimal = ZERO
+    execution_price: Decimal = ZERO
+
+
+class OrderShape(Shape, frozen=True):
+    order_id: str
+    account_id: str
+    order_type: str
+    status: str
+    opened_date_time: str
+    legs: tuple[Leg, ...]
+    duration: str = "DAY"
+    closed_date_time: str = ""
+    filled_price: Decimal = ZERO
+    stop_price: Decimal | None = None
+    limit_price: Decimal | None = None
+    reject_reason: str = ""
+    commission_fee: Decimal = ZERO
+
+
+class OrdersPage(Page, frozen=True, kw_only=True):
+    orders: tuple[OrderShape, ...]
+
+
+class BarShape(Shape, frozen=True, kw_only=True):
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    time_stamp: str
+    total_volume: Decimal = ZERO
+    bar_status: str = "Closed"
+
+
+class BarsPage(Page, frozen=True, kw_only=True):
+    bars: tuple[BarShape, ...]
+
+
+class PriceFormat(Shape, frozen=True):
+    point_value: Decimal
+    increment: Decimal | None = None
+
+
+class QuantityFormat(Shape, frozen=True):
+    increment: Decimal = Decimal(1)
+
+
+class SymbolShape(Shape, frozen=True):
+    symbol: str
+    asset_type: str
+    price_format: PriceFormat
+    quantity_format: QuantityFormat = QuantityFormat()
+    underlying: str = ""
+
+
+class SymbolsPage(Page, frozen=True, kw_only=True):
+    symbols: tuple[SymbolShape, ...]
+
+
+class Frame(Shape, frozen=True):
+    """One line of a stream, as far as it tells what kind of line it is."""
+
+    heartbeat: int | None = None
+    stream_status: str = ""
+    error: str = ""
+    message: str = ""
+    order_id: str = ""
+    position_id: str = ""
+    deleted: bool = False

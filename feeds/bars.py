@@ -1,0 +1,59 @@
+"""The feed of one symbol's bars: the venue's stream published as closed bars, and its history on request.
+
+It does not know which bars were seen before: after each start the two most recent ones come again, and the data
+source keys them by stamp. It makes no bars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from brokers.broker import BarItem, StreamItem, StreamRequest
+from brokers.errors import BrokerError
+from brokers.model import Bar
+from feeds.messages import Bars, BarsClosed, ReadHistory, ReadRecent
+from feeds.stream import StreamFeed
+from supervisor.errors import Refused
+from supervisor.messages import Message, Request
+from supervisor.process.server import Caller
+
+BACK = 2
+"""Closed bars asked for at opening: the one that closed while we were away and the one before it; a longer hole is
+filled from history by the data source."""
+
+
+class BarsFeed(StreamFeed):
+    """``connections/<name>/feeds/bars/<symbol>/<interval>``; publishes ``BarsClosed`` on "bars"."""
+
+    def request(self) -> StreamRequest:
+        return self.broker.bars_stream(self.feed.subject, self.feed.interval_s, BACK)
+
+    def item(self, line: bytes) -> StreamItem | None:
+        return self.broker.bars_item(self.feed.subject, self.feed.interval_s, line)
+
+    def publish(self, items: list[StreamItem], received_s: float) -> None:
+        bars = tuple(item.bar for item in items if isinstance(item, BarItem) and item.closed)
+        if bars:
+            self.world.publish("bars", BarsClosed(bars, received_s))
+
+    def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
+        if isinstance(request, ReadHistory):
+            return self._history(request.after_utc)
+        if isinstance(request, ReadRecent):
+            return self._read(lambda symbol, interval_s: self.broker.recent_bars(symbol, interval_s, request.count))
+        return super().handle_call(request, caller)
+
+    def _history(self, after_utc: int) -> Bars:
+        until_utc = int(self.world.now_utc())
+        return self._read(lambda symbol, interval_s: self.broker.bars_since(symbol, interval_s, after_utc, until_utc))
+
+    def _read(self, read: Callable[[str, int], tuple[Bar, ...]]) -> Bars:
+        """Complete up to the newest bar; without one, up to a moment that the venue had time to write up."""
+        sure_utc = int(self.world.now_utc() - self.timing.late_machine_s * self.world.market_rate())
+        try:
+            bars = read(self.feed.subject, self.feed.interval_s)
+        except BrokerError as error:
+            raise Refused(f"the history of {self.feed.subject} was not read: {error}") from error
+        newest_utc = bars[-1].closed_utc if bars else sure_utc
+        return Bars(bars, complete_until_utc=max(sure_utc, newest_utc))

@@ -1,0 +1,153 @@
+"""The books of one account: the venue's truth, read by REST every 30 s. The product, not a safety net.
+
+Shares no fate with the streams (order-safety 2). A read is whole or it failed: a failed, partial or contradicting
+one is published as ``SnapshotFailed`` and changes nothing (law 6). It judges nothing: account managers reconcile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from brokers.broker import AccountSnapshot
+from brokers.errors import BrokerError, Unavailable
+from brokers.model import Instrument
+from feeds.messages import (
+    InstrumentRead,
+    LastSnapshot,
+    OrdersRead,
+    ReadInstrument,
+    ReadOrders,
+    ReadSnapshot,
+    Snapshot,
+    SnapshotFailed,
+)
+from feeds.specs import BooksArguments
+from feeds.venue import open_broker
+from supervisor.errors import Refused
+from supervisor.messages import Message, Request
+from supervisor.process.server import Caller, Server
+
+INSTRUMENT_VALID_S = 3600.0
+"""An instrument read is used so long: tick sizes hardly change, but @ES rolls to another contract."""
+
+
+class ReadBooks(Message, frozen=True):
+    """Timer: a read is due that begins at ``due_s`` or later. ``rhythm``: the regular one, which goes on."""
+
+    due_s: float
+    rhythm: bool
+
+
+class Books(Server):
+    """``connections/<name>/books/<account>``; publishes ``Snapshot`` or ``SnapshotFailed`` on "snapshot"."""
+
+    def init(self) -> None:
+        settings = msgspec.convert(self.arguments, BooksArguments)
+        self.timing, self.account = settings.timing, settings.account
+        self.broker = open_broker(self.world, settings.config, settings.timing)
+        self.reads = 0
+        self.requested_s = float("-inf")
+        self.not_before_s = 0.0
+        self.last: Snapshot | None = None
+        self.failing = False
+        self.instruments: dict[str, tuple[Instrument, float]] = {}
+        self._read_at(self.world.now_s(), rhythm=True)
+
+    def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
+        if isinstance(request, LastSnapshot):
+            return self._last()
+        if isinstance(request, ReadOrders):
+            return self._orders(request.order_ids)
+        if isinstance(request, ReadInstrument):
+            return InstrumentRead(self._instrument(request.symbol))
+        return super().handle_call(request, caller)
+
+    def handle_cast(self, message: Message) -> None:
+        if isinstance(message, ReadSnapshot):
+            after_s = min(max(0.0, message.after_s), self.timing.snapshot_every_s)
+            self._read_at(self.world.now_s() + after_s, rhythm=False)
+        else:
+            super().handle_cast(message)
+
+    def handle_info(self, message: Message) -> None:
+        if isinstance(message, ReadBooks):
+            self._due(message)
+        else:
+            super().handle_info(message)
+
+    # -- the snapshot ----------------------------------------------------------------------------------------
+
+    def _read_at(self, due_s: float, *, rhythm: bool) -> None:
+        self.world.after(max(0.0, due_s - self.world.now_s()), ReadBooks(due_s, rhythm))
+
+    def _due(self, due: ReadBooks) -> None:
+        """A read that began when this one was due, or later, is this one too: so ten askers cost two reads."""
+        now_s = self.world.now_s()
+        if due.rhythm:
+            self._read_at(max(due.due_s + self.timing.snapshot_every_s, now_s), rhythm=True)
+        if self.requested_s >= due.due_s:
+            return
+        if now_s < self.not_before_s:
+            self._failed(now_s, f"the venue asked us to wait {self.not_before_s - now_s:.0f} s more")
+        else:
+            self._read(now_s)
+
+    def _read(self, requested_s: float) -> None:
+        self.requested_s = requested_s
+        try:
+            content = self.broker.snapshot(self.account)
+        except BrokerError as error:
+            if isinstance(error, Unavailable):
+                self.not_before_s = self.world.now_s() + error.retry_after_s
+            self._failed(requested_s, f"{type(error).__name__}: {error}")
+        else:
+            self._succeeded(requested_s, content)
+
+    def _succeeded(self, requested_s: float, content: AccountSnapshot) -> None:
+        self.reads += 1
+        self.last = Snapshot(self.reads, requested_s, self.world.now_s(), content)
+        self.world.publish("snapshot", self.last)
+        if self.failing:
+            self.failing = False
+            text = f"{self.account}: orders, positions and balance are read again"
+            self.world.event("books.read_again", "DIGEST", text, incident=self._incident, resolved=True)
+
+    def _failed(self, requested_s: float, reason: str) -> None:
+        self.reads += 1
+        self.world.log.warning("snapshot failed", read=self.reads, reason=reason)
+        self.world.publish("snapshot", SnapshotFailed(self.reads, requested_s, reason))
+        if not self.failing:
+            self.failing = True
+            text = f"{self.account}: not read, nothing is concluded from it: {reason}"
+            self.world.event("books.unread", "DIGEST", text, incident=self._incident, opened=True)
+
+    @property
+    def _incident(self) -> str:
+        return f"unread:{self.world.name}"
+
+    # -- answers ---------------------------------------------------------------------------------------------
+
+    def _last(self) -> Snapshot:
+        if self.last is None:
+            raise Refused(f"{self.account}: no snapshot was read yet")
+        return self.last
+
+    def _orders(self, order_ids: tuple[str, ...]) -> OrdersRead:
+        requested_s = self.world.now_s()
+        try:
+            return OrdersRead(requested_s, self.broker.orders_by_id(self.account, order_ids))
+        except BrokerError as error:
+            raise Refused(f"{self.account}: orders were not read: {error}") from error
+
+    def _instrument(self, symbol: str) -> Instrument:
+        known, until_s = self.instruments.get(symbol, (None, 0.0))
+        if known is not None and self.world.now_s() < until_s:
+            return known
+        try:
+            instrument = self.broker.instrument(symbol)
+        except BrokerError as error:
+            raise Refused(f"{symbol} was not read: {error}") from error
+        self.instruments[symbol] = (instrument, self.world.now_s() + INSTRUMENT_VALID_S)
+        return instrument

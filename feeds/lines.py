@@ -1,0 +1,40 @@
+"""Bytes of a stream into lines, whatever the chunks were. PURE.
+
+Chunk borders mean nothing: a line may span many, one may hold many. ``\\r\\n``, blank lines and a last line without
+newline are tolerated (tradestation v3, 10).
+"""
+
+from __future__ import annotations
+
+LINE_BYTES_MAX = 1 << 20
+"""A frame is some hundred bytes, an order with rules some thousand. Beyond this it is no stream of lines."""
+
+
+class LineTooLong(Exception):
+    """A line exceeds ``LINE_BYTES_MAX``: what comes is not what we think."""
+
+
+class LineSplitter:
+    """Feed it with ``push``; what is no whole line yet is kept, up to the limit."""
+
+    def __init__(self, limit_bytes: int = LINE_BYTES_MAX) -> None:
+        self._limit_bytes = limit_bytes
+        self._parts: list[bytes] = []  # of the unfinished line; joined once, so that small chunks cost no square
+        self._length = 0
+
+    def push(self, data: bytes) -> list[bytes]:
+        """The lines that these bytes complete, without their ends and without blank ones."""
+        *complete, rest = data.split(b"\n")
+        if complete:
+            complete[0] = b"".join([*self._parts, complete[0]])
+            self._parts, self._length = [], 0
+        self._parts.append(rest)
+        self._length += len(rest)
+        for length in (*map(len, complete), self._length):
+            if length > self._limit_bytes:
+                raise LineTooLong(f"a line of {length} bytes or more, allowed are {self._limit_bytes}")
+        return [line for part in complete if (line := part.strip())]
+
+    def finish(self) -> list[bytes]:
+        """The stream is over: what is left is a line too."""
+        return self.push(b"\n")

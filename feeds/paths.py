@@ -1,0 +1,69 @@
+"""The names of the processes of a connection (DESIGN 3): built and taken apart here and nowhere else. PURE."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+CONNECTIONS = "connections"
+"""The dynamic supervisor of all connections."""
+
+FeedKind = Literal["bars", "orders", "positions"]
+ACCOUNT_FEEDS: tuple[FeedKind, ...] = ("orders", "positions")
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """What a feed's name says. ``subject`` is a symbol or an account; ``interval_s`` is 0 for account feeds."""
+
+    kind: FeedKind
+    subject: str
+    interval_s: int = 0
+
+
+def supervisor(connection: str) -> str:
+    return f"{CONNECTIONS}/{connection}"
+
+
+def process(connection: str) -> str:
+    """The process that owns the tokens and the leases."""
+    return f"{CONNECTIONS}/{connection}/connection"
+
+
+def feeds(connection: str) -> str:
+    """The supervisor of the feeds."""
+    return f"{CONNECTIONS}/{connection}/feeds"
+
+
+def feed(connection: str, name: str) -> str:
+    """``name`` is the end of the path: ``bars/SPY/60``."""
+    return f"{CONNECTIONS}/{connection}/feeds/{name}"
+
+
+def books(connection: str, account: str) -> str:
+    return f"{CONNECTIONS}/{connection}/books/{account}"
+
+
+def bars(symbol: str, interval_s: int) -> str:
+    return f"bars/{symbol}/{interval_s}"
+
+
+def orders(account: str) -> str:
+    return f"orders/{account}"
+
+
+def positions(account: str) -> str:
+    return f"positions/{account}"
+
+
+def parse_feed(name: str) -> Feed:
+    """``bars/SPY/60`` taken apart; ValueError for what is no name of a feed. A symbol may hold a slash."""
+    kind, _, rest = name.partition("/")
+    if kind == "bars":
+        symbol, _, interval = rest.rpartition("/")
+        if symbol and interval.isascii() and interval.isdigit() and int(interval) > 0:
+            return Feed("bars", symbol, int(interval))
+    for account_kind in ACCOUNT_FEEDS:
+        if kind == account_kind and rest:
+            return Feed(account_kind, rest)
+    raise ValueError(f"{name!r} is no feed: bars/<symbol>/<seconds>, orders/<account> or positions/<account>")

@@ -1,0 +1,177 @@
+"""StreamFeed: what the feeds of bars, orders and positions have in common: open, listen, tell apart how it ended.
+
+A feed never reconnects by itself: it ends with a reason that names which, and its supervisor starts it again.
+What the venue does by routine (GoAway, an orderly end) is an *expected* end, restarted at once; everything else is
+a crash, which the supervisor slows down when it comes too often.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import msgspec
+
+from brokers.broker import GoAway, StreamError, StreamItem, StreamRequest
+from brokers.errors import BrokerError
+from feeds.lines import LineSplitter, LineTooLong
+from feeds.paths import parse_feed
+from feeds.specs import FeedArguments
+from feeds.staleness import Silence, watch_opened
+from feeds.token import Tokens
+from feeds.venue import open_broker
+from supervisor.errors import NightdeskError
+from supervisor.messages import Level, Message, StreamData, StreamEnded, StreamOpened
+from supervisor.process.server import Server
+
+
+class FeedEnded(NightdeskError):
+    """The stream is over by no routine; the text says how. Ends the process abnormally."""
+
+
+class OpenStream(Message, frozen=True):
+    """To ourselves, in the turn after ``init``: ready never waits for the venue or the connection."""
+
+
+class JudgeSilence(Message, frozen=True):
+    """Timer: is the stream alive?"""
+
+
+class StreamFeed(Server):
+    """Subclasses say what to ask for, what a line means, and what to publish of one read."""
+
+    def request(self) -> StreamRequest:
+        raise NotImplementedError
+
+    def item(self, line: bytes) -> StreamItem | None:
+        raise NotImplementedError
+
+    def publish(self, items: list[StreamItem], received_s: float) -> None:
+        raise NotImplementedError
+
+    def init(self) -> None:
+        settings = msgspec.convert(self.arguments, FeedArguments)
+        self.timing = settings.timing
+        self.feed = parse_feed(settings.feed)
+        self.tokens = Tokens(self.world, settings.config, settings.timing)
+        self.broker = open_broker(self.world, settings.config, settings.timing, self.tokens)
+        self.stream = 0
+        self.reopened = False
+        self.world.after(0.0, OpenStream())
+
+    def handle_info(self, message: Message) -> None:
+        if isinstance(message, StreamData):
+            self._received(message.data)
+        elif isinstance(message, JudgeSilence):
+            self._judge_silence()
+        elif isinstance(message, StreamOpened):
+            self.world.log.info("stream answered", status=message.status)
+        elif isinstance(message, StreamEnded):
+            self._stream_ended(message)
+        elif isinstance(message, OpenStream):
+            self._open()
+            self.world.after(self.silence.turn_every_s, JudgeSilence())
+        else:
+            super().handle_info(message)
+
+    def terminate(self, reason: str) -> None:
+        if self.stream:
+            self.world.close_stream(self.stream)
+
+    # -- opening ---------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        try:
+            request = self.request()
+        except BrokerError as error:
+            self._crash("feed.not_opened", f"not opened: {error}")
+        self.lines = LineSplitter()
+        self.opened_s = self.world.now_s()
+        self.silence: Silence = watch_opened(
+            self.opened_s, heartbeat_s=self.timing.heartbeat_s, first_byte_s=self.timing.connect_limit_s
+        )
+        self.stream = self.world.stream(request.url, headers=request.headers)
+
+    def _reopen_with_another_token(self) -> None:
+        """A 401 at opening: the token is refreshed once, then it is a refusal like any other."""
+        self.reopened = True
+        try:
+            self.tokens(refused=self.tokens.current)
+        except BrokerError as error:
+            self._crash("feed.refused", f"refused: 401, and {error}")
+        self._open()
+
+    # -- what comes ------------------------------------------------------------------------------------------
+
+    def _received(self, data: bytes) -> None:
+        now_s = self.world.now_s()
+        self.silence = self.silence.heard(now_s)
+        try:
+            lines = self.lines.push(data)
+        except LineTooLong as error:
+            self._crash("feed.garbage", f"garbage: {error}")
+        self._take(lines, now_s)
+
+    def _take(self, lines: list[bytes], received_s: float) -> bool:
+        """What came in one read goes out as one message; what came before an ending frame goes out first.
+
+        Whether the stream goes on as far as these lines say.
+        """
+        items: list[StreamItem] = []
+        ending: GoAway | StreamError | BrokerError | None = None
+        for line in lines:
+            try:
+                item = self.item(line)
+            except BrokerError as error:
+                ending = error
+                break
+            if isinstance(item, GoAway | StreamError):
+                ending = item
+                break
+            if item is not None:
+                items.append(item)
+        self.publish(items, received_s)
+        if ending is not None:
+            self._ended_by(ending)
+        return ending is None
+
+    # -- endings ---------------------------------------------------------------------------------------------
+
+    def _ended_by(self, ending: GoAway | StreamError | BrokerError) -> None:
+        if isinstance(ending, GoAway):
+            self._end_by_routine("feed.goaway", "GoAway")
+        elif isinstance(ending, StreamError):
+            level: Level = "DIGEST" if ending.retryable else "NOTIFY"
+            self._crash("feed.stream_error", f"error in the stream: {ending.text}", level)
+        else:
+            self._crash("feed.garbage", f"garbage: {ending}")
+
+    def _stream_ended(self, message: StreamEnded) -> None:
+        if message.how == "refused" and message.status == 401 and not self.reopened:
+            self._reopen_with_another_token()
+        elif message.how == "refused":
+            self._crash("feed.refused", f"refused: HTTP {message.status} {message.detail}".rstrip(), "NOTIFY")
+        elif message.how == "end":
+            if self._take(self.lines.finish(), self.world.now_s()):
+                self._end_by_routine("feed.end", "the venue ended the stream")
+        else:
+            self._crash(f"feed.{message.how}", f"{message.how}: {message.detail}".rstrip(": "))
+
+    def _judge_silence(self) -> None:
+        now_s = self.world.now_s()
+        self.silence = self.silence.turn(now_s)
+        if self.silence.silent(now_s):
+            self._crash("feed.silence", str(self.silence))
+        self.world.after(self.silence.turn_every_s, JudgeSilence())
+
+    def _end_by_routine(self, kind: str, reason: str) -> None:
+        """Expected, unless the stream lived shorter than a heartbeat: so quick an end, again and again, would be
+        restarted at once without end, so it is charged."""
+        lived_s = self.world.now_s() - self.opened_s
+        if lived_s < self.timing.heartbeat_s:
+            self._crash(kind, f"{reason}, {lived_s:.1f} s after it was opened")
+        self.world.event(kind, "DIGEST", f"{reason}; started again at once", lived_s=lived_s)
+        self.world.end(reason, expected=True)
+
+    def _crash(self, kind: str, reason: str, level: Level = "DIGEST") -> NoReturn:
+        self.world.event(kind, level, f"{reason}; the feed ends and is started again")
+        raise FeedEnded(reason)

@@ -1,0 +1,210 @@
+"""The token flow of a connection: single flight, stored before use, login needed."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from feeds.login import Login
+from supervisor.errors import HttpFailed, Refused
+from supervisor.process.world import HttpReply
+from tests.brokers import golden
+from tests.feeds.parts import CONFIG, TIMING, ok
+from tests.scripted_world import HttpRequest, ScriptedWorld
+
+START = {"client_secret": "very-secret", "refresh_token": "refresh-1", "comment": "mine"}
+
+
+def stored(world: ScriptedWorld) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(world.files["login.json"])
+    return content
+
+
+def answers(world: ScriptedWorld, reply: object) -> None:
+    world.answer_http("POST", "https://signin.example/oauth/token", reply)
+
+
+@pytest.fixture
+def world() -> ScriptedWorld:
+    world = ScriptedWorld("connections/sim/connection")
+    world.files["login.json"] = json.dumps(START).encode()
+    answers(world, ok(golden.TOKEN))
+    return world
+
+
+@pytest.fixture
+def login(world: ScriptedWorld) -> Login:
+    return Login(world, CONFIG, TIMING)  # type: ignore[arg-type]
+
+
+def test_a_token_is_fetched_with_what_the_file_holds(world: ScriptedWorld, login: Login) -> None:
+    token = login.read()
+    assert (token.access_token, token.expires_s) == ("eyJ.new", 2200.0)
+    (request,) = world.requests
+    assert parse_qs((request.body or b"").decode()) == {
+        "grant_type": ["refresh_token"],
+        "client_id": ["client-1"],
+        "client_secret": ["very-secret"],
+        "refresh_token": ["refresh-1"],
+    }
+
+
+def test_a_rotated_refresh_token_is_stored_before_anything_is_used(world: ScriptedWorld, login: Login) -> None:
+    answers(world, ok(golden.TOKEN_ROTATED))
+    login.read()
+    assert stored(world) == START | {
+        "refresh_token": "refresh-2",
+        "access_token": "eyJ.new",
+        "expires_s": 2200.0,
+    }
+    assert [what for what, _ in world.trace] == ["lock", "http", "write", "unlock"]
+
+
+def test_a_token_that_cannot_be_stored_is_not_given(world: ScriptedWorld, login: Login) -> None:
+    class FullDisk(Exception):
+        pass
+
+    def fail(data: bytes) -> None:
+        raise FullDisk
+
+    login.file.write = fail  # type: ignore[method-assign]
+    with pytest.raises(FullDisk):
+        login.read()
+    assert login.token is None
+
+
+def test_without_rotation_the_refresh_token_stays(world: ScriptedWorld, login: Login) -> None:
+    login.read()
+    assert stored(world)["refresh_token"] == "refresh-1"
+
+
+def test_all_askers_get_one_token_until_a_minute_before_its_end(world: ScriptedWorld, login: Login) -> None:
+    for _ in range(5):
+        login.read()
+    world.advance(1139.0)
+    login.read()
+    assert len(world.requests) == 1
+    world.advance(1.0)
+    login.read()
+    assert len(world.requests) == 2
+
+
+def test_what_another_connection_fetched_is_used(world: ScriptedWorld, login: Login) -> None:
+    world.files["login.json"] = json.dumps(START | {"access_token": "theirs", "expires_s": 2000.0}).encode()
+    assert login.read().access_token == "theirs"
+    assert world.requests == []
+
+
+def test_a_stored_token_that_the_venue_refused_is_replaced(world: ScriptedWorld, login: Login) -> None:
+    """So is one of an earlier boot, whose machine time meant something else."""
+    world.files["login.json"] = json.dumps(START | {"access_token": "theirs", "expires_s": 2000.0}).encode()
+    login.read()
+    assert login.read(refused="theirs").access_token == "eyJ.new"
+
+
+def test_a_second_401_in_a_row_does_not_fetch_a_token_per_request(world: ScriptedWorld, login: Login) -> None:
+    login.read()
+    with pytest.raises(Refused, match="refuses a token that is 0 s old"):
+        login.read(refused="eyJ.new")
+    assert len(world.requests) == 1
+    world.advance(10.0)
+    answers(world, ok(golden.TOKEN.replace(b"eyJ.new", b"eyJ.newer")))
+    assert login.read(refused="eyJ.new").access_token == "eyJ.newer"
+
+
+def test_a_refused_login_pages_once_and_is_resolved_when_it_is_accepted(world: ScriptedWorld, login: Login) -> None:
+    answers(world, HttpReply(403, {}, golden.INVALID_GRANT))
+    for _ in range(50):
+        with pytest.raises(Refused, match="login needed: invalid_grant"):
+            login.read()
+        world.advance(5.0)
+    answers(world, ok(golden.TOKEN))
+    world.advance(60.0)
+    login.read()
+    assert [(event.kind, event.level, event.incident, event.incident_state) for event in world.events] == [
+        ("connection.login_needed", "PAGE", "login:sim", "opened"),
+        ("connection.login_accepted", "NOTIFY", "login:sim", "resolved"),
+    ]
+
+
+def test_a_refused_login_is_tried_again_with_back_off(world: ScriptedWorld, login: Login) -> None:
+    answers(world, HttpReply(403, {}, golden.INVALID_GRANT))
+    for _ in range(600):
+        with pytest.raises(Refused):
+            login.read()
+        world.advance(1.0)
+    assert 15 <= len(world.requests) <= 25
+
+
+def test_a_venue_that_cannot_be_asked_is_no_refused_login(world: ScriptedWorld, login: Login) -> None:
+    for failure in (HttpFailed("no route", sent=False), HttpReply(503, {}, b""), ok(b"<html>")):
+        answers(world, failure)
+        with pytest.raises(Refused, match="no token:"):
+            login.read()
+        world.advance(60.0)
+    assert world.events == []
+
+
+def test_the_last_token_serves_until_it_expires_while_the_venue_is_away(world: ScriptedWorld, login: Login) -> None:
+    login.read()
+    answers(world, HttpFailed("no route", sent=False))
+    world.advance(1199.0)
+    assert login.read().access_token == "eyJ.new"
+    world.advance(1.0)
+    with pytest.raises(Refused):
+        login.read()
+
+
+def test_a_failure_between_does_not_end_login_needed(world: ScriptedWorld, login: Login) -> None:
+    answers(world, HttpReply(403, {}, golden.INVALID_GRANT))
+    with pytest.raises(Refused):
+        login.read()
+    world.advance(60.0)
+    answers(world, HttpFailed("no route", sent=False))
+    with pytest.raises(Refused, match="login needed"):
+        login.read()
+    world.advance(60.0)
+    answers(world, HttpReply(403, {}, golden.INVALID_GRANT))
+    with pytest.raises(Refused, match="login needed"):
+        login.read()
+    assert len(world.events) == 1
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b'{"refresh_token":5}', b"\xff"])
+def test_a_missing_or_broken_token_file_is_login_needed_and_says_which_file(
+    world: ScriptedWorld, login: Login, content: bytes | None
+) -> None:
+    del world.files["login.json"]
+    if content is not None:
+        world.files["login.json"] = content
+    with pytest.raises(Refused, match=r"login needed: the token file login\.json"):
+        login.read()
+
+
+def test_a_login_that_another_connection_holds_too_long_is_no_token_now(world: ScriptedWorld, login: Login) -> None:
+    world.locked_files.add("login.json")
+    with pytest.raises(Refused, match=r"no token: login\.json"):
+        login.read()
+
+
+def test_the_life_of_a_token_counts_from_before_the_request(world: ScriptedWorld, login: Login) -> None:
+    def slow(_: HttpRequest) -> HttpReply:
+        world.advance(8.0)
+        return ok(golden.TOKEN)
+
+    answers(world, slow)
+    assert login.read().expires_s == 2200.0
+
+
+def test_no_secret_is_logged_or_told(world: ScriptedWorld, login: Login) -> None:
+    answers(world, ok(golden.TOKEN_ROTATED))
+    login.read()
+    answers(world, HttpReply(403, {}, golden.INVALID_GRANT))
+    world.advance(1200.0)
+    with pytest.raises(Refused) as caught:
+        login.read()
+    told = world.log.text + str(caught.value) + str(world.events)
+    assert told
+    for secret in ("very-secret", "refresh-1", "refresh-2", "eyJ.new"):
+        assert secret not in told

@@ -1,0 +1,477 @@
+"""ScriptedWorld: a World for unit tests of one process: one thread, virtual clocks, all recorded.
+
+A test makes a world, scripts what the outside answers, ``start``s a Server, tells it what happens
+(``deliver``, ``ask``, ``tell``, ``advance``, ``feed``) and reads what it did: ``casts``, ``published``,
+``events``, ``calls``, ``requests``, ``ended``, and ``trace``: all effects in sequence.
+What is not scripted is absent: call raises NoPeer, http raises HttpFailed(sent=False), cast gives False.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pkgutil import resolve_name
+from typing import Any, TypeVar, cast
+
+import msgspec
+import sqlite_utils
+
+from supervisor.errors import HttpFailed, NoPeer, Refused, StoreFailed
+from supervisor.messages import (
+    ChildInfo,
+    ChildSpec,
+    Event,
+    Level,
+    Message,
+    Predecessor,
+    Request,
+    Started,
+    StreamData,
+    StreamEnded,
+    StreamOpened,
+    Tree,
+)
+from supervisor.process.server import Caller, Server
+from supervisor.process.world import HttpReply, World
+
+R = TypeVar("R", bound=Message)
+S = TypeVar("S", bound=Server)
+
+Answer = Any
+"""A value to give, an exception to raise, or a function of the request that does either."""
+
+
+def answer_of(answer: Answer, *arguments: Any) -> Any:
+    value = answer(*arguments) if callable(answer) and not isinstance(answer, type) else answer
+    if isinstance(value, BaseException):
+        raise value
+    return value
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How the process ended itself (world.end)."""
+
+    reason: str
+    expected: bool = False
+    shutdown: bool = False
+
+
+class HttpRequest(msgspec.Struct, frozen=True):
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None
+    timeout_s: float
+
+
+class OpenStream(msgspec.Struct):
+    url: str
+    headers: dict[str, str]
+    closed: bool = False
+
+
+class ScriptedTimer(msgspec.Struct):
+    message: Message
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class RecordedLog:
+    """Lines as (level, text, fields). ``text`` joins them, to prove that a secret is not there."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, Any]]] = []
+
+    def debug(self, text: str, **fields: Any) -> None:
+        self.lines.append(("debug", text, fields))
+
+    def info(self, text: str, **fields: Any) -> None:
+        self.lines.append(("info", text, fields))
+
+    def warning(self, text: str, **fields: Any) -> None:
+        self.lines.append(("warning", text, fields))
+
+    def error(self, text: str, **fields: Any) -> None:
+        self.lines.append(("error", text, fields))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(f"{level} {text} {fields}" for level, text, fields in self.lines)
+
+
+class MemoryStore:
+    """A Store in memory that outlives the process, as a file would (``ScriptedWorld.next_incarnation``)."""
+
+    def __init__(self, path: str, trace: list[tuple[str, str]]) -> None:
+        self.path, self.trace = path, trace
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.connection.row_factory = sqlite3.Row
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+        self.trace.append(("commit", self.path))
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        return self.connection.execute(sql, parameters).rowcount
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        return [dict(row) for row in self.connection.execute(sql, parameters)]
+
+    def close(self) -> None:
+        """The content stays: it is the test's."""
+
+
+class MemoryFile:
+    def __init__(self, path: str, world: ScriptedWorld) -> None:
+        self.path, self.world = path, world
+
+    def read(self) -> bytes | None:
+        return self.world.files.get(self.path)
+
+    def write(self, data: bytes) -> None:
+        self.world.files[self.path] = data
+        self.world.trace.append(("write", self.path))
+
+    @contextmanager
+    def locked(self, limit_s: float) -> Iterator[None]:
+        if self.path in self.world.locked_files:
+            raise StoreFailed(f"{self.path}: its lock was not to be had within {limit_s} s")
+        self.world.locked_files.add(self.path)
+        self.world.trace.append(("lock", self.path))
+        try:
+            yield
+        finally:
+            self.world.locked_files.discard(self.path)
+            self.world.trace.append(("unlock", self.path))
+
+
+class ScriptedSupervisor:
+    """Keeps the specs of what was started; ``answers[method]`` is given or raised before a method acts."""
+
+    def __init__(self, world: ScriptedWorld) -> None:
+        self.world = world
+        self.children: dict[str, ChildSpec] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.watched: list[str] = []
+        self.dynamic: tuple[str, ...] = ()  # beginnings of names whose supervisor forgets what was terminated
+        self.answers: dict[str, Answer] = {}
+
+    def tree(self, under: str = "") -> Tree:
+        self._asked("tree", under)
+        infos = (
+            ChildInfo(name=name, type=spec.type, state="running", incarnation=1)
+            for name, spec in self.children.items()
+            if not under or name == under or name.startswith(under + "/")
+        )
+        return Tree(now_s=self.world.now_s(), pid=1, children=tuple(infos))
+
+    def start_child(self, under: str, spec: ChildSpec) -> Started:
+        name = f"{under}/{spec.id}" if under else spec.id
+        self._asked("start_child", name)
+        if name in self.children:
+            raise Refused(f"{name} is there already")
+        self.children[name] = spec
+        return Started(name=name, incarnation=1)
+
+    def ensure_child(self, under: str, spec: ChildSpec) -> Started:
+        name = f"{under}/{spec.id}" if under else spec.id
+        self._asked("ensure_child", name)
+        already = name in self.children
+        self.children.setdefault(name, spec)
+        return Started(name=name, incarnation=1, already=already)
+
+    def restart_child(self, name: str) -> Started:
+        self._asked("restart_child", name)
+        return Started(name=name, incarnation=2)
+
+    def terminate_child(self, name: str) -> None:
+        self._asked("terminate_child", name)
+        if name not in self.children:
+            raise Refused(f"{name} is not there")
+        if name.startswith(self.dynamic):
+            del self.children[name]
+
+    def delete_child(self, name: str) -> None:
+        self._asked("delete_child", name)
+        self.children.pop(name, None)
+
+    def watch(self, under: str) -> None:
+        self.watched.append(under)
+
+    def follow_record(self, after: int) -> None:
+        self._asked("follow_record", str(after))
+
+    def _asked(self, method: str, name: str) -> None:
+        self.requests.append((method, name))
+        self.world.trace.append((method, name))
+        if method in self.answers:
+            answer_of(self.answers[method], name)
+
+
+class ScriptedWorld:
+    """See the module's text. Answers may be scripted at any time; the newest match wins."""
+
+    def __init__(
+        self,
+        name: str = "process",
+        *,
+        now_s: float = 1000.0,
+        now_utc: float = 1_381_154_400.0,  # 2013-10-07T14:00:00Z, where the demo begins
+        rate: float = 1.0,
+        incarnation: int = 1,
+        predecessor: Predecessor | None = None,
+    ) -> None:
+        self.name, self.incarnation, self.predecessor = name, incarnation, predecessor
+        self.log = RecordedLog()
+        self.supervisor = ScriptedSupervisor(self)
+        self.server: Server | None = None
+        self.ended: Ended | None = None
+        self.peers: set[str] = set()  # who is there to receive casts
+        self.casts: list[tuple[str, Message]] = []
+        self.published: list[tuple[str, Message]] = []
+        self.subscriptions: list[tuple[str, str]] = []
+        self.events: list[Event] = []
+        self.calls: list[tuple[str, Request[Any]]] = []
+        self.requests: list[HttpRequest] = []
+        self.streams: list[OpenStream] = []
+        self.notes: list[str] = []
+        self.replies: dict[int, Message | Refused] = {}
+        self.trace: list[tuple[str, str]] = []
+        self.files: dict[str, bytes] = {}
+        self.locked_files: set[str] = set()
+        self.stores: dict[str, MemoryStore] = {}
+        self.answers: list[tuple[str, type[Request[Any]], Answer]] = []
+        self.http_answers: list[tuple[str, str, Answer]] = []
+        self.random_value = 0.5
+        self._now_s, self._now_utc, self._rate = now_s, now_utc, rate
+        self._timers: list[tuple[float, int, ScriptedTimer]] = []
+        self._numbers = itertools.count(1)
+
+    # -- the test's side -------------------------------------------------------------------------------------
+
+    def start(self, server: type[S], arguments: dict[str, Any]) -> S:
+        started = server(cast(World, self), arguments)
+        started.replier = self
+        self.server = started
+        started.init()
+        return started
+
+    def next_incarnation(self, predecessor: Predecessor | None = None) -> ScriptedWorld:
+        """The world after this process has died: same clock, stores and files, everything else new."""
+        following = ScriptedWorld(
+            self.name,
+            now_s=self._now_s,
+            now_utc=self._now_utc,
+            rate=self._rate,
+            incarnation=self.incarnation + 1,
+            predecessor=predecessor,
+        )
+        following.files, following.stores, following.trace = self.files, self.stores, self.trace
+        following.answers, following.http_answers = self.answers, self.http_answers
+        following.supervisor.children, following.peers = self.supervisor.children, self.peers
+        following.supervisor.dynamic = self.supervisor.dynamic
+        return following
+
+    def answer(self, to: str, request: type[Request[Any]], answer: Answer) -> None:
+        """``call(to, request)`` gives this: a reply, an exception, or a function of the request."""
+        self.answers.insert(0, (to, request, answer))
+
+    def answer_http(self, method: str, part_of_url: str, answer: Answer) -> None:
+        """A request whose URL holds this part gives this: an HttpReply, an error, or a function of it."""
+        self.http_answers.insert(0, (method, part_of_url, answer))
+
+    def deliver(self, message: Message) -> None:
+        """handle_info(message); nothing after the end."""
+        self._turn(lambda server: server.handle_info(message))
+
+    def tell(self, message: Message) -> None:
+        """A cast arrives."""
+        self._turn(lambda server: server.handle_cast(message))
+
+    def ask(self, request: Request[R], caller: str = "tester", timeout_s: float = 5.0) -> Any:
+        """A call arrives; its reply, or None where the server will answer later (then see ``replies``)."""
+        number = next(self._numbers)
+        asking = Caller(name=caller, incarnation=1, number=number, deadline_s=self._now_s + timeout_s)
+
+        def handle(server: Server) -> None:
+            answer = server.handle_call(request, asking)
+            if answer is not None:
+                self.reply(asking, answer)
+
+        self._turn(handle)
+        reply = self.replies.get(number)
+        if isinstance(reply, Refused):
+            raise reply
+        return reply
+
+    def advance(self, seconds: float) -> None:
+        """Time passes and each timer is told when it is due."""
+        until = self._now_s + seconds
+        while self._timers and self._timers[0][0] <= until and self.ended is None:
+            self._pass_until(max(self._timers[0][0], self._now_s))
+            self._fire_next()
+        self._pass_until(max(until, self._now_s))
+
+    def stall(self, seconds: float) -> None:
+        """The machine stands still for so long; what was due meanwhile is told late, now."""
+        self._pass_until(self._now_s + seconds)
+        while self._timers and self._timers[0][0] <= self._now_s and self.ended is None:
+            self._fire_next()
+
+    def opened(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        """The venue answers the opening of the newest stream."""
+        self.deliver(StreamOpened(stream=len(self.streams), status=status, headers=dict(headers or {})))
+
+    def feed(self, data: bytes) -> None:
+        """Bytes come in on the newest stream."""
+        assert not self.streams[-1].closed, "the process has closed this stream: nothing may come of it"
+        self.deliver(StreamData(stream=len(self.streams), data=data))
+
+    def stream_ended(self, how: Any = "end", status: int = 200, detail: str = "") -> None:
+        self.deliver(StreamEnded(stream=len(self.streams), how=how, status=status, detail=detail))
+
+    def published_on(self, topic: str) -> list[Any]:
+        return [message for at, message in self.published if at == topic]
+
+    def event_kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+    def _turn(self, handle: Callable[[Server], None]) -> None:
+        assert self.server is not None, "start a server first"
+        if self.ended is None:
+            handle(self.server)
+            self._terminate_if_ended(self.server)
+
+    def _terminate_if_ended(self, server: Server) -> None:
+        if self.ended is not None:
+            server.terminate(self.ended.reason)
+
+    def _fire_next(self) -> None:
+        timer = heapq.heappop(self._timers)[2]
+        if not timer.cancelled:
+            self.deliver(timer.message)
+
+    def _pass_until(self, now_s: float) -> None:
+        self._now_utc += (now_s - self._now_s) * self._rate
+        self._now_s = now_s
+
+    # -- Replier ---------------------------------------------------------------------------------------------
+
+    def reply(self, caller: Caller, message: Message) -> None:
+        self.replies[caller.number] = message
+        self.trace.append(("reply", type(message).__name__))
+
+    def refuse(self, caller: Caller, reason: str) -> None:
+        self.replies[caller.number] = Refused(reason)
+
+    # -- World -----------------------------------------------------------------------------------------------
+
+    def now_s(self) -> float:
+        return self._now_s
+
+    def now_utc(self) -> float:
+        return self._now_utc
+
+    def market_rate(self) -> float:
+        return self._rate
+
+    def call(self, to: str, request: Request[R], *, timeout_s: float) -> R:
+        self.calls.append((to, request))
+        self.trace.append(("call", f"{to} {type(request).__name__}"))
+        for name, kind, answer in self.answers:
+            if name == to and isinstance(request, kind):
+                reply: R = answer_of(answer, request)
+                return reply
+        raise NoPeer(f"{to} is not there")
+
+    def cast(self, to: str, message: Message) -> bool:
+        self.casts.append((to, message))
+        self.trace.append(("cast", f"{to} {type(message).__name__}"))
+        return to in self.peers
+
+    def publish(self, topic: str, message: Message) -> None:
+        self.published.append((topic, message))
+        self.trace.append(("publish", topic))
+
+    def subscribe(self, to: str, topic: str) -> None:
+        self.subscriptions.append((to, topic))
+
+    def unsubscribe(self, to: str, topic: str) -> None:
+        self.subscriptions.remove((to, topic))
+
+    def after(self, delay_s: float, message: Message) -> ScriptedTimer:
+        timer = ScriptedTimer(message)
+        heapq.heappush(self._timers, (self._now_s + delay_s, next(self._numbers), timer))
+        return timer
+
+    def http(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+    ) -> HttpReply:
+        request = HttpRequest(method, url, dict(headers), body, timeout_s)
+        self.requests.append(request)
+        self.trace.append(("http", f"{method} {url}"))
+        for of_method, part, answer in self.http_answers:
+            if of_method == method and part in url:
+                reply: HttpReply = answer_of(answer, request)
+                return reply
+        raise HttpFailed(f"{method} {url}: nothing is scripted", sent=False)
+
+    def stream(self, url: str, *, headers: Mapping[str, str]) -> int:
+        self.streams.append(OpenStream(url, dict(headers)))
+        self.trace.append(("stream", url))
+        return len(self.streams)
+
+    def close_stream(self, stream: int) -> None:
+        self.streams[stream - 1].closed = True
+
+    def store(self, path: str, *, schema: str | None = None) -> MemoryStore:
+        store = self.stores[path] = self.stores.get(path) or MemoryStore(path, self.trace)
+        if schema is not None:
+            resolve_name(schema).apply(sqlite_utils.Database(store.connection))
+        return store
+
+    def file(self, path: str) -> MemoryFile:
+        return MemoryFile(path, self)
+
+    def blocking(self, limit_s: float) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def note(self, text: str) -> None:
+        assert len(text.encode()) <= 100, "a note has at most 100 bytes"
+        self.notes.append(text)
+
+    def event(
+        self,
+        kind: str,
+        level: Level,
+        text: str,
+        *,
+        incident: str = "",
+        opened: bool = False,
+        resolved: bool = False,
+        **data: Any,
+    ) -> None:
+        state: Any = "opened" if opened else "resolved" if resolved else ""
+        self.events.append(Event(kind, level, self.name, text, self._now_s, self._now_utc, incident, state, data))
+        self.trace.append(("event", kind))
+
+    def random(self) -> float:
+        return self.random_value
+
+    def new_id(self) -> str:
+        return f"{next(self._numbers):022d}"
+
+    def end(self, reason: str = "normal", *, expected: bool = False, shutdown: bool = False) -> None:
+        self.ended = self.ended or Ended(reason, expected, shutdown)

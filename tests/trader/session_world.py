@@ -1,0 +1,236 @@
+"""A scripted world with a desk.db, a venue that answers orders, and what a session's processes are started with."""
+
+from __future__ import annotations
+
+import itertools
+from decimal import Decimal
+from pkgutil import resolve_name
+from typing import Any
+
+import msgspec
+
+from brokers.broker import AccountSnapshot
+from brokers.model import Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
+from feeds.config import ConnectionConfig, Timing
+from feeds.messages import InstrumentRead, OrdersSeen, ReadInstrument, ReadToken, Snapshot, Token
+from supervisor.messages import Done, Predecessor, Request
+from supervisor.process.world import HttpReply
+from tests.scripted_world import HttpRequest, MemoryStore, ScriptedWorld
+from trader.account_manager import AccountManager
+from trader.messages import Attach, Cursor, Declared, SetWanted, Turn
+from trader.sessions import Code, Session
+from trader.store import desk
+
+NAME, ACCOUNT, SYMBOL = "s", "SIM1", "SPY"
+MANAGER, TRADER, SOURCE = (f"sessions/{NAME}/{child}" for child in ("account_manager", "trader", "data_source"))
+CONNECTION = "connections/sim/connection"
+BOOKS = f"connections/sim/books/{ACCOUNT}"
+JOURNAL = f"sessions/{NAME}.db"
+TIMING = Timing()
+OPENED_UTC = 1_381_154_400
+
+SESSION = Session(
+    name=NAME,
+    strategy="x.py",
+    class_name="Example",
+    code_sha256="0",
+    account=ACCOUNT,
+    symbols=(SYMBOL,),
+    connection="sim",
+    start_no=1,
+)
+ARGUMENTS: dict[str, Any] = {
+    "session": NAME,
+    "connection": msgspec.to_builtins(ConnectionConfig("sim", "http://api", "http://signin", "client", "login.json")),
+    "timing": msgspec.to_builtins(TIMING),
+}
+
+
+class SessionWorld(ScriptedWorld):
+    """Applies our schemas, which are tuples of SQL counted by user_version, as the real store does."""
+
+    def store(self, path: str, *, schema: str | None = None) -> MemoryStore:
+        store = self.stores[path] = self.stores.get(path) or MemoryStore(path, self.trace)
+        migrations = resolve_name(schema) if schema is not None else ()
+        (done,) = store.connection.execute("PRAGMA user_version").fetchone()
+        for number, sql in enumerate(migrations[done:], start=done + 1):
+            store.connection.executescript(sql)
+            store.connection.execute(f"PRAGMA user_version = {number}")
+        return store
+
+    def next_incarnation(self, predecessor: Predecessor | None = None) -> SessionWorld:
+        following = super().next_incarnation(predecessor)
+        following.__class__ = SessionWorld
+        assert isinstance(following, SessionWorld)
+        return following
+
+
+def session_world(name: str, session: Session = SESSION, source: str = "") -> SessionWorld:
+    world = SessionWorld(name)
+    store = world.store(desk.DESK_DB, schema="trader.store.desk:migrations")
+    desk.write_session(store, session)  # type: ignore[arg-type]
+    desk.write_code(store, Code("0", "x.py", source))  # type: ignore[arg-type]
+    world.answer(CONNECTION, ReadToken, Token("token", 1e12))
+    world.answer(BOOKS, ReadInstrument, InstrumentRead(Instrument(SYMBOL, "STOCK", Decimal("0.01"), Decimal(1))))
+    world.answer("recorder", SetWanted, Done())
+    world.peers |= {BOOKS, TRADER, CONNECTION}
+    return world
+
+
+class Desk:
+    """An account manager over a small venue: orders it accepts appear in ``orders``, nothing fills by itself."""
+
+    def __init__(self, session: Session = SESSION) -> None:
+        self.world = session_world(MANAGER, session)
+        self.orders: dict[str, Order] = {}
+        self.numbers, self.reads = itertools.count(1), itertools.count(1)
+        self.position = 0
+        self.stamp = OPENED_UTC
+        self.on_order: Any = None
+        self.world.answer_http("POST", "/orderexecution/orders", self._placed)
+        self.world.answer_http("PUT", "/orderexecution/orders/", self._changed)
+        self.world.answer_http("DELETE", "/orderexecution/orders/", self._cancelled)
+        self.start()
+
+    # -- the venue ---------------------------------------------------------------------------------------------------
+
+    def _placed(self, request: HttpRequest) -> Any:
+        if self.on_order is not None:
+            answer = self.on_order(request)
+            if answer is not None:
+                return answer
+        return self.accept(request)
+
+    def accept(self, request: HttpRequest) -> HttpReply:
+        body = msgspec.json.decode(request.body or b"")
+        order_id = str(next(self.numbers))
+        kind = OrderType.MARKET if body["OrderType"] == "Market" else OrderType.STOP_MARKET
+        stop = Decimal(body["StopPrice"]) if "StopPrice" in body else None
+        self.orders[order_id] = Order(
+            order_id, ACCOUNT, SYMBOL, Side(body["TradeAction"].lower()), kind, Decimal(body["Quantity"]),
+            OrderStatus.WORKING, "ACK", float(int(self.world.now_utc())), stop_price=stop,
+        )  # fmt: skip
+        return reply({"Orders": [{"Message": "Sent order", "OrderID": order_id}]})
+
+    def _changed(self, request: HttpRequest) -> HttpReply:
+        order_id, body = request.url.rsplit("/", 1)[1], msgspec.json.decode(request.body or b"")
+        order = self.orders[order_id]
+        changes: dict[str, Any] = {"quantity": Decimal(body.get("Quantity", order.quantity))}
+        if "StopPrice" in body:
+            changes["stop_price"] = Decimal(body["StopPrice"])
+        if body.get("OrderType") == "Market":
+            changes |= {"type": OrderType.MARKET, "stop_price": None}
+        self.orders[order_id] = msgspec.structs.replace(order, **changes)
+        return reply({"Message": "Cancel/Replace order sent.", "OrderID": order_id})
+
+    def _cancelled(self, request: HttpRequest) -> HttpReply:
+        order_id = request.url.rsplit("/", 1)[1]
+        self.change(order_id, status=OrderStatus.CANCELLED)
+        return reply({"Message": "Cancel request sent", "OrderID": order_id})
+
+    def change(self, order_id: str, **changes: Any) -> None:
+        self.orders[order_id] = msgspec.structs.replace(self.orders[order_id], **changes)
+
+    def fill(self, order_id: str, price: str = "167") -> None:
+        """The order fills at the venue; nobody is told."""
+        order = self.orders[order_id]
+        self.position += order.side.sign * int(order.quantity)
+        self.change(
+            order_id,
+            status=OrderStatus.FILLED,
+            filled_quantity=order.quantity,
+            average_fill_price=Decimal(price),
+        )
+
+    def by_hand(self, quantity: int, *, shown: bool = True) -> None:
+        """A person trades on the phone; ``shown`` False: the position changes with no order to show for it."""
+        self.position += quantity
+        side = Side.BUY if quantity > 0 else Side.SELL
+        if shown:
+            order_id = f"hand{next(self.numbers)}"
+            amount = Decimal(abs(quantity))
+            self.orders[order_id] = Order(
+                order_id, ACCOUNT, SYMBOL, side, OrderType.MARKET, amount, OrderStatus.FILLED, "FLL",
+                self.world.now_utc(), amount, Decimal(167),
+            )  # fmt: skip
+
+    # -- what the account manager is told ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self.manager = self.world.start(AccountManager, ARGUMENTS)
+
+    def restart(self) -> None:
+        """kill -9, and the next incarnation."""
+        self.world = self.world.next_incarnation()
+        self.start()
+
+    def stream(self) -> None:
+        self.world.deliver(OrdersSeen(tuple(self.orders.values()), False, self.world.now_s()))
+
+    def read(self, *, requested_s: float | None = None) -> None:
+        """The books publish a good snapshot."""
+        self.world.advance(0.01)
+        now_s = self.world.now_s()
+        position = Position(ACCOUNT, SYMBOL, Decimal(self.position), Decimal(167))
+        content = AccountSnapshot(
+            ACCOUNT,
+            tuple(self.orders.values()),
+            (position,) if self.position else (),
+            Balance(ACCOUNT, Decimal(0), Decimal(0)),
+        )
+        at_s = now_s if requested_s is None else requested_s
+        self.world.deliver(Snapshot(next(self.reads), at_s, now_s, content))
+
+    def attach(self, start_no: int = 1) -> Any:
+        return self.world.ask(Attach(start_no, self.world.incarnation))
+
+    def ready(self) -> None:
+        """Instrument known, position agreed, trader attached."""
+        self.world.advance(1.0)
+        self.read()
+        self.attach()
+
+    def declare(self, quantity: int, stop: str | None = "166", *, seen: int | None = None, late: bool = False) -> Any:
+        """A bar's turn that declares an exposure, on a bar that has just closed."""
+        self.stamp = max(self.stamp + 60, int(self.world.now_utc()))
+        price = None if stop is None else Decimal(stop)
+        return self.world.ask(
+            Turn(
+                start_no=1,
+                state=b"",
+                rows_seen=self.manager.journal.newest_row if seen is None else seen,
+                bar=Cursor(SYMBOL, 60, self.stamp),
+                late=late,
+                declarations=(Declared(SYMBOL, Decimal(quantity), price),),
+            )
+        )
+
+    def long_and_covered(self) -> None:
+        """One unit long with its stop working, all known and agreed: order 1 filled, order 2 the stop."""
+        self.ready()
+        self.declare(1)
+        self.fill("1")
+        self.stream()
+        self.stream()
+        self.read()
+
+    # -- what it did -------------------------------------------------------------------------------------------------
+
+    def sent(self, method: str = "") -> list[str]:
+        return [r.method for r in self.world.requests if r.method != "GET" and method in r.method]
+
+    def rows(self) -> list[Any]:
+        return [row.content for row in self.manager.journal.rows_after(0)]
+
+    def events(self) -> list[str]:
+        return [row["kind"] for row in self.query("SELECT kind FROM events ORDER BY number")]
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        return self.world.stores[JOURNAL].query(sql)
+
+    def asked(self, kind: type[Request[Any]]) -> list[Any]:
+        return [request for _, request in self.world.calls if isinstance(request, kind)]
+
+
+def reply(body: dict[str, Any], status: int = 200) -> HttpReply:
+    return HttpReply(status, {}, msgspec.json.encode(body))

@@ -1,0 +1,580 @@
+"""The account manager: intent first, never twice, and nothing follows from a divergence."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from brokers.model import OrderStatus, OrderType
+from feeds.messages import ReadSnapshot, SnapshotFailed
+from supervisor.errors import HttpFailed, Refused
+from supervisor.messages import Done
+from tests.trader.session_world import ACCOUNT, BOOKS, JOURNAL, SESSION, SYMBOL, TRADER, Desk, reply
+from trader.messages import (
+    Attach,
+    Cursor,
+    Declared,
+    EndTrading,
+    FillRow,
+    ReadSessionStatus,
+    RejectRow,
+    ReleaseHold,
+    RowsWaiting,
+    SetWanted,
+    StopTrading,
+    SyncRow,
+    TradingDone,
+    Turn,
+)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    made = Desk()
+    made.ready()
+    return made
+
+
+# -- intent first ------------------------------------------------------------------------------------------------------
+
+
+def test_the_intent_is_on_disk_and_the_trader_answered_before_the_request_leaves(desk: Desk) -> None:
+    desk.world.trace.clear()
+    desk.declare(1)
+    steps = [what for what, where in desk.world.trace if what in ("commit", "reply", "http")]
+    assert steps[:3] == ["commit", "reply", "http"]
+    (intent,) = desk.query("SELECT * FROM intents")
+    assert (intent["state"], intent["purpose"], intent["result_order_id"]) == ("accepted", "entry", "1")
+
+
+def test_the_key_is_the_sessions_key_and_a_running_number(desk: Desk) -> None:
+    desk.declare(1)
+    desk.fill("1")
+    desk.stream()
+    keys = [row["key"] for row in desk.query("SELECT key FROM intents ORDER BY number")]
+    assert keys == [f"{desk.manager.journal.key}-1", f"{desk.manager.journal.key}-2"]
+    bodies = [request.body or b"" for request in desk.world.requests if request.method == "POST"]
+    assert [key.encode() in body for key, body in zip(keys, bodies, strict=True)] == [True, True]
+
+
+def test_the_stop_is_placed_when_the_entry_has_filled(desk: Desk) -> None:
+    desk.declare(1)
+    assert desk.sent("POST") == ["POST"]
+    desk.fill("1")
+    desk.stream()
+    stop = desk.orders["2"]
+    assert (stop.type, stop.stop_price, stop.quantity) == (OrderType.STOP_MARKET, Decimal(166), 1)
+    assert "uncovered.over" not in desk.events()
+    desk.stream()
+    assert "uncovered" not in desk.events()
+
+
+def test_a_fill_is_told_once_and_the_trader_is_nudged(desk: Desk) -> None:
+    desk.declare(1)
+    desk.fill("1")
+    desk.stream()
+    desk.stream()
+    desk.read()
+    assert [type(row) for row in desk.rows()] == [FillRow]
+    assert (TRADER, RowsWaiting(newest=1)) in desk.world.casts
+
+
+def test_the_stop_is_moved_by_replace_and_never_by_cancel_and_new(desk: Desk) -> None:
+    desk.long_and_covered()
+    desk.declare(1, "166.501")
+    assert desk.sent()[-1] == "PUT"
+    assert desk.orders["2"].stop_price == Decimal("166.51"), "rounded to the tick, on the safe side"
+
+
+def test_an_exit_turns_the_working_stop_into_a_market_order(desk: Desk) -> None:
+    desk.long_and_covered()
+    desk.declare(0, None)
+    assert desk.sent() == ["POST", "POST", "PUT"]
+    assert desk.orders["2"].type is OrderType.MARKET
+    desk.fill("2")
+    desk.stream()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    assert desk.rows()[-1].purpose == "exit"
+
+
+def test_after_a_stop_out_nothing_is_bought_back_before_a_new_turn(desk: Desk) -> None:
+    desk.long_and_covered()
+    desk.fill("2", "166")
+    desk.stream()
+    desk.read()
+    desk.world.advance(5.0)
+    assert desk.sent() == ["POST", "POST"]
+    desk.declare(1)
+    assert desk.sent() == ["POST", "POST", "POST"]
+
+
+def test_a_declaration_made_before_a_fill_was_seen_does_not_buy_back(desk: Desk) -> None:
+    desk.long_and_covered()
+    desk.fill("2", "166")
+    desk.stream()
+    desk.declare(1, seen=1)
+    assert desk.sent() == ["POST", "POST"]
+    assert desk.rows()[-1].gate == "unseen"
+
+
+# -- turns -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_turn_sent_again_changes_nothing(desk: Desk) -> None:
+    turn = Turn(
+        1, b"a", 0, Cursor(SYMBOL, 60, 1_381_154_400), declarations=(Declared(SYMBOL, Decimal(1), Decimal(166)),)
+    )
+    desk.world.ask(turn)
+    desk.world.ask(turn)
+    assert desk.sent() == ["POST"]
+    assert len(desk.query("SELECT * FROM turns")) == 1
+
+
+def test_cursor_and_state_come_back_after_a_kill(desk: Desk) -> None:
+    desk.world.ask(Turn(1, b"state", 0, Cursor(SYMBOL, 60, 1_381_154_400)))
+    desk.restart()
+    attached = desk.attach()
+    assert (attached.state, attached.cursors) == (b"state", (Cursor(SYMBOL, 60, 1_381_154_400),))
+
+
+def test_a_bar_that_kills_the_trader_twice_is_skipped_and_reported(desk: Desk) -> None:
+    bar = Cursor(SYMBOL, 60, 1_381_154_460)
+    desk.world.ask(Attach(1, 2, bar))
+    desk.world.ask(Attach(1, 2, bar))
+    assert desk.attach().cursors == (), "the same death told twice is one"
+    assert desk.world.ask(Attach(1, 3, bar)).cursors == (bar,)
+    assert "bar.skipped" in desk.events()
+
+
+@pytest.mark.parametrize(("stop", "late", "gate"), [(None, False, "stop"), ("166", True, "late")])
+def test_an_entry_without_stop_or_of_a_late_bar_is_refused(desk: Desk, stop: str | None, late: bool, gate: str) -> None:
+    desk.declare(1, stop, late=late)
+    assert desk.sent() == []
+    assert [row.gate for row in desk.rows()] == [gate]
+
+
+def test_exits_and_stop_moves_do_come_of_a_late_bar(desk: Desk) -> None:
+    desk.long_and_covered()
+    desk.declare(1, "166.5", late=True)
+    assert desk.orders["2"].stop_price == Decimal("166.5")
+    desk.stream()
+    desk.declare(0, None, late=True)
+    assert desk.orders["2"].type is OrderType.MARKET
+
+
+def test_an_entry_needs_a_position_agreed_not_too_long_ago(desk: Desk) -> None:
+    desk.world.advance(91.0)
+    desk.declare(1)
+    assert desk.sent() == []
+    assert desk.rows()[-1].gate == "agreed"
+
+
+def test_a_failed_read_agrees_to_nothing_and_changes_nothing(desk: Desk) -> None:
+    desk.long_and_covered()
+    desk.world.advance(91.0)
+    desk.world.deliver(SnapshotFailed(9, desk.world.now_s(), "HTTP 500"))
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+    desk.declare(2)
+    assert desk.rows()[-1].gate == "agreed"
+
+
+# -- never twice -------------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """kill -9 at this point."""
+
+
+def kill(_: Any) -> Any:
+    raise Killed
+
+
+def test_killed_between_commit_and_send_the_entry_is_settled_and_never_sent(desk: Desk) -> None:
+    desk.on_order = kill
+    with pytest.raises(Killed):
+        desk.declare(1)
+    desk.on_order = None
+    desk.restart()
+    desk.ready()
+    for _ in range(4):
+        desk.read()
+        desk.world.advance(5.0)
+    assert desk.orders == {}
+    (intent,) = desk.query("SELECT * FROM intents")
+    assert intent["state"] == "given_up"
+    assert desk.rows()[-1].gate == "settle"
+
+
+def test_killed_between_send_and_answer_the_order_is_found_and_not_sent_twice(desk: Desk) -> None:
+    def sent_then_killed(request: Any) -> Any:
+        desk.accept(request)
+        raise Killed
+
+    desk.on_order = sent_then_killed
+    with pytest.raises(Killed):
+        desk.declare(1)
+    desk.on_order = None
+    desk.fill("1")
+    desk.restart()
+    assert desk.sent() == []
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+    assert [order.type for order in desk.orders.values()] == [OrderType.MARKET, OrderType.STOP_MARKET]
+    assert "divergence.adopted" not in desk.events()
+
+
+def test_a_time_out_is_unknown_and_blocks_the_symbol_until_a_read_settles_it(desk: Desk) -> None:
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(1)
+    desk.on_order = None
+    desk.declare(2)
+    assert desk.sent() == ["POST"]
+    assert (BOOKS, ReadSnapshot(1.0)) in desk.world.casts
+    desk.read()
+    assert desk.query("SELECT state FROM intents WHERE number = 1") == [{"state": "accepted"}]
+
+
+def test_a_stop_that_no_read_shows_is_sent_again_with_the_same_key(desk: Desk) -> None:
+    def lost_stop(request: Any) -> Any:
+        if b"StopMarket" in (request.body or b""):
+            raise HttpFailed("time-out", sent=True)
+        return None
+
+    desk.declare(1)
+    desk.fill("1")
+    desk.on_order = lost_stop
+    desk.stream()
+    desk.on_order = None
+    for _ in range(4):
+        desk.world.advance(4.0)
+        desk.read()
+    desk.world.advance(2.0)
+    stops = [r.body for r in desk.world.requests if b"StopMarket" in (r.body or b"")]
+    assert len(stops) == 2
+    assert stops[0] == stops[1], "the same key"
+    assert [o.type for o in desk.orders.values() if o.working] == [OrderType.STOP_MARKET]
+
+
+def test_a_refused_duplicate_proves_that_the_order_exists_and_is_looked_for(desk: Desk) -> None:
+    message = "Order not placed because a unique orderconfirmid already exists."
+    desk.on_order = lambda _: reply({"Orders": [{"Error": "FAILED", "Message": message, "OrderID": ""}]})
+    desk.declare(1)
+    (intent,) = desk.query("SELECT * FROM intents")
+    assert intent["state"] == "unknown"
+
+
+def test_an_entry_that_could_not_be_sent_goes_again_only_within_its_validity(desk: Desk) -> None:
+    def down(_: Any) -> Any:
+        raise HttpFailed("no route", sent=False)
+
+    desk.on_order = down
+    desk.declare(1)
+    desk.world.advance(3.0)
+    tries = len(desk.sent())
+    assert 2 <= tries <= 5
+    desk.on_order = None
+    desk.world.advance(200.0)
+    assert desk.orders == {} or desk.orders["1"].opened_utc - desk.stamp <= 65
+    assert len(desk.orders) <= 1
+
+
+def test_past_its_validity_an_entry_is_not_sent_any_more(desk: Desk) -> None:
+    def down(_: Any) -> Any:
+        raise HttpFailed("no route", sent=False)
+
+    desk.on_order = down
+    desk.declare(1)
+    desk.world.advance(140.0)
+    desk.on_order = None
+    desk.world.advance(5.0)
+    assert desk.orders == {}
+    assert desk.rows()[-1].gate == "validity"
+
+
+def test_an_entry_that_shows_up_after_it_was_given_up_is_kept_covered_and_reported(desk: Desk) -> None:
+    def lost(request: Any) -> Any:
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(1)
+    request = desk.world.requests[-1]
+    opened_utc = desk.world.now_utc()
+    desk.on_order = None
+    for _ in range(4):
+        desk.world.advance(4.0)
+        desk.read()
+    desk.accept(request)
+    desk.change("1", opened_utc=opened_utc)
+    desk.fill("1")
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+    assert "order.late" in desk.events()
+    assert [o.stop_price for o in desk.orders.values() if o.working] == [Decimal(166)]
+    assert "divergence.adopted" not in desk.events()
+
+
+def test_a_refusal_in_words_reaches_the_strategy_and_is_not_tried_again(desk: Desk) -> None:
+    desk.on_order = lambda _: reply({"Orders": [{"Error": "FAILED", "Message": "EC602", "OrderID": ""}]})
+    desk.declare(1)
+    desk.world.advance(5.0)
+    assert desk.sent() == ["POST"]
+    assert [(row.gate, "EC602" in row.text) for row in desk.rows()] == [("venue", True)]
+
+
+# -- truth -------------------------------------------------------------------------------------------------------------
+
+
+def diverged() -> Desk:
+    """Long 1, covered; a person sells it on the phone; two reads say so."""
+    desk = Desk()
+    desk.long_and_covered()
+    desk.by_hand(-1)
+    desk.read()
+    desk.read()
+    desk.stream()
+    return desk
+
+
+def test_the_first_disagreeing_read_closes_entries_and_asks_for_a_confirming_one(desk: Desk) -> None:
+    desk.by_hand(2)
+    desk.world.casts.clear()
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    assert (BOOKS, ReadSnapshot(1.0)) in desk.world.casts
+    desk.declare(1)
+    assert desk.sent() == []
+    assert desk.rows()[-1].gate == "diverged"
+
+
+def test_two_agreeing_reads_are_adopted_and_no_order_comes_of_it() -> None:
+    desk = diverged()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    assert desk.sent("POST") == ["POST", "POST"], "the entry and its stop; nothing was bought back"
+    assert isinstance(desk.rows()[-1], SyncRow)
+    assert desk.query("SELECT count(*) AS n FROM fills") == [{"n": 1}], "never an invented fill"
+    assert [hold.why for hold in desk.world.ask(ReadSessionStatus()).holds] == ["divergence"]
+
+
+def test_an_orphan_stop_of_ours_is_cancelled_when_its_flat_is_explained() -> None:
+    assert diverged().orders["2"].status is OrderStatus.CANCELLED
+
+
+def test_a_repeat_of_the_voided_target_is_refused_also_after_a_restart() -> None:
+    desk = diverged()
+    desk.declare(1)
+    assert desk.rows()[-1].gate == "diverged"
+    desk.restart()
+    desk.ready()
+    desk.declare(1)
+    desk.declare(2)
+    desk.world.advance(10.0)
+    assert desk.sent() == []
+    assert desk.rows()[-1].gate == "diverged"
+
+
+def test_a_persons_release_makes_the_next_declaration_a_new_decision() -> None:
+    desk = diverged()
+    assert desk.world.ask(ReleaseHold(SYMBOL)) == Done()
+    assert desk.sent("POST") == ["POST", "POST"], "the release alone buys nothing"
+    desk.declare(1)
+    assert desk.sent("POST") == ["POST", "POST", "POST"]
+    with pytest.raises(Refused, match="nothing to release"):
+        desk.world.ask(ReleaseHold(SYMBOL))
+
+
+def test_resume_takes_the_declaration_up_again() -> None:
+    desk = diverged()
+    newest = desk.manager.journal.newest_row
+    desk.world.ask(Turn(1, b"", newest, row=newest, resume=(SYMBOL,)))
+    assert desk.sent("POST") == ["POST", "POST", "POST"]
+
+
+def test_a_new_declaration_that_only_reduces_passes_as_an_exit_and_the_stop_follows_what_is_held() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.by_hand(2)
+    desk.read()
+    desk.read()
+    desk.stream()
+    desk.declare(1, "166.5")
+    stop = desk.orders["2"]
+    assert (stop.quantity, stop.stop_price) == (3, Decimal("166.5")), "of a repeat only the stop part is honoured"
+    assert desk.rows()[-1].gate == "diverged"
+    desk.stream()
+    desk.declare(0, None)
+    assert desk.orders["2"].type is OrderType.MARKET
+
+
+def test_a_read_requested_before_our_fill_is_not_adopted(desk: Desk) -> None:
+    before_s = desk.world.now_s()
+    desk.declare(1)
+    desk.fill("1")
+    desk.stream()
+    desk.position = 0
+    desk.read(requested_s=before_s - 1)
+    desk.read(requested_s=before_s - 1)
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+
+
+def test_a_position_that_vanishes_unexplained_is_held_paged_and_keeps_its_stop() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.by_hand(-1, shown=False)
+    for _ in range(5):
+        desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+    assert desk.orders["2"].working
+    assert desk.events().count("hold.unexplained") == 1
+    desk.position = 1
+    desk.read()
+    assert desk.world.ask(ReadSessionStatus()).holds == ()
+
+
+def test_a_fill_that_the_stream_omits_is_found_by_the_next_read(desk: Desk) -> None:
+    desk.declare(1)
+    desk.fill("1")
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+    assert desk.orders["2"].type is OrderType.STOP_MARKET
+    assert "divergence.seen" not in desk.events()
+
+
+def test_a_stop_that_a_person_cancelled_is_not_put_back_but_pages() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.change("2", status=OrderStatus.CANCELLED)
+    desk.read()
+    desk.declare(1, "166.5")
+    assert desk.sent() == ["POST", "POST"]
+    assert "uncovered" in desk.events()
+
+
+def test_a_stop_that_expired_is_put_back() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.read()
+    assert desk.orders["3"].stop_price == Decimal(166)
+    (gap,) = [row for row in desk.query("SELECT * FROM events") if row["kind"] == "uncovered.over"][-1:]
+    assert gap["level"] == "LOG"
+
+
+def test_a_stop_that_a_person_moved_is_left_where_it_is() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.change("2", stop_price=Decimal(150))
+    desk.read()
+    desk.declare(1, "166.5")
+    assert "PUT" not in desk.sent()
+
+
+def test_a_new_journal_that_finds_a_position_adopts_nothing() -> None:
+    desk = Desk()
+    desk.position = 3
+    desk.ready()
+    desk.declare(1)
+    assert desk.sent() == []
+    assert desk.rows()[-1].gate == "hold"
+    assert desk.manager.journal.holdings == {}
+
+
+def test_with_take_over_the_found_position_is_ours_and_may_be_protected() -> None:
+    import msgspec
+
+    desk = Desk(msgspec.structs.replace(SESSION, take_over=True))
+    desk.position = 3
+    desk.ready()
+    desk.declare(3)
+    assert [(o.type, o.quantity) for o in desk.orders.values()] == [(OrderType.STOP_MARKET, 3)]
+
+
+# -- the end of trading ------------------------------------------------------------------------------------------------
+
+
+def wanted(desk: Desk) -> list[str]:
+    return [request.wanted for request in desk.asked(SetWanted)]
+
+
+def test_done_is_committed_then_minded_then_off_when_flat() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.world.ask(TradingDone(1, "market closed", b""))
+    assert wanted(desk) == ["mind"]
+    desk.restart()
+    desk.read()
+    assert wanted(desk) == ["mind"]
+    assert desk.world.ask(Attach(1, 2)).done
+    desk.world.advance(0.1)
+    desk.fill("2", "166")
+    desk.stream()
+    assert desk.world.ended is None, "flat by our fill, not yet agreed by a read"
+    desk.read()
+    assert wanted(desk) == ["mind", "off"]
+    assert desk.world.ended is not None
+
+
+def test_while_minding_entries_are_refused_and_the_stop_is_put_back() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.world.ask(TradingDone(1, "stop", b"", (Declared(SYMBOL, Decimal(2), Decimal(166)),)))
+    assert desk.rows()[-1].gate == "done"
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.read()
+    assert desk.orders["3"].working
+
+
+def test_an_absent_recorder_is_asked_again() -> None:
+    desk = Desk()
+    desk.ready()
+    answers, desk.world.answers[:] = list(desk.world.answers), []
+    desk.world.ask(TradingDone(1, "stop", b""))
+    assert desk.world.ended is None
+    desk.world.answers[:] = answers
+    desk.world.advance(1.0)
+    assert desk.world.ended is not None
+
+
+def test_end_trading_commits_done_first_and_terminates_a_trader_past_its_limit() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.world.trace.clear()
+    desk.world.ask(EndTrading(1, "session stop", 10.0))
+    assert desk.world.trace[0] == ("commit", JOURNAL)
+    assert (TRADER, StopTrading("session stop")) in desk.world.casts
+    with pytest.raises(Refused, match="done"):
+        desk.declare(0)
+    desk.world.advance(11.0)
+    assert ("terminate_child", TRADER) in desk.world.supervisor.requests
+
+
+def test_a_trader_that_ended_by_itself_is_not_terminated() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.world.ask(EndTrading(1, "session stop", 10.0))
+    desk.world.ask(TradingDone(1, "session stop", b""))
+    desk.world.advance(11.0)
+    assert ("terminate_child", TRADER) not in desk.world.supervisor.requests
+
+
+def test_a_new_start_number_trades_again() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.world.ask(TradingDone(1, "stop", b""))
+    assert not desk.attach(start_no=2).done
+    assert not desk.world.ask(ReadSessionStatus()).minding
+
+
+def test_foreign_orders_are_counted_and_never_touched(desk: Desk) -> None:
+    desk.by_hand(0)
+    desk.change(next(iter(desk.orders)), status=OrderStatus.WORKING)
+    desk.read()
+    desk.declare(1)
+    desk.declare(0)
+    assert desk.world.ask(ReadSessionStatus()).foreign_orders == 1
+    assert not [r for r in desk.world.requests if "hand" in r.url]
+    assert ACCOUNT in desk.world.requests[0].body.decode()  # type: ignore[union-attr]
+    assert all(isinstance(row, RejectRow | FillRow) for row in desk.rows())

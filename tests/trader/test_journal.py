@@ -1,0 +1,89 @@
+"""The journal in a real file: what was committed is there again, all of it, and what was not is not."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from brokers.model import Instrument, OrderStatus, OrderType, Side
+from supervisor.messages import Event
+from supervisor.process.store import SqliteStore
+from trader.intents import Intent, IntentState, Kind, Purpose
+from trader.journal import SCHEMA, Journal, Uncovered
+from trader.messages import Cursor, RejectRow, Turn
+from trader.orders import OwnOrder
+from trader.position import Holding
+from trader.target import Declaration
+
+D = Decimal
+INTENT = Intent(
+    1, "k-1", Kind.PLACE, Purpose.STOP, "SPY", Side.SELL, D("2.50"), OrderType.STOP_MARKET, D("166.10"), 5.0,
+    known=("a", "b"),
+)  # fmt: skip
+ORDER = OwnOrder("9", 1, Purpose.STOP, "SPY", Side.SELL, OrderType.STOP_MARKET, D("2.50"), D("166.10"))
+
+
+def opened(path: Path) -> Journal:
+    return Journal(SqliteStore(path / "s.db", SCHEMA), lambda: "0123456789abcdefghijkl")
+
+
+def fill_in(journal: Journal) -> None:
+    with journal.transaction():
+        journal.turn(Turn(1, b"\x00state", 0, Cursor("SPY", 60, 120)), 1.0, 120.5, late=False)
+        journal.declare(Declaration("SPY", D("2.50"), D("166.1"), refused=(Purpose.STOP,)))
+        journal.write_intent(INTENT)
+        journal.write_order(ORDER)
+        journal.hold_position("SPY", Holding(D("2.50"), D("167.005"), 7.0))
+        journal.add_row(RejectRow("SPY", "hold", "held", D(1), 1.0))
+        journal.add_hold("SPY", "divergence", 8.0)
+        journal.set_uncovered("SPY", Uncovered(1.0, 2.0, True))
+        journal.write_instrument(Instrument("SPY", "STOCK", D("0.01"), D(1)))
+        journal.set_done(3, "stop")
+        journal.write_event(Event("x", "LOG", "s", "text", 1.0, 2.0, data={"a": 1}))
+
+
+def image(journal: Journal) -> dict[str, object]:
+    return {name: value for name, value in vars(journal).items() if name not in ("_store", "is_new")}
+
+
+def test_the_image_after_reopening_is_the_image_before(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    assert journal.is_new
+    fill_in(journal)
+    again = opened(tmp_path)
+    assert not again.is_new
+    assert image(again) == image(journal)
+    assert again.rows_after(0) == journal.rows_after(0)
+    assert again.last_event("x") == Event("x", "LOG", "s", "text", 1.0, 2.0, data={"a": 1})
+    assert again.next_key() == (2, "abcdefghijkl-2")
+
+
+def test_what_was_not_committed_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), opened(tmp_path).transaction() as _:
+        raise ZeroDivisionError
+    journal = opened(tmp_path)
+    with pytest.raises(ZeroDivisionError), journal.transaction():
+        journal.write_intent(INTENT)
+        raise ZeroDivisionError
+    assert opened(tmp_path).open_intents == {}
+
+
+def test_settled_intents_and_closed_orders_leave_the_working_set(tmp_path: Path) -> None:
+    import msgspec
+
+    journal = opened(tmp_path)
+    fill_in(journal)
+    with journal.transaction():
+        journal.write_intent(msgspec.structs.replace(INTENT, state=IntentState.GIVEN_UP))
+        journal.write_order(msgspec.structs.replace(ORDER, status=OrderStatus.FILLED))
+    again = opened(tmp_path)
+    assert again.open_intents == {}
+    assert list(again.given_up) == [1]
+    assert not again.orders["9"].working
+
+
+def test_a_new_file_gets_a_new_key(tmp_path: Path) -> None:
+    keys = iter(["a" * 22, "b" * 22])
+    for name in ("one.db", "two.db"):
+        Journal(SqliteStore(tmp_path / name, SCHEMA), lambda: next(keys))
+    assert Journal(SqliteStore(tmp_path / "two.db", SCHEMA), lambda: "c" * 22).key == "b" * 12

@@ -1,0 +1,127 @@
+"""Our orders: the table has each (state, event), and each fill counts once, however often and wherever it is told."""
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokers.model import ZERO, Order, OrderStatus, OrderType, Side
+from trader.intents import Purpose
+from trader.orders import OwnOrder, What, next_status, seen
+from trader.position import Holding, after_fill
+
+replace = msgspec.structs.replace
+S = OrderStatus
+
+
+def own(**more: object) -> OwnOrder:
+    stop = Decimal(166)
+    base = OwnOrder("7", 1, Purpose.STOP, "SPY", Side.SELL, OrderType.STOP_MARKET, Decimal(4), stop, S.WORKING)
+    return replace(base, **more)
+
+
+def frame(status: OrderStatus = S.WORKING, filled: int = 0, price: str | None = None, **more: object) -> Order:
+    average = None if price is None else Decimal(price)
+    base = Order(
+        "7", "A", "SPY", Side.SELL, OrderType.STOP_MARKET, Decimal(4), status, "X", 0.0, Decimal(filled), average,
+        Decimal(166),
+    )  # fmt: skip
+    return replace(base, **more)
+
+
+@pytest.mark.parametrize("status", S)
+@pytest.mark.parametrize("event", S)
+def test_the_table_has_a_row_for_each_state_and_event(status: OrderStatus, event: OrderStatus) -> None:
+    after, _ = next_status(status, event)
+    assert not (status.terminal and not after.terminal), "a dead order never works again"
+    if event is S.FILLED:
+        assert after is S.FILLED
+    if event is S.UNKNOWN:
+        assert after is status
+
+
+def test_a_fill_after_the_cancel_counts_and_is_annotated() -> None:
+    after, told = seen(own(status=S.CANCELLED), frame(S.FILLED, 4, "165.9"), current=True)
+    assert after.status is S.FILLED
+    assert [happening.what for happening in told] == [What.ODD, What.FILLED]
+
+
+def test_the_acknowledged_replace_is_confirmed_by_its_frame() -> None:
+    asked = {"pending": "replace", "asked_quantity": Decimal(4), "asked_type": OrderType.STOP_MARKET}
+    order = own(**asked, asked_stop_price=Decimal(167))
+    same, told = seen(order, frame(), current=True)
+    assert (same, told) == (order, ())
+    after, told = seen(order, frame(stop_price=Decimal(167)), current=True)
+    assert [happening.what for happening in told] == [What.CONFIRMED]
+    assert (after.pending, after.stop_price) == ("", Decimal(167))
+
+
+def test_a_change_that_we_did_not_ask_for_is_somebody_elses() -> None:
+    after, told = seen(own(), frame(stop_price=Decimal(150)), current=True)
+    assert [happening.what for happening in told] == [What.CHANGED_BY_OTHER]
+    assert after.stop_price == Decimal(150)
+
+
+def test_a_frame_older_than_our_last_word_changes_no_terms_and_loses_no_fill() -> None:
+    after, told = seen(own(), frame(filled=1, price="165", stop_price=Decimal(150)), current=False)
+    assert [happening.what for happening in told] == [What.FILLED]
+    assert after.stop_price == Decimal(166)
+
+
+def test_a_cancel_that_we_did_not_ask_for_is_somebody_elses() -> None:
+    _, told = seen(own(), frame(S.CANCELLED), current=True)
+    assert told[0].what is What.CANCELLED_BY_OTHER
+    _, told = seen(own(pending="cancel"), frame(S.CANCELLED), current=True)
+    assert told[0].what is What.ENDED
+
+
+@given(st.data())
+def test_each_fill_counts_once_over_stream_snapshot_and_restart(data: st.DataObject) -> None:
+    """A true history of part-fills, told in pieces, repeated, out of date: the sum and the money are the broker's."""
+    parts = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
+    prices = [Decimal(data.draw(st.integers(16000, 17000))) / 100 for _ in parts]
+    total = sum(parts)
+    history = [frame(quantity=Decimal(total))]
+    paid = ZERO
+    for index, (part, price) in enumerate(zip(parts, prices, strict=True)):
+        paid += part * price
+        filled = sum(parts[: index + 1])
+        status = S.FILLED if filled == total else S.WORKING
+        history.append(frame(status, filled, str(paid / filled), quantity=Decimal(total)))
+    told = [*data.draw(st.lists(st.sampled_from(history), max_size=10)), history[-1]]
+    order, got, spent, held = own(quantity=Decimal(total)), ZERO, ZERO, Holding()
+    for one in told:
+        order, happenings = seen(order, one, current=True)
+        for happening in happenings:
+            if happening.what is What.FILLED:
+                got += happening.quantity
+                spent += happening.quantity * happening.price
+                held = after_fill(held, Side.SELL, happening.quantity, happening.price, 0.0)
+        order = msgspec.json.decode(msgspec.json.encode(order), type=OwnOrder)  # a restart
+    assert got == total
+    assert abs(spent - paid) < Decimal("1e-15")
+    assert held.quantity == -total
+    assert order.status is S.FILLED
+
+
+@given(st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 5), st.integers(1, 100)), max_size=12))
+def test_a_position_is_the_sum_of_its_fills_and_has_a_price_only_while_open(
+    fills: list[tuple[Side, int, int]],
+) -> None:
+    held = Holding()
+    for side, quantity, price in fills:
+        held = after_fill(held, side, Decimal(quantity), Decimal(price), 0.0)
+    assert held.quantity == sum(side.sign * quantity for side, quantity, _ in fills)
+    assert (held.average_price is None) == (held.quantity == 0)
+
+
+def test_reducing_leaves_the_average_price_and_crossing_zero_takes_the_new_one() -> None:
+    held = after_fill(Holding(), Side.BUY, Decimal(2), Decimal(10), 0.0)
+    held = after_fill(held, Side.BUY, Decimal(2), Decimal(12), 0.0)
+    assert held.average_price == 11
+    held = after_fill(held, Side.SELL, Decimal(3), Decimal(20), 0.0)
+    assert (held.quantity, held.average_price) == (1, 11)
+    held = after_fill(held, Side.SELL, Decimal(2), Decimal(9), 0.0)
+    assert (held.quantity, held.average_price) == (-1, 9)

@@ -1,0 +1,77 @@
+"""Reconcile: the broker is right, but a read that is older, or flat for no reason, is not believed."""
+
+from decimal import Decimal
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokers.model import Order, OrderStatus, OrderType, Position, Side
+from trader.reconcile import Ours, Verdict, foreign_fills, reconcile
+
+D = Decimal
+replace = msgspec.structs.replace
+
+
+def verdict(ours: int, theirs: int, *, delta: int = 0, requested_s: float = 10.0, **more: object) -> Verdict:
+    own = replace(Ours("SPY", True, D(ours), 5.0, False, None), **more)
+    positions = [Position("A", "SPY", D(theirs), D(167))] if theirs else []
+    (finding,) = reconcile([own], positions, {"SPY": D(delta)}, requested_s)
+    return finding.verdict
+
+
+def test_equal_positions_agree() -> None:
+    assert verdict(2, 2) is Verdict.AGREES
+    assert verdict(0, 0) is Verdict.AGREES
+
+
+def test_the_first_difference_is_only_noticed_and_the_second_equal_one_adopted() -> None:
+    assert verdict(2, 1) is Verdict.DIFFERS
+    assert verdict(2, 1, differed=D(1)) is Verdict.ADOPT
+    assert verdict(2, 1, differed=D(3)) is Verdict.DIFFERS
+
+
+def test_a_read_requested_before_our_newest_change_changes_nothing() -> None:
+    assert verdict(2, 0, differed=D(0), requested_s=4.9) is Verdict.OLDER
+    assert verdict(2, 2, requested_s=4.9) is Verdict.OLDER
+
+
+def test_a_position_missing_at_the_broker_is_a_difference_too() -> None:
+    assert verdict(2, 0) is Verdict.DIFFERS
+
+
+def test_a_position_that_vanished_without_a_closing_fill_is_never_adopted() -> None:
+    assert verdict(2, 0, differed=D(0)) is Verdict.UNEXPLAINED
+    assert verdict(2, 0, differed=D(0), delta=-2) is Verdict.ADOPT
+    assert verdict(2, 0, differed=D(0), delta=-1) is Verdict.UNEXPLAINED
+
+
+def test_an_unsettled_instruction_is_waited_for() -> None:
+    assert verdict(0, 1, differed=D(1), unsettled=True) is Verdict.UNSETTLED
+
+
+def test_a_new_journal_adopts_nothing_as_its_own() -> None:
+    assert verdict(0, 1, known=False) is Verdict.NOT_OURS
+    assert verdict(0, 0, known=False) is Verdict.AGREES
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=8), st.integers(-3, 3))
+def test_nothing_is_adopted_that_two_reads_in_sequence_did_not_say(reads: list[int], ours: int) -> None:
+    """And never a flat without its fill."""
+    differed: Decimal | None = None
+    for before, theirs in zip([None, *reads], reads, strict=False):
+        found = verdict(ours, theirs, differed=differed)
+        if found is Verdict.ADOPT:
+            assert before == theirs != ours
+            assert theirs != 0
+        differed = None if found is Verdict.AGREES else D(theirs)
+
+
+def foreign(order_id: str, side: Side, filled: int) -> Order:
+    return Order(order_id, "A", "SPY", side, OrderType.MARKET, D(9), OrderStatus.FILLED, "FLL", 0.0, D(filled))
+
+
+def test_fills_of_others_count_beyond_what_is_accounted_for_and_ours_never() -> None:
+    orders = [foreign("1", Side.SELL, 2), foreign("2", Side.BUY, 1), foreign("3", Side.SELL, 5)]
+    assert foreign_fills(orders, ["3"], {"1": D(1)}) == {"SPY": D(0)}
+    assert foreign_fills(orders, [], {"1": D(1)}) == {"SPY": D(-5)}

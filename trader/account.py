@@ -1,0 +1,231 @@
+"""The account as one session sees it: journal, session, limits, and what is known from reads of this life only.
+
+What decides is pure and lies elsewhere (target, orders, reconcile, risk, intents); here the pieces are put before it.
+``turns``, ``execution`` and ``truth`` act on an Account inside a transaction of its journal; none of them knows a
+process, a clock or a socket: time comes in as ``Now``.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+
+from brokers.broker import Capabilities
+from brokers.model import Order
+from feeds.config import Timing
+from supervisor.messages import Event, Level
+from trader.intents import IntentState, Kind, Settling
+from trader.journal import Journal
+from trader.messages import Cursor, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
+from trader.orders import OwnOrder
+from trader.risk import EntryGates, Limits, entry_refusal
+from trader.sessions import Session
+from trader.target import Declaration, Situation
+
+
+class Now(msgspec.Struct, frozen=True):
+    """Machine time, market time, and the market's rate, read once for a whole step."""
+
+    s: float
+    utc: float
+    rate: float
+
+
+class Account:
+    """State of one session. The journal outlives the process; the rest is learned again from the broker.
+
+    ``agreed_s``: when the newest read was requested that agreed with us, by symbol. ``differed``: what the last read
+    said where it did not. ``changed_s``: our newest fill, acknowledgement or instruction. ``not_ours``: symbols in
+    which a new journal found a position. ``want_read``: somebody should read the account soon.
+    """
+
+    def __init__(
+        self, session: Session, journal: Journal, timing: Timing, limits: Limits, capabilities: Capabilities
+    ) -> None:
+        self.session = session
+        self.journal = journal
+        self.timing = timing
+        self.limits = limits
+        self.capabilities = capabilities
+        self.start_no = session.start_no
+        self.agreed_s: dict[str, float] = {}
+        self.differed: dict[str, Decimal] = {}
+        self.changed_s: dict[str, float] = {}
+        self.not_ours: set[str] = set()
+        self.settling: dict[int, Settling] = {}
+        self.foreign_working = 0
+        self.want_read = False
+        self.committed: list[Event] = []
+
+    # -- what the pure parts look at ---------------------------------------------------------------------------------
+
+    @property
+    def trading_done(self) -> bool:
+        return self.journal.done.start_no >= self.start_no
+
+    @property
+    def over(self) -> bool:
+        """Trading is done, and by an agreeing read nothing of ours is left at the broker (DESIGN 3)."""
+        flat = all(symbol in self.not_ours or self._flat(symbol) for symbol in self.session.symbols)
+        idle = not self.journal.open_intents and not any(o.working for o in self.journal.orders.values())
+        return self.trading_done and flat and idle
+
+    def _flat(self, symbol: str) -> bool:
+        agreed = self.agreed_s.get(symbol, -1.0) >= self.changed_s.get(symbol, 0.0) and symbol not in self.differed
+        return agreed and self.journal.holding(symbol).quantity == 0
+
+    def orders_of(self, symbol: str) -> tuple[OwnOrder, ...]:
+        return tuple(order for order in self.journal.orders.values() if order.symbol == symbol)
+
+    def unsettled(self, symbol: str) -> bool:
+        """A placing of this symbol has no outcome yet."""
+        return any(i.symbol == symbol and i.kind is Kind.PLACE for i in self.journal.open_intents.values())
+
+    @property
+    def in_doubt(self) -> bool:
+        """Something has no outcome yet that only a read can tell."""
+        unknown = any(i.state is IntentState.UNKNOWN for i in self.journal.open_intents.values())
+        return unknown or any(o.working and o.unsure for o in self.journal.orders.values())
+
+    def as_told(self, order_id: str) -> Order:
+        """An order of ours in the broker's words, to be replaced."""
+        own = self.journal.orders[order_id]
+        return Order(
+            order_id=order_id,
+            account=self.session.account,
+            symbol=own.symbol,
+            side=own.side,
+            type=own.type,
+            quantity=own.quantity,
+            status=own.status,
+            venue_status="",
+            opened_utc=0.0,
+            filled_quantity=own.filled_quantity,
+            stop_price=own.stop_price,
+        )
+
+    def situation(self, symbol: str, now: Now) -> Situation:
+        declaration = self.journal.declaration(symbol)
+        return Situation(
+            declaration=declaration,
+            position=self.journal.holding(symbol).quantity,
+            orders=self.orders_of(symbol),
+            instrument=self.journal.instruments.get(symbol),
+            now_utc=now.utc,
+            unsettled=self.unsettled(symbol),
+            entry_refusal=self.refusal(declaration, now),
+            replace_to_market=self.capabilities.replace_to_market,
+        )
+
+    def refusal(self, wanted: Declaration, now: Now, *, late: bool = False) -> tuple[str, str] | None:
+        """The gate that forbids an entry towards this declaration now."""
+        symbol = wanted.symbol
+        agreed_s = self.agreed_s.get(symbol)
+        gates = EntryGates(
+            trading_done=self.trading_done,
+            holds=self.journal.holds_of(symbol),
+            agreed_age_s=None if agreed_s is None else now.s - agreed_s,
+            differs=symbol in self.differed,
+            late=late,
+            stop_given=wanted.stop is not None,
+            quantity=self._entry_quantity(wanted),
+            instrument=self.journal.instruments.get(symbol),
+        )
+        return entry_refusal(gates, self.limits, self.timing.agreed_max_age_s)
+
+    def _entry_quantity(self, wanted: Declaration) -> Decimal:
+        held = self.journal.holding(wanted.symbol).quantity
+        return abs(wanted.quantity - held) if held * wanted.quantity > 0 else abs(wanted.quantity)
+
+    # -- the record --------------------------------------------------------------------------------------------------
+
+    def event(
+        self,
+        now: Now,
+        kind: str,
+        level: Level,
+        text: str,
+        *,
+        incident: str = "",
+        state: Literal["", "opened", "resolved"] = "",
+        **data: Any,
+    ) -> None:
+        """Into the journal, in the transaction of what it tells about."""
+        event = Event(
+            kind=kind,
+            level=level,
+            subject=f"sessions/{self.session.name}",
+            text=text,
+            machine_s=now.s,
+            market_utc=now.utc,
+            incident=f"{self.session.name}:{incident}" if incident else "",
+            incident_state=state,
+            data={name: _plain(value) for name, value in data.items()},
+        )
+        self.journal.write_event(event)
+        self.committed.append(event)
+
+    def reject(self, now: Now, symbol: str, gate: str, text: str, quantity: Decimal, *, row: bool = True) -> None:
+        """A refusal goes to the record and, as a row, to the strategy."""
+        self.event(now, "order.refused", "DIGEST", f"{symbol}: {text}", gate=gate, quantity=quantity)
+        if row:
+            self.journal.add_row(RejectRow(symbol=symbol, gate=gate, text=text, quantity=quantity, refused_utc=now.utc))
+
+    # -- views -------------------------------------------------------------------------------------------------------
+
+    def views(self) -> tuple[PositionView, ...]:
+        return tuple(map(self._view, self.session.symbols))
+
+    def _view(self, symbol: str) -> PositionView:
+        held = self.journal.holding(symbol)
+        stops = [order.stop_price for order in self.orders_of(symbol) if order.protecting]
+        return PositionView(
+            symbol=symbol,
+            quantity=held.quantity,
+            average_price=held.average_price,
+            stop=stops[0] if stops else None,
+            as_of_utc=held.as_of_utc,
+            agreed=symbol in self.agreed_s and symbol not in self.differed,
+        )
+
+    def status(self, now: Now) -> SessionStatus:
+        journal = self.journal
+        return SessionStatus(
+            name=self.session.name,
+            start_no=self.start_no,
+            minding=self.trading_done,
+            done_reason=journal.done.reason if self.trading_done else "",
+            agreed_age_s={symbol: now.s - at for symbol, at in self.agreed_s.items()},
+            positions=self.views(),
+            orders=tuple(_working(order) for order in journal.orders.values() if order.working),
+            unsettled=tuple(
+                Unsettled(
+                    key=i.key, symbol=i.symbol, kind=i.kind, purpose=i.purpose, since_utc=i.written_utc, why=i.reason
+                )
+                for i in journal.open_intents.values()
+            ),
+            holds=tuple(journal.holds.values()),
+            cursors=tuple(Cursor(symbol=s, interval_s=i, closed_utc=at) for (s, i), at in journal.cursors.items()),
+            last_divergence=journal.last_event("divergence.adopted"),
+            foreign_orders=self.foreign_working,
+        )
+
+
+def _working(order: OwnOrder) -> WorkingOrder:
+    return WorkingOrder(
+        order_id=order.order_id,
+        symbol=order.symbol,
+        purpose=order.purpose,
+        side=order.side,
+        type=order.type,
+        quantity=order.quantity,
+        filled_quantity=order.filled_quantity,
+        stop_price=order.stop_price,
+        pending=order.pending,
+    )
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Decimal) else value

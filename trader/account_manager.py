@@ -1,0 +1,310 @@
+"""The account manager of a session: the only process that sends its orders, and the one writer of its journal.
+
+Thin: each message becomes one step, that is one transaction in which the pure parts decide (turns, execution, truth)
+and intents are written; after the commit the reply goes out, then the intents are sent, and each outcome is a step of
+its own. It goes on minding the position when trading is done, and ends the session when nothing of it is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from brokers.model import ZERO, Outcome
+from feeds import paths
+from feeds.lease import Lease
+from feeds.messages import OrdersSeen, PositionsSeen, ReadInstrument, ReadSnapshot, Snapshot, SnapshotFailed
+from feeds.venue import open_broker
+from supervisor.errors import CallFailed, Refused
+from supervisor.messages import Done as Ok
+from supervisor.messages import Down, Message, Request, Subscribed, Up
+from supervisor.process.server import Caller, Server
+from trader.account import Account, Now
+from trader.arguments import SessionArguments
+from trader.execution import doubt_after_restart, expire, frames, outcome, overdue, pending_plans, write_plans
+from trader.intents import Intent, IntentState, Kind, change, placing
+from trader.journal import SCHEMA, Journal
+from trader.messages import (
+    Attach,
+    EndTrading,
+    ReadRows,
+    ReadSessionStatus,
+    ReleaseHold,
+    Rows,
+    RowsWaiting,
+    SetWanted,
+    StopTrading,
+    TradingDone,
+    Turn,
+    TurnDone,
+)
+from trader.risk import Limits
+from trader.sessions import journal_path, trader_name
+from trader.store import desk
+from trader.truth import coverage, page_due, read
+from trader.turns import attach, declare, finish, release, turn
+
+TICK_S = 1.0
+"""Machine seconds between looks at what no message tells: retries, validities, pages that are due."""
+RECORDER_LIMIT_S = 2.0
+"""The recorder commits one row; if it is away or slow, the next tick asks again."""
+INSTRUMENT_EVERY_S = 5.0
+"""While the tick size of a symbol is not known, the books are asked this often."""
+
+
+class Tick(Message, frozen=True):
+    """Timer: look again."""
+
+
+class ComparePositions(Message, frozen=True):
+    """Timer: does the positions stream still differ from our book?"""
+
+
+class TerminateTrader(Message, frozen=True):
+    """Timer: a trader that was told to stop has had its time."""
+
+    start_no: int
+
+
+class AccountManager(Server):
+    """``sessions/<name>/account_manager``."""
+
+    def init(self) -> None:
+        settings = msgspec.convert(self.arguments, SessionArguments)
+        self.timing = settings.timing
+        session = desk.read_session(self.world.store(desk.DESK_DB), settings.session)
+        self.journal = Journal(self.world.store(journal_path(session.name), schema=SCHEMA), self.world.new_id)
+        self.broker = open_broker(self.world, settings.connection, self.timing)
+        self.account = Account(session, self.journal, self.timing, Limits(), self.broker.capabilities)
+        self.trader = trader_name(session.name)
+        self.books = paths.books(settings.connection.name, session.account)
+        self.positions_seen: PositionsSeen | None = None
+        self.to_send: list[Intent] = []
+        self.rows_told = self.journal.newest_row
+        self.wanted_told = ""
+        self.trader_finished = False
+        self.no_plans_before_s = self.next_ask_s = self.next_read_s = 0.0
+        self._take_up(settings)
+
+    def _take_up(self, settings: SessionArguments) -> None:
+        """What the last incarnation left without outcome is unknown until a read settles it."""
+        with self._step(plans=False) as now:
+            doubt_after_restart(self.account, now)
+        session, connection = self.account.session, settings.connection.name
+        feeds = (paths.orders(session.account), paths.positions(session.account))
+        self.lease = Lease(self.world, settings.connection, self.timing, feeds=feeds, accounts=(session.account,))
+        self.lease.start()
+        self.world.subscribe(self.books, "snapshot")
+        for feed, topic in zip(feeds, ("orders", "positions"), strict=True):
+            self.world.subscribe(paths.feed(connection, feed), topic)
+        self.world.after(TICK_S, Tick())
+
+    # -- messages ----------------------------------------------------------------------------------------------------
+
+    def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
+        if isinstance(request, Attach | Turn | TradingDone | EndTrading | ReleaseHold):
+            self.reply(caller, self._attach(request) if isinstance(request, Attach) else self._committed(request))
+            self._after_commit()
+            return None
+        if isinstance(request, ReadRows):
+            return Rows(rows=self.journal.rows_after(request.after), positions=self.account.views())
+        if isinstance(request, ReadSessionStatus):
+            return self.account.status(self._now())
+        return super().handle_call(request, caller)
+
+    def handle_info(self, message: Message) -> None:
+        if self.lease.handle_info(message):
+            return
+        if isinstance(message, Snapshot):
+            with self._step() as now:
+                read(self.account, message, now)
+        elif isinstance(message, OrdersSeen):
+            with self._step() as now:
+                frames(self.account, message.orders, now)
+        elif isinstance(message, PositionsSeen | ComparePositions):
+            self._compare_positions(message)
+        elif isinstance(message, Tick):
+            self._tick()
+        elif isinstance(message, TerminateTrader):
+            self._terminate_trader(message)
+        elif isinstance(message, Subscribed) and message.publisher == self.books:
+            self._ask_for_read(0.0)
+        elif not isinstance(message, SnapshotFailed | Subscribed | Up | Down):
+            super().handle_info(message)
+        self._after_commit()
+
+    def _attach(self, request: Attach) -> Message:
+        with self._step() as now:
+            attached = attach(self.account, request, now)
+        if not attached.done:
+            self.trader_finished, self.wanted_told = False, ""
+        return attached
+
+    def _committed(self, request: Turn | TradingDone | EndTrading | ReleaseHold) -> Message:
+        """One step; its reply is given when it is on disk, and before anything is sent."""
+        with self._step() as now:
+            if isinstance(request, Turn):
+                turn(self.account, request, now)
+            elif isinstance(request, TradingDone):
+                self._trading_done(request, now)
+            elif isinstance(request, EndTrading):
+                finish(self.account, request.start_no, request.reason, now)
+            else:
+                release(self.account, request.symbol, now)
+        if isinstance(request, EndTrading):
+            self._stop_trader(request)
+        if isinstance(request, Turn):
+            rows = self.journal.rows_after(self.journal.last_row)
+            return TurnDone(rows=rows, positions=self.account.views())
+        return Ok()
+
+    # -- one step ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _step(self, *, plans: bool = True) -> Iterator[Now]:
+        """One transaction: what happened, what follows from it, how it is covered, and the record of all that."""
+        now = self._now()
+        with self.journal.transaction():
+            yield now
+            if plans and now.s >= self.no_plans_before_s:
+                self.to_send += write_plans(self.account, now)
+            coverage(self.account, now)
+        for event in self.account.committed:
+            say = self.world.log.warning if event.level in ("PAGE", "NOTIFY") else self.world.log.info
+            say(event.text, kind=event.kind)
+        self.account.committed.clear()
+
+    def _after_commit(self) -> None:
+        """What follows a step: intents are sent, rows are told of, the broker is asked, minding goes on."""
+        self._send()
+        if self.journal.newest_row > self.rows_told:
+            self.rows_told = self.journal.newest_row
+            self.world.cast(self.trader, RowsWaiting(newest=self.rows_told))
+        if self.account.want_read:
+            self.account.want_read = False
+            self._ask_for_read(self.timing.confirm_after_s)
+        self._mind()
+
+    def _send(self) -> None:
+        """Each intent once: written before, its outcome committed after; what follows from that is sent too."""
+        while self.to_send:
+            intent = self.journal.open_intents.get(self.to_send.pop(0).number)
+            if intent is None:
+                continue
+            if overdue(intent, self._now()):
+                with self._step() as now:
+                    expire(self.account, intent, now)
+                continue
+            result = self._instruct(intent)
+            self._pause_unless_sent(result)
+            with self._step() as now:
+                outcome(self.account, intent, result, now)
+
+    def _instruct(self, intent: Intent) -> Outcome:
+        if intent.kind is Kind.PLACE:
+            return self.broker.place(placing(intent, self.account.session.account))
+        if intent.kind is Kind.CANCEL:
+            return self.broker.cancel(intent.order_id)
+        frame = self.account.as_told(intent.order_id)
+        return self.broker.replace(frame, change(intent))
+
+    def _pause_unless_sent(self, result: Outcome) -> None:
+        """The venue cannot be reached: plan again at a later tick, not in a circle."""
+        if getattr(result, "sent", True) is False:
+            self.no_plans_before_s = self.world.now_s() + TICK_S
+
+    # -- what no message tells ---------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self.world.after(TICK_S, Tick())
+        now = self._now()
+        self.to_send += [i for i in self.journal.open_intents.values() if i.state is IntentState.UNSENT]
+        due = any(not u.paged and page_due(self.account, s, u, now) for s, u in self.journal.uncovered.items())
+        if due or pending_plans(self.account, now):
+            with self._step():
+                pass
+        if self.account.in_doubt and now.s >= self.next_read_s:
+            self._ask_for_read(0.0)
+        self._read_instruments(now)
+
+    def _ask_for_read(self, after_s: float) -> None:
+        self.next_read_s = self.world.now_s() + self.timing.settle_s / 2
+        self.world.cast(self.books, ReadSnapshot(after_s))
+
+    def _read_instruments(self, now: Now) -> None:
+        """Tick sizes, once; entries wait for them."""
+        missing = [s for s in self.account.session.symbols if s not in self.journal.instruments]
+        if not missing or now.s < self.next_ask_s:
+            return
+        self.next_ask_s = now.s + INSTRUMENT_EVERY_S
+        for symbol in missing:
+            try:
+                told = self.world.call(self.books, ReadInstrument(symbol), timeout_s=self.timing.http_limit_s)
+            except CallFailed as failed:
+                self.world.log.info("the tick size is not known yet", symbol=symbol, error=str(failed))
+                return
+            with self._step():
+                self.journal.write_instrument(told.instrument)
+
+    def _compare_positions(self, message: PositionsSeen | ComparePositions) -> None:
+        """The stream is only a reason to read: if it still differs a moment later, the books are asked."""
+        if isinstance(message, PositionsSeen):
+            self.positions_seen = message
+            if self._stream_differs(message):
+                self.world.after(self.timing.confirm_after_s, ComparePositions())
+        elif self.positions_seen is not None and self._stream_differs(self.positions_seen):
+            self._ask_for_read(0.0)
+
+    def _stream_differs(self, seen: PositionsSeen) -> bool:
+        theirs = {position.symbol: position.quantity for position in seen.positions}
+        symbols = self.account.session.symbols
+        return any(theirs.get(s, ZERO) != self.journal.holding(s).quantity for s in symbols)
+
+    # -- the end of trading ------------------------------------------------------------------------------------------
+
+    def _trading_done(self, request: TradingDone, now: Now) -> None:
+        if request.start_no >= self.account.start_no:
+            self.trader_finished = True
+            finish(self.account, request.start_no, request.reason, now)
+            self.journal.set_state(request.state)
+            declare(self.account, request.declarations, now, now.utc)
+
+    def _stop_trader(self, request: EndTrading) -> None:
+        if self.account.trading_done and not self.trader_finished:
+            self.world.cast(self.trader, StopTrading(request.reason))
+            self.world.after(request.limit_s, TerminateTrader(request.start_no))
+
+    def _terminate_trader(self, message: TerminateTrader) -> None:
+        if self.trader_finished or message.start_no != self.account.start_no:
+            return
+        try:
+            self.world.supervisor.terminate_child(self.trader)
+        except CallFailed as failed:
+            self.world.log.warning("the trader was not terminated", error=str(failed))
+
+    def _mind(self) -> None:
+        """From ``done`` on wanted is ``mind``; when nothing of the session is left it is ``off``, and this ends."""
+        if not self.account.trading_done:
+            return
+        wanted: Any = "off" if self.account.over else "mind"
+        if wanted == self.wanted_told:
+            return
+        session, reason = self.account.session.name, self.journal.done.reason
+        request = SetWanted(name=session, wanted=wanted, start_no=self.account.start_no, reason=reason)
+        try:
+            self.world.call("recorder", request, timeout_s=RECORDER_LIMIT_S)
+        except Refused as refused:
+            self.world.log.info("not applied: the session was started again", wanted=wanted, why=str(refused))
+        except CallFailed as failed:
+            self.world.log.warning("the recorder is asked again", wanted=wanted, error=str(failed))
+            return
+        else:
+            if wanted == "off":
+                self.world.end("trading is done, the account is flat, no order works")
+        self.wanted_told = wanted
+
+    def _now(self) -> Now:
+        return Now(self.world.now_s(), self.world.now_utc(), self.world.market_rate())

@@ -1,0 +1,303 @@
+"""From plans to intents, and from outcomes and order frames back into the journal. Acts inside a transaction.
+
+Sends nothing: the account manager sends what ``write_plans`` has written, after the commit (law 2), and brings the
+outcome back. Knows no HTTP, no process, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from brokers.model import Accepted, Order, OrderType, Outcome, RefusedByVenue, Unknown
+from trader.account import Account, Now
+from trader.intents import Intent, IntentState, Kind, Purpose, Settling
+from trader.messages import FillRow
+from trader.orders import Happening, OwnOrder, What, given_up, placed, seen
+from trader.position import after_fill
+from trader.target import Action, Cancel, Place, RefuseEntry, ReplaceStop, clamped, plan
+
+DUPLICATE = "the venue has an order of this key"
+replace = msgspec.structs.replace
+
+
+def pending_plans(account: Account, now: Now) -> bool:
+    """Whether there is anything to write: plans are pure, so asking costs no transaction."""
+    return any(plan(account.situation(symbol, now)) for symbol in account.session.symbols)
+
+
+def write_plans(account: Account, now: Now) -> list[Intent]:
+    """The next changes of all symbols, as durable intents, in the sequence in which they are to be sent."""
+    written: list[Intent] = []
+    for symbol in account.session.symbols:
+        for action in plan(account.situation(symbol, now)):
+            written += _write(account, symbol, action, now)
+    return written
+
+
+def _write(account: Account, symbol: str, action: Action, now: Now) -> list[Intent]:
+    if isinstance(action, RefuseEntry):
+        declaration = account.journal.declaration(symbol)
+        account.reject(now, symbol, action.gate, action.text, declaration.quantity)
+        account.journal.declare(replace(declaration, quantity=action.left))
+        return []
+    intent = _place(account, symbol, action, now) if isinstance(action, Place) else _change(account, action, now)
+    account.journal.write_intent(intent)
+    return [intent]
+
+
+def _place(account: Account, symbol: str, action: Place, now: Now) -> Intent:
+    number, key = account.journal.next_key()
+    entry = action.purpose is Purpose.ENTRY
+    return Intent(
+        number=number,
+        key=key,
+        kind=Kind.PLACE,
+        purpose=action.purpose,
+        symbol=symbol,
+        side=action.side,
+        quantity=action.quantity,
+        type=action.type,
+        stop_price=action.stop_price,
+        written_utc=now.utc,
+        valid_until_utc=account.journal.declaration(symbol).valid_until_utc if entry else None,
+        known=tuple(account.journal.foreign_of(symbol)),
+    )
+
+
+def _change(account: Account, action: Action, now: Now) -> Intent:
+    """A replace or cancel of an order of ours, which is marked as pending with what was asked."""
+    assert not isinstance(action, Place | RefuseEntry)
+    number, key = account.journal.next_key()
+    order, cancel = action.order, isinstance(action, Cancel)
+    quantity = order.quantity if isinstance(action, Cancel) else action.quantity
+    price = action.stop_price if isinstance(action, ReplaceStop) else order.stop_price if cancel else None
+    kind = order.type if cancel or isinstance(action, ReplaceStop) else OrderType.MARKET
+    asked = {} if cancel else {"asked_quantity": quantity, "asked_stop_price": price, "asked_type": kind}
+    pending = "cancel" if cancel else "replace"
+    account.journal.write_order(replace(order, pending=pending, pending_since_s=now.s, unsure=False, **asked))
+    return Intent(
+        number=number,
+        key=key,
+        kind=Kind.CANCEL if cancel else Kind.REPLACE,
+        purpose=Purpose.EXIT if kind is OrderType.MARKET and not cancel else order.purpose,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=quantity,
+        type=kind,
+        stop_price=price,
+        written_utc=now.utc,
+        order_id=order.order_id,
+    )
+
+
+# -- outcomes ----------------------------------------------------------------------------------------------------------
+
+
+def overdue(intent: Intent, now: Now) -> bool:
+    """Past its validity an entry is never sent (order-safety 3.3)."""
+    return intent.valid_until_utc is not None and now.utc > intent.valid_until_utc
+
+
+def expire(account: Account, intent: Intent, now: Now) -> None:
+    """An entry that was surely never sent, and may be no longer."""
+    settled(account, intent, IntentState.REFUSED, "its validity ended before it was sent", now)
+    _refused_by(account, intent, "validity", "its validity ended before it could be sent", now)
+
+
+def outcome(account: Account, intent: Intent, result: Outcome, now: Now) -> None:
+    """What came of sending an intent: accepted, refused, or unknown; unknown is never treated as refused."""
+    account.changed_s[intent.symbol] = now.s
+    if isinstance(result, Accepted):
+        _accepted(account, intent, result.order_id, now)
+    elif isinstance(result, Unknown):
+        _unknown(account, intent, result, now)
+    elif intent.kind is Kind.PLACE and result.duplicate:
+        doubt(account, intent, DUPLICATE, now)
+    else:
+        _refused(account, intent, result, now)
+
+
+def _accepted(account: Account, intent: Intent, order_id: str, now: Now) -> None:
+    journal = account.journal
+    done = settled(account, intent, IntentState.ACCEPTED, "", now, order_id)
+    if intent.kind is Kind.PLACE:
+        if not journal.knows_order(order_id):
+            journal.write_order(placed(done, order_id))
+    elif intent.kind is Kind.REPLACE and order_id and order_id != intent.order_id:
+        _renamed(account, intent, order_id)
+
+
+def _renamed(account: Account, intent: Intent, order_id: str) -> None:
+    """A venue that answers a replace with another id: the id in the reply is used (tradestation-v3, 7.3)."""
+    old = account.journal.orders[intent.order_id]
+    account.journal.write_order(given_up(replace(old, pending="cancel")))
+    new = replace(placed(intent, order_id), purpose=old.purpose)
+    account.journal.write_order(replace(new, quantity=intent.quantity - old.filled_quantity))
+
+
+def _refused(account: Account, intent: Intent, result: RefusedByVenue, now: Now) -> None:
+    settled(account, intent, IntentState.REFUSED, result.reason, now)
+    order = account.journal.orders.get(intent.order_id)
+    if order is not None and (result.dead or intent.kind is Kind.CANCEL):
+        account.journal.write_order(replace(order, unsure=True, pending_since_s=now.s))
+        account.want_read = True
+        return
+    if order is not None:
+        account.journal.write_order(given_up(order))
+    _refused_by(account, intent, "venue", result.reason, now)
+
+
+def _refused_by(account: Account, refused: Intent | OwnOrder, gate: str, why: str, now: Now) -> None:
+    """Told to the strategy, and not tried again before it declares anew. A stop or exit that cannot be had pages."""
+    journal, symbol = account.journal, refused.symbol
+    account.reject(now, symbol, gate, f"{refused.purpose} refused: {why}", refused.quantity)
+    declaration = journal.declaration(symbol)
+    if refused.purpose is Purpose.ENTRY:
+        left = clamped(declaration.quantity, journal.holding(symbol).quantity)
+        journal.declare(replace(declaration, quantity=left))
+        return
+    journal.declare(replace(declaration, refused=(*declaration.refused, refused.purpose)))
+    account.event(now, f"{refused.purpose}.refused", "PAGE", f"{symbol}: {refused.purpose} refused: {why}")
+
+
+def _unknown(account: Account, intent: Intent, result: Unknown, now: Now) -> None:
+    if result.sent:
+        doubt(account, intent, result.reason, now)
+    elif intent.kind is Kind.PLACE:
+        account.journal.write_intent(replace(intent, state=IntentState.UNSENT, reason=result.reason))
+    else:
+        settled(account, intent, IntentState.GIVEN_UP, f"not sent: {result.reason}", now)
+        account.journal.write_order(given_up(account.journal.orders[intent.order_id]))
+
+
+def doubt(account: Account, intent: Intent, why: str, now: Now) -> None:
+    """Its fate is unknown: reads of the account settle it (``truth``)."""
+    account.journal.write_intent(replace(intent, state=IntentState.UNKNOWN, reason=why))
+    account.settling[intent.number] = Settling(now.s)
+    account.want_read = True
+    order = account.journal.orders.get(intent.order_id)
+    if order is not None:
+        account.journal.write_order(replace(order, unsure=True, pending_since_s=now.s))
+    account.event(now, "intent.unknown", "NOTIFY", f"{intent.symbol}: {intent.kind} {intent.key}: {why}")
+
+
+def doubt_after_restart(account: Account, now: Now) -> None:
+    """Our own death leaves every written intent without outcome; what was pending is asked of the next reads."""
+    for intent in list(account.journal.open_intents.values()):
+        if intent.state is not IntentState.UNSENT:
+            doubt(account, intent, intent.reason or "our own death", now)
+    for order in list(account.journal.orders.values()):
+        if order.working and order.pending:
+            account.journal.write_order(replace(order, unsure=True, pending_since_s=now.s))
+
+
+def settled(account: Account, intent: Intent, state: IntentState, why: str, now: Now, order_id: str = "") -> Intent:
+    done = replace(intent, state=state, reason=why, settled_utc=now.utc, result_order_id=order_id)
+    account.journal.write_intent(done)
+    account.settling.pop(intent.number, None)
+    return done
+
+
+# -- what the broker tells of our orders -------------------------------------------------------------------------------
+
+
+def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: float | None = None) -> None:
+    """Frames of a stream (``requested_s`` None), or of a read: there, what is older than our own last word on the
+    symbol counts only in what can never be undone."""
+    for frame in orders:
+        own = account.journal.orders.get(frame.order_id)
+        if own is None:
+            account.want_read |= account.unsettled(frame.symbol)
+            continue
+        current = requested_s is None or requested_s >= account.changed_s.get(own.symbol, 0.0)
+        after, told = seen(own, frame, current=current)
+        if current and requested_s is not None and after.pending:
+            after = _given_up_when_overdue(account, after, requested_s)
+        if after != own:
+            account.journal.write_order(after)
+            account.changed_s[own.symbol] = max(account.changed_s.get(own.symbol, 0.0), requested_s or now.s)
+        for happening in told:
+            _happened(account, after, happening, now)
+        _settle_changes(account, after, now)
+
+
+def _given_up_when_overdue(account: Account, order: OwnOrder, requested_s: float) -> OwnOrder:
+    """A replace or cancel that a read does not show so long after it was sent did not take."""
+    overdue_at_s = order.pending_since_s + account.timing.settle_s
+    return given_up(order) if order.working and requested_s >= overdue_at_s else order
+
+
+def _settle_changes(account: Account, order: OwnOrder, now: Now) -> None:
+    """Replaces and cancels of unknown fate are settled by what the order is now."""
+    if order.pending and order.working:
+        return
+    for intent in list(account.journal.open_intents.values()):
+        if intent.order_id == order.order_id:
+            took = not order.working or (order.quantity, order.type) == (intent.quantity, intent.type)
+            state = IntentState.ACCEPTED if took else IntentState.GIVEN_UP
+            settled(account, intent, state, f"settled by a read: {order.status}", now, order.order_id)
+
+
+def _happened(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
+    if told.what is What.FILLED:
+        _filled(account, order, told, now)
+    elif told.what is What.REJECTED:
+        _refused_by(account, order, "venue", told.text, now)
+    elif told.what is What.CANCELLED_BY_OTHER:
+        _cancelled_by_other(account, order, told, now)
+    elif told.what is What.CHANGED_BY_OTHER:
+        _changed_by_other(account, order, told, now)
+    elif told.what is What.ODD:
+        account.event(now, "order.odd", "DIGEST", f"{order.symbol} order {order.order_id}: {told.text}")
+
+
+def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
+    journal, symbol = account.journal, order.symbol
+    journal.write_fill(order, told.quantity, told.price, now.utc)
+    held = after_fill(journal.holding(symbol), order.side, told.quantity, told.price, now.utc)
+    journal.hold_position(symbol, held)
+    declaration = journal.declaration(symbol)
+    if order.late:
+        declaration = replace(declaration, quantity=held.quantity)
+    elif order.purpose is Purpose.STOP and not order.exiting:
+        declaration = replace(declaration, quantity=clamped(declaration.quantity, held.quantity))
+    if held.quantity == 0:
+        declaration = replace(declaration, stop_by_person="")
+    journal.declare(declaration)
+    journal.add_row(
+        FillRow(
+            symbol=symbol,
+            side=order.side,
+            quantity=told.quantity,
+            price=told.price,
+            order_id=order.order_id,
+            purpose="exit" if order.exiting else order.purpose,
+            position=held.quantity,
+            filled_utc=now.utc,
+        )
+    )
+    text = f"{symbol}: {order.purpose} {order.side} {told.quantity} at {told.price}, position {held.quantity}"
+    account.event(now, "order.filled", "DIGEST", text, order_id=order.order_id)
+
+
+def _cancelled_by_other(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
+    """Adopted and not put back (order-safety 3.10)."""
+    journal, symbol = account.journal, order.symbol
+    declaration, held = journal.declaration(symbol), journal.holding(symbol).quantity
+    if order.purpose is Purpose.STOP and held:
+        journal.declare(replace(declaration, stop_by_person="removed"))
+    elif order.purpose is not Purpose.STOP:
+        journal.declare(replace(declaration, quantity=held))
+    text = f"{symbol}: our {order.purpose} {order.order_id} was cancelled by somebody else; it is not put back"
+    account.event(now, "order.cancelled_by_other", "NOTIFY", text, venue=told.text)
+
+
+def _changed_by_other(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
+    """Adopted: a stop that a person moved stays where it is until the position is flat or released."""
+    declaration = account.journal.declaration(order.symbol)
+    if order.purpose is Purpose.STOP:
+        account.journal.declare(replace(declaration, stop_by_person="changed", stop=order.stop_price))
+    text = f"{order.symbol}: our {order.purpose} {order.order_id} was changed by somebody else: {told.text}"
+    account.event(now, "order.changed_by_other", "NOTIFY", text)

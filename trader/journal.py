@@ -1,0 +1,360 @@
+"""A session's journal: on disk, before it is acted on, what cannot be read back from the broker; its image in memory.
+
+Each method writes the file and then the image; they are called inside ``transaction``. When a write fails the process
+ends and the next incarnation reads the file again, so the two never part. Decides nothing; knows no clock, no process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from brokers.model import Instrument, Order
+from supervisor.messages import Event
+from supervisor.process.world import Store
+from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, order_key
+from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SyncRow, Turn
+from trader.orders import OwnOrder
+from trader.position import Holding
+from trader.target import Declaration
+
+T = TypeVar("T")
+
+SCHEMA = "trader.store.journal:migrations"
+
+ROWS_IN_ONE_READ = 200
+"""Rows given to the trader at a time: a bounded message."""
+DEAD_ORDERS_KEPT = 500
+"""Newest closed orders of ours kept in memory to recognise late frames; all are in the file."""
+
+
+FOREIGN_KEPT = 200
+"""Newest orders of others that an intent remembers as not its own; older ones are excluded by their time."""
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The newest start number whose trading is over, and why. ``wanted_told``: the recorder has written ``mind``."""
+
+    start_no: int = 0
+    reason: str = ""
+
+
+class Uncovered(msgspec.Struct, frozen=True):
+    """Since when an open position has no working stop of ours (market and machine time)."""
+
+    since_utc: float
+    since_s: float
+    paged: bool
+
+
+class Journal:
+    """See the module's text. ``holdings`` has a symbol once its first good read was compared, or a fill of ours."""
+
+    def __init__(self, store: Store, new_key: Callable[[], str]) -> None:
+        self._store = store
+        meta = {row["name"]: row["value"] for row in store.query("SELECT name, value FROM meta")}
+        self.is_new = "key" not in meta
+        if self.is_new:
+            meta["key"] = new_key()[-SESSION_KEY_LENGTH:]
+            with store.transaction():
+                self._set("key", meta["key"])
+        self.key: str = meta["key"]
+        self.state: bytes = meta.get("state") or b""
+        self.last_row = int(meta.get("last_row") or 0)
+        self.done = Done(int(meta.get("done_start_no") or 0), meta.get("done_reason") or "")
+        self._load()
+
+    def _load(self) -> None:
+        query = self._store.query
+        self.newest_intent = self._number("SELECT max(number) AS n FROM intents")
+        self.newest_row = self._number("SELECT max(number) AS n FROM rows")
+        self.cursors = {
+            (row["symbol"], row["interval_s"]): int(row["closed_utc"]) for row in query("SELECT * FROM cursors")
+        }
+        self.declarations = {
+            row["symbol"]: _from_json(row["body"], Declaration) for row in query("SELECT * FROM declarations")
+        }
+        self.open_intents = {
+            intent.number: intent
+            for intent in map(_intent, query("SELECT * FROM intents WHERE state IN ('written', 'unsent', 'unknown')"))
+        }
+        self.given_up = {
+            intent.number: intent
+            for intent in map(_intent, query("SELECT * FROM intents WHERE state = 'given_up' AND kind = 'place'"))
+        }
+        newest = f"SELECT body FROM orders WHERE working = 0 ORDER BY intent DESC LIMIT {DEAD_ORDERS_KEPT}"
+        bodies = [*query(newest)[::-1], *query("SELECT body FROM orders WHERE working = 1")]
+        self.orders = {order.order_id: order for order in (_from_json(b["body"], OwnOrder) for b in bodies)}
+        self.holdings = {
+            row["symbol"]: Holding(Decimal(row["quantity"]), _decimal(row["average_price"]), row["as_of_utc"])
+            for row in query("SELECT * FROM positions")
+        }
+        self.holds = {(row["symbol"], row["why"]): Hold(**row) for row in query("SELECT * FROM holds")}
+        foreign = query("SELECT order_id, symbol, filled_quantity FROM foreign_orders")
+        self.foreign = {row["order_id"]: Decimal(row["filled_quantity"]) for row in foreign}
+        self.foreign_symbols = {row["order_id"]: row["symbol"] for row in foreign}
+        self.uncovered = {
+            row["symbol"]: Uncovered(row["since_utc"], row["since_s"], bool(row["paged"]))
+            for row in query("SELECT * FROM uncovered")
+        }
+        self.instruments = {
+            row["symbol"]: _from_json(row["body"], Instrument) for row in query("SELECT * FROM instruments")
+        }
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return self._store.transaction()
+
+    # -- turns -------------------------------------------------------------------------------------------------------
+
+    def turn(self, turn: Turn, now_s: float, now_utc: float, *, late: bool) -> None:
+        """What a turn consumed, and the strategy's new state."""
+        bar = turn.bar
+        self._turn_row(turn.start_no, bar, turn.row or None, late, False, now_s, now_utc)
+        if bar is not None:
+            self._cursor(bar)
+        if turn.row:
+            self._store.execute("UPDATE rows SET consumed = 1 WHERE number <= ?", (turn.row,))
+            self.last_row = turn.row
+            self._set("last_row", turn.row)
+        self.set_state(turn.state)
+
+    def skip(self, start_no: int, bar: Cursor, now_s: float, now_utc: float) -> None:
+        """A bar that kills the trader is consumed without it."""
+        self._turn_row(start_no, bar, None, False, True, now_s, now_utc)
+        self._cursor(bar)
+
+    def set_state(self, state: bytes) -> None:
+        if state != self.state:
+            self.state = state
+            self._set("state", state)
+
+    def set_done(self, start_no: int, reason: str) -> None:
+        self.done = Done(start_no, reason)
+        self._set("done_start_no", start_no)
+        self._set("done_reason", reason)
+
+    def declare(self, declaration: Declaration) -> None:
+        self.declarations[declaration.symbol] = declaration
+        self._put("declarations", symbol=declaration.symbol, body=_to_json(declaration))
+
+    def declaration(self, symbol: str) -> Declaration:
+        """Where nothing was declared, what is held is what is wanted."""
+        known = self.declarations.get(symbol)
+        return known if known is not None else Declaration(symbol, self.holding(symbol).quantity)
+
+    def count_death(self, bar: Cursor, incarnation: int) -> int:
+        """How often this bar has killed the trader, this death included."""
+        key = (bar.symbol, bar.interval_s, bar.closed_utc)
+        self._store.execute("INSERT OR IGNORE INTO deaths VALUES (?, ?, ?, ?)", (*key, incarnation))
+        where = "WHERE symbol = ? AND interval_s = ? AND closed_utc = ?"
+        return self._number(f"SELECT count(*) AS n FROM deaths {where}", key)
+
+    # -- rows for the strategy ---------------------------------------------------------------------------------------
+
+    def add_row(self, content: FillRow | SyncRow | RejectRow) -> None:
+        self.newest_row += 1
+        sql = "INSERT INTO rows VALUES (?, ?, ?, 0)"
+        body = _to_json(Row(number=self.newest_row, content=content))
+        self._store.execute(sql, (self.newest_row, content.symbol, body))
+
+    def rows_after(self, number: int) -> tuple[Row, ...]:
+        sql = f"SELECT body FROM rows WHERE number > ? ORDER BY number LIMIT {ROWS_IN_ONE_READ}"
+        return tuple(_from_json(row["body"], Row) for row in self._store.query(sql, (number,)))
+
+    def unseen(self, symbol: str, after: int) -> bool:
+        """Whether there are fills or syncs of a symbol that the strategy had not seen."""
+        rows = self.rows_after(after)
+        return any(r.content.symbol == symbol and not isinstance(r.content, RejectRow) for r in rows)
+
+    # -- intents and orders ------------------------------------------------------------------------------------------
+
+    def next_key(self) -> tuple[int, str]:
+        return self.newest_intent + 1, order_key(self.key, self.newest_intent + 1)
+
+    def write_intent(self, intent: Intent) -> None:
+        """New, or its outcome. An open one is found in ``open_intents`` until it is settled."""
+        self.newest_intent = max(self.newest_intent, intent.number)
+        self._put("intents", **{**msgspec.to_builtins(intent), "known": json.dumps(intent.known)})
+        self.open_intents.pop(intent.number, None)
+        self.given_up.pop(intent.number, None)
+        if intent.state.open:
+            self.open_intents[intent.number] = intent
+        elif intent.state is IntentState.GIVEN_UP and intent.kind == "place":
+            self.given_up[intent.number] = intent
+
+    def write_order(self, order: OwnOrder) -> None:
+        self.orders[order.order_id] = order
+        self._put(
+            "orders",
+            order_id=order.order_id,
+            intent=order.intent,
+            symbol=order.symbol,
+            purpose=str(order.purpose),
+            side=str(order.side),
+            type=str(order.type),
+            quantity=str(order.quantity),
+            stop_price=_text(order.stop_price),
+            status=str(order.status),
+            filled_quantity=str(order.filled_quantity),
+            average_fill_price=_text(order.average_fill_price),
+            working=int(order.working),
+            body=_to_json(order),
+        )
+
+    def write_fill(self, order: OwnOrder, quantity: Decimal, price: Decimal, now_utc: float) -> None:
+        sql = "INSERT INTO fills (order_id, symbol, side, quantity, price, cumulative, seen_utc) VALUES (?,?,?,?,?,?,?)"
+        total = str(order.filled_quantity)
+        row = (order.order_id, order.symbol, str(order.side), str(quantity), str(price), total, now_utc)
+        self._store.execute(sql, row)
+
+    def knows_order(self, order_id: str) -> bool:
+        """Ours, also if it is so old that only the file knows it."""
+        sql = "SELECT 1 FROM orders WHERE order_id = ?"
+        return order_id in self.orders or bool(self._store.query(sql, (order_id,)))
+
+    # -- truth -------------------------------------------------------------------------------------------------------
+
+    def holding(self, symbol: str) -> Holding:
+        return self.holdings.get(symbol, Holding())
+
+    def hold_position(self, symbol: str, holding: Holding) -> None:
+        self.holdings[symbol] = holding
+        self._put(
+            "positions",
+            symbol=symbol,
+            quantity=str(holding.quantity),
+            average_price=_text(holding.average_price),
+            as_of_utc=holding.as_of_utc,
+        )
+
+    def write_adoption(self, **columns: Any) -> None:
+        self._put("adoptions", **columns)
+
+    def foreign_of(self, symbol: str) -> list[str]:
+        """Orders of the symbol that are not ours, as far as good reads have shown them."""
+        return [order_id for order_id, of in self.foreign_symbols.items() if of == symbol][-FOREIGN_KEPT:]
+
+    def account_foreign(self, orders: Iterable[Order]) -> None:
+        """Orders that are not ours, as they were when the account agreed: their fills explain nothing any more."""
+        for order in orders:
+            if self.foreign.get(order.order_id) != order.filled_quantity:
+                self._put(
+                    "foreign_orders",
+                    order_id=order.order_id,
+                    symbol=order.symbol,
+                    side=str(order.side),
+                    filled_quantity=str(order.filled_quantity),
+                    working=int(order.working),
+                )
+                self.foreign[order.order_id] = order.filled_quantity
+                self.foreign_symbols[order.order_id] = order.symbol
+
+    def add_hold(self, symbol: str, why: str, now_utc: float) -> bool:
+        """False where it was held for this reason before."""
+        if (symbol, why) in self.holds:
+            return False
+        self.holds[symbol, why] = hold = Hold(symbol=symbol, why=why, since_utc=now_utc)
+        self._put("holds", symbol=hold.symbol, why=hold.why, since_utc=hold.since_utc)
+        return True
+
+    def drop_holds(self, symbol: str, why: str | None = None) -> tuple[str, ...]:
+        """Released: all holds of the symbol, or the one of this reason. Gives the reasons."""
+        gone = [key for key in self.holds if key[0] == symbol and why in (None, key[1])]
+        for key in gone:
+            del self.holds[key]
+            self._store.execute("DELETE FROM holds WHERE symbol = ? AND why = ?", key)
+        return tuple(key[1] for key in gone)
+
+    def holds_of(self, symbol: str) -> tuple[str, ...]:
+        return tuple(why for held, why in sorted(self.holds) if held == symbol)
+
+    def set_uncovered(self, symbol: str, uncovered: Uncovered | None) -> None:
+        if uncovered is None:
+            self.uncovered.pop(symbol, None)
+            self._store.execute("DELETE FROM uncovered WHERE symbol = ?", (symbol,))
+            return
+        self.uncovered[symbol] = uncovered
+        self._put("uncovered", symbol=symbol, **msgspec.to_builtins(uncovered))
+
+    def write_instrument(self, instrument: Instrument) -> None:
+        self.instruments[instrument.symbol] = instrument
+        self._put("instruments", symbol=instrument.symbol, body=_to_json(instrument))
+
+    # -- the record --------------------------------------------------------------------------------------------------
+
+    def write_event(self, event: Event) -> None:
+        columns = msgspec.to_builtins(event)
+        columns.pop("message", None)
+        self._put("events", **{**columns, "data": json.dumps(columns["data"])})
+
+    def last_event(self, kind: str) -> Event | None:
+        rows = self._store.query("SELECT * FROM events WHERE kind = ? ORDER BY number DESC LIMIT 1", (kind,))
+        if not rows:
+            return None
+        columns = {name: value for name, value in rows[0].items() if name != "number"}
+        return Event(**{**columns, "data": json.loads(columns["data"])})
+
+    # -- the edge ----------------------------------------------------------------------------------------------------
+
+    def _turn_row(
+        self,
+        start_no: int,
+        bar: Cursor | None,
+        row: int | None,
+        late: bool,
+        skipped: bool,
+        now_s: float,
+        now_utc: float,
+    ) -> None:
+        self._put(
+            "turns",
+            start_no=start_no,
+            symbol=bar.symbol if bar else None,
+            interval_s=bar.interval_s if bar else None,
+            closed_utc=bar.closed_utc if bar else None,
+            row=row,
+            late=int(late),
+            skipped=int(skipped),
+            committed_utc=now_utc,
+            committed_s=now_s,
+        )
+
+    def _cursor(self, bar: Cursor) -> None:
+        self.cursors[bar.symbol, bar.interval_s] = bar.closed_utc
+        self._put("cursors", symbol=bar.symbol, interval_s=bar.interval_s, closed_utc=bar.closed_utc)
+
+    def _set(self, name: str, value: Any) -> None:
+        self._put("meta", name=name, value=value)
+
+    def _put(self, table: str, **columns: Any) -> None:
+        marks = ", ".join("?" * len(columns))
+        sql = f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({marks})"
+        self._store.execute(sql, tuple(columns.values()))
+
+    def _number(self, sql: str, parameters: tuple[Any, ...] = ()) -> int:
+        return int(self._store.query(sql, parameters)[0]["n"] or 0)
+
+
+def _intent(row: dict[str, Any]) -> Intent:
+    return msgspec.convert({**row, "known": json.loads(row["known"])}, Intent, strict=False)
+
+
+def _to_json(value: msgspec.Struct) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _from_json(text: str, kind: type[T]) -> T:
+    return msgspec.json.decode(text, type=kind)
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else str(number)

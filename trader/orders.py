@@ -1,0 +1,230 @@
+"""Our orders at the broker: a table (state, event) -> state, and each fill once. PURE.
+
+A frame of an order is whole and cumulative: the total filled so far is assigned, never added; the difference to what
+we knew is the fill. So the same frame may come by stream, snapshot and restart. Odd rows of the table are annotated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from brokers.model import ZERO, Order, OrderStatus, OrderType, Side, Value
+from trader.intents import Intent, Purpose
+
+Pending = Literal["", "replace", "cancel"]
+
+R, W, C = OrderStatus.RECEIVED, OrderStatus.WORKING, OrderStatus.CANCELLING
+F, X, E, J, U = (
+    OrderStatus.FILLED,
+    OrderStatus.CANCELLED,
+    OrderStatus.EXPIRED,
+    OrderStatus.REJECTED,
+    OrderStatus.UNKNOWN,
+)
+
+ODD: Mapping[tuple[OrderStatus, OrderStatus], tuple[OrderStatus, str]] = {
+    (W, R): (W, ""),  # an older frame: the stream's snapshot repeats
+    (C, R): (C, ""),
+    (C, W): (W, "a cancel that did not take"),
+    (F, R): (F, ""),
+    (F, W): (F, ""),
+    (F, C): (F, ""),
+    (F, X): (F, "out after it was filled"),
+    (F, E): (F, "expired after it was filled"),
+    (F, J): (F, "rejected after it was filled"),
+    (X, R): (X, ""),
+    (X, W): (X, ""),
+    (X, C): (X, ""),
+    (X, F): (F, "a fill after the cancel"),
+    (X, E): (X, ""),
+    (X, J): (X, ""),
+    (E, R): (E, ""),
+    (E, W): (E, ""),
+    (E, C): (E, ""),
+    (E, F): (F, "a fill after it expired"),
+    (E, X): (E, ""),
+    (E, J): (E, ""),
+    (J, R): (J, ""),
+    (J, W): (J, "works after it was rejected"),
+    (J, C): (J, ""),
+    (J, F): (F, "a fill after the rejection"),
+    (J, X): (J, ""),
+    (J, E): (J, ""),
+}
+"""What is not plainly "take what the broker says"; the text is for the record."""
+
+
+def next_status(status: OrderStatus, seen: OrderStatus) -> tuple[OrderStatus, str]:
+    """The table: each (state, event) has its row."""
+    if seen is U:
+        return status, "a status code that we do not know"
+    if status is U:
+        return seen, ""
+    return ODD.get((status, seen), (seen, ""))
+
+
+class OwnOrder(Value, frozen=True):
+    """An order of ours as the broker last told it, with what we asked of it since (``asked_*`` while ``pending``)."""
+
+    order_id: str
+    intent: int
+    purpose: Purpose
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    stop_price: Decimal | None
+    status: OrderStatus = OrderStatus.RECEIVED
+    filled_quantity: Decimal = ZERO
+    average_fill_price: Decimal | None = None
+    pending: Pending = ""
+    pending_since_s: float = 0.0
+    asked_quantity: Decimal | None = None
+    asked_stop_price: Decimal | None = None
+    asked_type: OrderType | None = None
+    unsure: bool = False
+    """The outcome of the pending request is not known: reads decide."""
+    odd: str = ""
+    """The last oddity told, so that a read every 30 s does not tell it every 30 s."""
+    late: bool = False
+    """It showed up after its intent had been given up: what it fills is kept and protected, never undone by us."""
+
+    @property
+    def working(self) -> bool:
+        return not self.status.terminal
+
+    @property
+    def remaining(self) -> Decimal:
+        return self.quantity - self.filled_quantity if self.working else ZERO
+
+    @property
+    def remaining_at_most(self) -> Decimal:
+        """With a replace under way either quantity may be the one that fills."""
+        largest = max(self.quantity, self.asked_quantity or ZERO) if self.pending == "replace" else self.quantity
+        return largest - self.filled_quantity if self.working else ZERO
+
+    @property
+    def exiting(self) -> bool:
+        """It closes at the market: an exit, or a stop that was turned into one."""
+        return self.purpose is Purpose.EXIT or (self.purpose is Purpose.STOP and self._market)
+
+    @property
+    def protecting(self) -> bool:
+        """A stop that the broker says is working; sent is not working, and one being cancelled protects no more."""
+        works = self.status is OrderStatus.WORKING and not self.cancelling
+        return works and self.purpose is Purpose.STOP and not self._market
+
+    @property
+    def cancelling(self) -> bool:
+        return self.pending == "cancel" or self.status is OrderStatus.CANCELLING
+
+    @property
+    def _market(self) -> bool:
+        return OrderType.MARKET in (self.type, self.asked_type)
+
+
+class What(StrEnum):
+    FILLED = "filled"
+    REJECTED = "rejected"
+    CANCELLED_BY_OTHER = "cancelled by somebody else"
+    CHANGED_BY_OTHER = "changed by somebody else"
+    ENDED = "ended"
+    CONFIRMED = "confirmed"
+    ODD = "odd"
+
+
+class Happening(Value, frozen=True):
+    """What a frame told us. ``quantity`` and ``price`` are of the fill, for FILLED."""
+
+    what: What
+    text: str = ""
+    quantity: Decimal = ZERO
+    price: Decimal = ZERO
+
+
+def placed(intent: Intent, order_id: str) -> OwnOrder:
+    """Our row for the order of an accepted placing intent."""
+    return OwnOrder(
+        order_id=order_id,
+        intent=intent.number,
+        purpose=intent.purpose,
+        symbol=intent.symbol,
+        side=intent.side,
+        type=intent.type,
+        quantity=intent.quantity,
+        stop_price=intent.stop_price,
+    )
+
+
+def seen(own: OwnOrder, frame: Order, *, current: bool) -> tuple[OwnOrder, tuple[Happening, ...]]:
+    """A frame of one of our orders. ``current`` False: requested before our last word on it, so that only what can
+    never be undone counts (fills, ends), and no price or quantity."""
+    told: list[Happening] = []
+    status, odd = next_status(own.status, frame.status)
+    if odd and odd != own.odd:
+        told.append(Happening(What.ODD, f"{own.status} -> {frame.status} ({frame.venue_status}): {odd}"))
+    if not current and not status.terminal:
+        status = own.status
+    after, fill = _filled(own, frame)
+    told += fill
+    if current and not status.terminal:
+        after, changes = _terms(after, frame)
+        told += changes
+    if status.terminal and not own.status.terminal:
+        told += _ended(own, status, frame)
+        after = given_up(_replaced(after, quantity=frame.quantity, type=frame.type))
+    return _replaced(after, status=status, odd=odd or own.odd), tuple(told)
+
+
+def _filled(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
+    """The difference of the cumulative totals is the fill; its price makes both averages true."""
+    quantity = frame.filled_quantity - own.filled_quantity
+    average = frame.average_fill_price
+    if quantity <= 0 or average is None:
+        return own, []
+    paid_before = own.filled_quantity * (own.average_fill_price or ZERO)
+    price = average if own.filled_quantity == 0 else (frame.filled_quantity * average - paid_before) / quantity
+    after = _replaced(own, filled_quantity=frame.filled_quantity, average_fill_price=average)
+    return after, [Happening(What.FILLED, quantity=quantity, price=price)]
+
+
+def _terms(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
+    """Quantity, stop price and type of an open order: ours as asked, as before, or somebody else's doing."""
+    now = (frame.quantity, frame.stop_price if frame.type is not OrderType.MARKET else None, frame.type)
+    had = (own.quantity, own.stop_price if own.type is not OrderType.MARKET else None, own.type)
+    taken = _replaced(own, quantity=frame.quantity, stop_price=frame.stop_price, type=frame.type)
+    if own.pending == "replace" and now == asked_terms(own):
+        return given_up(taken), [Happening(What.CONFIRMED)]
+    if now == had:
+        return own, []
+    text = f"quantity {had[0]} -> {now[0]}, stop {had[1]} -> {now[1]}, {had[2]} -> {now[2]}"
+    return taken, [Happening(What.CHANGED_BY_OTHER, text)]
+
+
+def asked_terms(own: OwnOrder) -> tuple[Decimal, Decimal | None, OrderType]:
+    """What the order is when the pending replace has taken."""
+    kind = own.asked_type or own.type
+    price = None if kind is OrderType.MARKET else own.asked_stop_price or own.stop_price
+    return own.asked_quantity or own.quantity, price, kind
+
+
+def _ended(own: OwnOrder, status: OrderStatus, frame: Order) -> list[Happening]:
+    if status is OrderStatus.REJECTED:
+        return [Happening(What.REJECTED, frame.reject_reason or "rejected by the venue")]
+    if status is OrderStatus.CANCELLED and not own.cancelling:
+        return [Happening(What.CANCELLED_BY_OTHER, frame.reject_reason)]
+    return [Happening(What.ENDED, str(status))]
+
+
+def given_up(own: OwnOrder) -> OwnOrder:
+    """The pending request is settled as not done: the order is what the broker shows."""
+    return _replaced(own, pending="", unsure=False, asked_quantity=None, asked_stop_price=None, asked_type=None)
+
+
+def _replaced(own: OwnOrder, **changes: object) -> OwnOrder:
+    return msgspec.structs.replace(own, **changes)

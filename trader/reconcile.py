@@ -1,0 +1,95 @@
+"""Our book against the broker's: a difference with a verdict for each symbol (order-safety, section 1). PURE.
+
+The broker is right, but a failed, partial, empty or older read looks like "flat". So: only whole reads come here, the
+union of symbols is compared, a read requested before our own newest change changes nothing, the first difference only
+closes entries, two agreeing reads are adopted, and a position that vanished without a fill to show for it is not
+believed. No verdict ever leads to an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from enum import StrEnum
+
+from brokers.model import ZERO, Order, Position, Value
+
+
+class Verdict(StrEnum):
+    AGREES = "agrees"
+    OLDER = "older than our newest fill or acknowledgement"
+    UNSETTLED = "an instruction without outcome may explain it"
+    DIFFERS = "differs"
+    ADOPT = "differs in two reads"
+    UNEXPLAINED = "vanished without a closing fill"
+    NOT_OURS = "found by a new journal"
+
+
+class Ours(Value, frozen=True):
+    """What we hold to be true of one symbol. ``known``: False before a journal's first good read. ``changed_s``:
+    machine time of our newest fill, acknowledgement or instruction. ``differed``: what the last read said, if so."""
+
+    symbol: str
+    known: bool
+    quantity: Decimal
+    changed_s: float
+    unsettled: bool
+    differed: Decimal | None
+
+
+class Finding(Value, frozen=True):
+    """The verdict on one symbol. ``explained``: fills of other people's orders account for the whole difference."""
+
+    symbol: str
+    verdict: Verdict
+    ours: Decimal
+    theirs: Decimal
+    average_price: Decimal | None
+    explained: bool
+
+
+def reconcile(
+    ours: Iterable[Ours], positions: Iterable[Position], foreign_delta: Mapping[str, Decimal], requested_s: float
+) -> tuple[Finding, ...]:
+    """One whole read against our book. Fills of our own orders in this read are in ``ours`` already.
+
+    ``foreign_delta``: signed fills, by symbol, of orders that are not ours since the last read that agreed.
+    """
+    theirs = {position.symbol: position for position in positions}
+    return tuple(
+        _finding(own, theirs.get(own.symbol), foreign_delta.get(own.symbol, ZERO), requested_s) for own in ours
+    )
+
+
+def _finding(own: Ours, position: Position | None, delta: Decimal, requested_s: float) -> Finding:
+    there = position.quantity if position is not None else ZERO
+    price = position.average_price if position is not None else None
+    explained = own.quantity + delta == there
+    return Finding(own.symbol, _verdict(own, there, explained, requested_s), own.quantity, there, price, explained)
+
+
+def _verdict(own: Ours, there: Decimal, explained: bool, requested_s: float) -> Verdict:
+    if requested_s < own.changed_s:
+        return Verdict.OLDER
+    if not own.known:
+        return Verdict.AGREES if there == 0 and not own.unsettled else Verdict.NOT_OURS
+    if there == own.quantity:
+        return Verdict.AGREES
+    if own.unsettled:
+        return Verdict.UNSETTLED
+    if own.differed != there:
+        return Verdict.DIFFERS
+    if there == 0 and not explained:
+        return Verdict.UNEXPLAINED
+    return Verdict.ADOPT
+
+
+def foreign_fills(orders: Iterable[Order], ours: Iterable[str], accounted: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """Signed fills by symbol of orders that are not ours, beyond those already accounted for (by order id)."""
+    mine = frozenset(ours)
+    deltas: dict[str, Decimal] = {}
+    for order in orders:
+        if order.order_id not in mine:
+            new = order.filled_quantity - accounted.get(order.order_id, ZERO)
+            deltas[order.symbol] = deltas.get(order.symbol, ZERO) + order.side.sign * new
+    return deltas

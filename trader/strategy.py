@@ -1,0 +1,187 @@
+"""What a user writes: a class derived from Strategy. It declares the exposure it wants; the desk makes the difference.
+
+    from decimal import Decimal
+    from trader.strategy import Bar, Strategy
+
+    class FirstBreakout(Strategy):
+        def setup(self) -> None:
+            for symbol in self.symbols:
+                self.subscribe(symbol, minutes=1, warm_up=20)
+
+        def on_bar(self, bar: Bar) -> None:
+            highest = max(past.high for past in self.bars(bar.symbol, 21)[:-1])
+            if bar.close > highest:
+                self.target(bar.symbol, 1, stop=bar.close * Decimal("0.998"))
+
+A hook has no effect of its own: what it declares, ``self.state`` and the bar it consumed are committed as one by the
+account manager, and only then sent. A bar whose turn was not committed comes again. So a hook should only compute: it
+reaches no network, no file and no clock but ``self.now``.
+
+Absent in this version: the verbs buy, sell and move_stop, the hooks on_session, on_quote, on_timer and on_data_age.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+import msgspec
+
+from brokers.model import Bar as BrokerBar
+from trader.messages import Declared, FillRow, Need, PositionView, RejectRow
+
+RESUME: Final = "resume"
+"""Returned by ``on_sync``: take up again what was declared before the divergence, through all gates."""
+
+BARS_KEPT = 5000
+"""Closed bars of a series that ``self.bars`` can give."""
+
+Number = Decimal | int | float
+Fill = FillRow
+Reject = RejectRow
+Position = PositionView
+
+
+class BadDeclaration(Exception):
+    """A verb was called with what cannot be meant; the message says which value and what is allowed."""
+
+
+class Bar(BrokerBar, frozen=True):
+    """A closed bar. Prices are exact Decimals. ``closed_utc`` is its end, epoch seconds UTC, and its name.
+
+    ``late``: it came later than its limit (10 % of the interval, at least 5 s): an entry out of it is refused, exits
+    and stop moves are not.
+    """
+
+    late: bool = False
+
+
+class NoParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The parameters of a strategy that has none."""
+
+
+class Strategy:
+    """Derive from it, override the hooks you need.
+
+    For parameters, write a frozen msgspec Struct with defaults and name it ``Parameters`` in your class; it is
+    validated before the start, and ``self.parameters`` is one::
+
+        class Crossing(Strategy):
+            class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+                fast: int = 5
+                slow: int = 20
+    """
+
+    Parameters: type[msgspec.Struct] = NoParameters
+
+    symbols: tuple[str, ...]
+    """The symbols of the session."""
+    parameters: Any
+    """An instance of ``Parameters``."""
+    state: dict[str, Any]
+    """A plain mapping, committed with each turn and restored before ``setup``: None, bool, int, float, str, Decimal,
+    lists, and dicts with text keys. Attributes of your own are lost at a restart; this is not."""
+    now: float
+    """Market time, epoch seconds UTC: the only clock of a strategy."""
+
+    # -- hooks -------------------------------------------------------------------------------------------------------
+
+    def setup(self) -> None:
+        """Once per start: ``subscribe`` to bars. Nothing is sent. ``self.state`` is restored already."""
+
+    def on_bar(self, bar: Bar) -> None:
+        """Each closed bar of each subscribed series, exactly once and in order, also over reconnects and restarts.
+        Between symbols there is no order."""
+
+    def on_fill(self, fill: Fill) -> None:
+        """A fill of an own order, once. ``self.position`` is updated already."""
+
+    def on_sync(self, before: Position, after: Position) -> Literal["resume"] | None:
+        """The broker's position differed from ours, twice, and was adopted. What was declared is void, and entries of
+        the symbol are held until a person releases them; return ``RESUME`` to take the declaration up again."""
+        return None
+
+    def on_reject(self, reject: Reject) -> None:
+        """Something declared was refused: ``reject.gate`` is the gate (or ``venue``), ``reject.text`` says why. What is
+        declared in here and refused again is recorded, but not told again."""
+
+    def on_stop(self, reason: str) -> None:
+        """Trading ends. What is declared here still counts, entries are refused. By default position and stop stay at
+        the broker, and the account manager minds them."""
+
+    # -- verbs -------------------------------------------------------------------------------------------------------
+
+    def subscribe(self, symbol: str, *, minutes: int = 1, warm_up: int = 0) -> None:
+        """In ``setup``: this series goes to ``on_bar``; ``warm_up`` closed bars before it are in ``self.bars``."""
+        self._known(symbol)
+        if minutes < 1 or not 0 <= warm_up < BARS_KEPT:
+            raise BadDeclaration(
+                f"subscribe({symbol!r}): minutes {minutes} (at least 1), warm_up {warm_up} (0 to 4999)"
+            )
+        self._desk.needs[symbol, minutes * 60] = Need(symbol=symbol, interval_s=minutes * 60, warm_up=warm_up)
+
+    def target(self, symbol: str, quantity: Decimal | int, *, stop: Number | None = None) -> None:
+        """Declare the exposure wanted: signed units, negative is short, 0 is flat. Idempotent: say it on each bar.
+
+        ``stop`` is the price of the protective stop, rounded to the tick on the safe side. An entry needs one; said
+        again with another price it moves the stop by replace; left out, the stop stays. After a stop-out, a new call
+        is a new decision. Refusals come to ``on_reject``. Raises ``BadDeclaration`` for what cannot be meant.
+        """
+        self._known(symbol)
+        exact = _exact(f"target({symbol!r}): quantity", quantity)
+        price = None if stop is None else _exact(f"target({symbol!r}): stop", stop)
+        self._desk.declared[symbol] = Declared(symbol=symbol, quantity=exact, stop=price)
+
+    def close(self, symbol: str) -> None:
+        """``target(symbol, 0)``: leave at the market; the working stop becomes the exit."""
+        self.target(symbol, 0)
+
+    # -- what is so --------------------------------------------------------------------------------------------------
+
+    def position(self, symbol: str) -> Position:
+        """``.quantity`` (signed), ``.average_price``, ``.stop`` (works at the broker), ``.as_of_utc``, ``.agreed``."""
+        self._known(symbol)
+        return self._desk.positions.get(symbol) or PositionView(symbol=symbol, quantity=Decimal(0))
+
+    def bars(self, symbol: str, n: int, *, minutes: int = 1) -> Sequence[Bar]:
+        """The last ``n`` closed bars, oldest first, the one in ``on_bar`` included; fewer where there are no more."""
+        kept = self._desk.bars.get((symbol, minutes * 60))
+        return [] if kept is None or n <= 0 else list(kept)[-n:]
+
+    def _known(self, symbol: str) -> None:
+        if symbol not in self.symbols:
+            raise BadDeclaration(f"{symbol!r} is not of this session, which has {', '.join(self.symbols)}")
+
+    _desk: Desk
+
+
+class Desk:
+    """The runner's side of a strategy: what it may see, and what it has declared in this turn."""
+
+    def __init__(self) -> None:
+        self.needs: dict[tuple[str, int], Need] = {}
+        self.declared: dict[str, Declared] = {}
+        self.positions: dict[str, PositionView] = {}
+        self.bars: dict[tuple[str, int], deque[Bar]] = {}
+
+    def keep(self, bar: Bar) -> None:
+        key = (bar.symbol, bar.interval_s)
+        self.bars.setdefault(key, deque(maxlen=BARS_KEPT)).append(bar)
+
+
+def attach(strategy: Strategy, symbols: tuple[str, ...], parameters: msgspec.Struct, state: dict[str, Any]) -> Desk:
+    """Give a new strategy its world before ``setup``. For the runner and for tests of strategies."""
+    strategy.symbols, strategy.parameters, strategy.state = symbols, parameters, state
+    strategy.now = 0.0
+    strategy._desk = Desk()
+    return strategy._desk
+
+
+def _exact(what: str, value: Number) -> Decimal:
+    """A float is taken as it is written (0.1 is 0.1): prices are rounded to the tick anyway."""
+    exact = value if isinstance(value, Decimal) else Decimal(str(value))
+    if isinstance(value, bool) or not exact.is_finite():
+        raise BadDeclaration(f"{what} is {value!r}, which is no number")
+    return exact

@@ -1,0 +1,250 @@
+"""From a declared exposure to the smallest next set of order changes. PURE and level-triggered.
+
+``plan`` is asked again after each turn, fill, outcome and read; it looks only at what is, so that a crash between any
+two of its answers changes nothing. Under all of its answers one rule holds (order-safety 3.9): whatever subset of our
+working orders fills, in whatever sequence, the position never crosses zero and never exceeds the larger of from and
+to. Hence an exit is made of the working stop, a reduction first shrinks it, and a reversal goes through flat.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Literal
+
+from brokers.model import ZERO, Instrument, OrderType, Side, Value
+from trader.intents import Purpose
+from trader.orders import OwnOrder
+
+
+class Declaration(Value, frozen=True):
+    """What the strategy wants of one symbol, as it stands now: fills and refusals bring ``quantity`` to what is true.
+
+    ``voided``: a divergence was adopted; ``voided_quantity`` and ``voided_stop`` are what had been declared then.
+    ``stop_by_person``: our stop was removed or changed by somebody else and is left so until the position is flat or
+    released (order-safety 3.10). ``refused``: not tried again before the strategy declares anew.
+    """
+
+    symbol: str
+    quantity: Decimal
+    stop: Decimal | None = None
+    valid_until_utc: float = 0.0
+    voided: bool = False
+    voided_quantity: Decimal = ZERO
+    voided_stop: Decimal | None = None
+    stop_by_person: Literal["", "removed", "changed"] = ""
+    refused: tuple[Purpose, ...] = ()
+
+
+class Situation(Value, frozen=True):
+    """All that is known of one symbol. ``position`` is signed. ``unsettled``: a placing of this symbol has no outcome
+    yet, so nothing new is placed. ``entry_refusal``: the gate and reason that forbid an entry now, if any."""
+
+    declaration: Declaration
+    position: Decimal
+    orders: tuple[OwnOrder, ...]
+    instrument: Instrument | None
+    now_utc: float
+    unsettled: bool = False
+    entry_refusal: tuple[str, str] | None = None
+    replace_to_market: bool = True
+
+
+class Place(Value, frozen=True):
+    purpose: Purpose
+    side: Side
+    quantity: Decimal
+    type: OrderType
+    stop_price: Decimal | None = None
+
+
+class ReplaceStop(Value, frozen=True):
+    """``quantity`` is the order's new total, filled part included."""
+
+    order: OwnOrder
+    quantity: Decimal
+    stop_price: Decimal
+
+
+class StopToMarket(Value, frozen=True):
+    order: OwnOrder
+    quantity: Decimal
+
+
+class Cancel(Value, frozen=True):
+    order: OwnOrder
+
+
+class RefuseEntry(Value, frozen=True):
+    """No (more) entry comes of this declaration: the gate that says so, why, and the exposure that is left of it."""
+
+    gate: str
+    text: str
+    left: Decimal
+
+
+Action = Place | ReplaceStop | StopToMarket | Cancel | RefuseEntry
+
+
+def plan(s: Situation) -> tuple[Action, ...]:
+    """The next changes; none when all is as declared, or when an answer must come first."""
+    return (*_withdraw(s), *_close(s), *_protect(s), *_open(s))
+
+
+def safe_stop(price: Decimal, protects: Side, tick_size: Decimal) -> Decimal:
+    """Rounded to the tick on the safe side: the stop of a long position upwards, of a short one downwards."""
+    rounding = ROUND_CEILING if protects is Side.BUY else ROUND_FLOOR
+    return (price / tick_size).to_integral_value(rounding) * tick_size
+
+
+def clamped(quantity: Decimal, limit: Decimal) -> Decimal:
+    """The part of an exposure that lies between flat and ``limit``: nothing of it is new."""
+    if not same_side(quantity, limit):
+        return ZERO
+    return quantity if abs(quantity) <= abs(limit) else limit
+
+
+def to_close(position: Decimal, declared: Decimal) -> Decimal:
+    """How much of the position must go before anything else."""
+    if same_side(position, declared):
+        return max(ZERO, abs(position) - abs(declared))
+    return abs(position)
+
+
+def stop_wanted(s: Situation) -> Decimal:
+    """The quantity the protective stop should have: what is held and is not being closed."""
+    exits = sum((o.remaining_at_most for o in _exits(s)), ZERO)
+    return abs(s.position) - max(exits, to_close(s.position, s.declaration.quantity))
+
+
+# -- the four parts of a plan -----------------------------------------------------------------------------------------
+
+
+def _withdraw(s: Situation) -> list[Action]:
+    """Cancel what must not fill any more: entries beyond the declaration, stops that protect nothing, second stops."""
+    cancels: list[OwnOrder] = []
+    room = _entry_room(s)
+    for order in s.orders:
+        if order.working and order.purpose is Purpose.ENTRY:
+            if same_side(order.side.sign * Decimal(1), s.declaration.quantity) and order.remaining <= room:
+                room -= order.remaining
+            else:
+                cancels.append(order)
+    cancels += [o for o in s.orders if o.working and _is_closing(o) and not _closes(o, s.position)]
+    cancels += _stops(s)[1:]
+    return [Cancel(order) for order in cancels if not order.cancelling and not order.pending]
+
+
+def _close(s: Situation) -> list[Action]:
+    """Get rid of what is held beyond the declaration, without two orders that could both fill."""
+    closing = to_close(s.position, s.declaration.quantity)
+    need = closing - sum((o.remaining_at_most for o in _exits(s)), ZERO)
+    if need <= 0 or Purpose.EXIT in s.declaration.refused:
+        return []
+    stops, keep = _stops(s), abs(s.position) - closing
+    if stops and keep == 0:
+        return _stop_becomes_exit(s, stops, need)
+    if stops and stops[0].remaining_at_most > keep:
+        return []  # _protect shrinks it first
+    if s.unsettled or _free(s) < need:
+        return []
+    return [Place(Purpose.EXIT, _against(s.position), need, OrderType.MARKET)]
+
+
+def _stop_becomes_exit(s: Situation, stops: list[OwnOrder], need: Decimal) -> list[Action]:
+    stop = stops[0]
+    if stop.pending or len(stops) > 1:
+        return []
+    if s.replace_to_market:
+        return [StopToMarket(stop, stop.filled_quantity + need)]
+    return [Cancel(stop)]
+
+
+def _protect(s: Situation) -> list[Action]:
+    """The one protective stop: there, of the right size, at the declared price."""
+    wanted, stops = stop_wanted(s), _stops(s)
+    if wanted <= 0 or s.instrument is None or Purpose.STOP in s.declaration.refused:
+        return []
+    if not stops:
+        return _place_stop(s, wanted, s.instrument)
+    stop = stops[0]
+    assert stop.stop_price is not None
+    price = stop.stop_price
+    if s.declaration.stop is not None and not s.declaration.stop_by_person:
+        price = safe_stop(s.declaration.stop, stop.side.opposite, s.instrument.tick_size)
+    total = stop.filled_quantity + min(wanted, stop.remaining + _free(s))
+    if stop.pending or (total, price) == (stop.quantity, stop.stop_price):
+        return []
+    return [ReplaceStop(stop, total, price)]
+
+
+def _place_stop(s: Situation, wanted: Decimal, instrument: Instrument) -> list[Action]:
+    d = s.declaration
+    if d.stop is None or d.stop_by_person == "removed" or s.unsettled or _free(s) < wanted:
+        return []
+    side = _against(s.position)
+    price = safe_stop(d.stop, side.opposite, instrument.tick_size)
+    return [Place(Purpose.STOP, side, wanted, OrderType.STOP_MARKET, price)]
+
+
+def _open(s: Situation) -> list[Action]:
+    """What is missing to the declared exposure, once nothing is left that closes the other way."""
+    d, side = s.declaration, Side.BUY if s.declaration.quantity > 0 else Side.SELL
+    entries = _entries(s)
+    missing = _entry_room(s) - sum((o.remaining for o in entries if o.side is side), ZERO)
+    if missing <= 0 or s.unsettled:
+        return []
+    left = d.quantity - side.sign * missing
+    if s.now_utc > d.valid_until_utc:
+        late_s = s.now_utc - d.valid_until_utc
+        return [RefuseEntry("validity", f"the entry's validity ended {late_s:.0f} market seconds ago", left)]
+    if s.entry_refusal is not None:
+        return [RefuseEntry(*s.entry_refusal, left)]
+    closing = any(o.working and _is_closing(o) and (o.exiting or s.position == 0) for o in s.orders)
+    leaving = any(o.cancelling or o.side is not side for o in entries)
+    if closing or leaving or s.position * side.sign < 0:
+        return []
+    return [Place(Purpose.ENTRY, side, missing, OrderType.MARKET)]
+
+
+# -- what they look at ------------------------------------------------------------------------------------------------
+
+
+def _entry_room(s: Situation) -> Decimal:
+    """How much may still be added: to the declared exposure, from what is held on its side."""
+    held = abs(s.position) if same_side(s.position, s.declaration.quantity) else ZERO
+    return max(ZERO, abs(s.declaration.quantity) - held)
+
+
+def _free(s: Situation) -> Decimal:
+    """How much of the position no working order would close: the most that a further closing order may have."""
+    closing = (o.remaining_at_most for o in s.orders if o.working and _closes(o, s.position))
+    return abs(s.position) - sum(closing, ZERO)
+
+
+def _entries(s: Situation) -> list[OwnOrder]:
+    return [o for o in s.orders if o.working and o.purpose is Purpose.ENTRY]
+
+
+def _exits(s: Situation) -> list[OwnOrder]:
+    return [o for o in s.orders if o.working and o.exiting and _closes(o, s.position)]
+
+
+def _stops(s: Situation) -> list[OwnOrder]:
+    """Protective stops on the closing side, also those being cancelled: they may still fill."""
+    return [o for o in s.orders if o.working and o.purpose is Purpose.STOP and not o.exiting and _closes(o, s.position)]
+
+
+def _is_closing(order: OwnOrder) -> bool:
+    return order.purpose in (Purpose.STOP, Purpose.EXIT)
+
+
+def _closes(order: OwnOrder, position: Decimal) -> bool:
+    return _is_closing(order) and position * order.side.sign < 0
+
+
+def _against(position: Decimal) -> Side:
+    return Side.SELL if position > 0 else Side.BUY
+
+
+def same_side(a: Decimal, b: Decimal) -> bool:
+    return a * b > 0
