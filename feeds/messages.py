@@ -67,13 +67,6 @@ class BarsClosed(Message, frozen=True):
     received_s: float
 
 
-class FeedAge(Message, frozen=True):
-    """How old the last sign of life and the last data of a feed are (machine seconds)."""
-
-    beat_age_s: float
-    data_age_s: float
-
-
 class Bars(Message, frozen=True):
     """Closed bars in order. ``complete_until_utc``: up to here the venue's history was read; a minute without a
     bar up to then had no trade."""

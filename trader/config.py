@@ -16,6 +16,8 @@ import msgspec
 from feeds.config import ConnectionConfig, Timing
 
 CONFIG_FILE = "nightdesk.toml"
+SECONDS_MAX = 86_400.0
+"""A machine period of a day or more is a slip of the pen."""
 
 
 class BadConfig(Exception):
@@ -61,6 +63,9 @@ def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
         config = msgspec.convert({**content, "connections": named}, DeskConfig)
     except msgspec.ValidationError as error:
         raise BadConfig(f"{where}: {error}. Mend the file; nothing was started.") from error
+    for key, value in msgspec.structs.asdict(config.timing).items():
+        if not 0 < value < SECONDS_MAX:
+            raise BadConfig(f"{where}: timing.{key} is {value}, wanted: seconds above 0 and below {SECONDS_MAX:g}.")
     for name, each in config.connections.items():
         if each.environment == "LIVE":
             raise BadConfig(

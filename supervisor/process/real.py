@@ -149,7 +149,7 @@ class RealWorld:
     def _turn(self, server: Server) -> None:
         self.alive_for(self._limit_s)
         ready = dict(self._poller.poll(self._sleep_ms()))
-        if self._line.fd in ready:
+        if self._line.waiting or self._line.fd in ready:
             self._mailbox.extend(self._line.read())
         if self._wake in ready:
             self._take_streams()
@@ -165,7 +165,7 @@ class RealWorld:
 
     def _sleep_ms(self) -> int:
         idle_s = self._limit_s / TURNS_PER_LIMIT
-        if self._mailbox:
+        if self._mailbox or self._line.waiting:
             return 0
         if self._timers:
             idle_s = min(idle_s, self._timers[0].key[0] - time.monotonic())

@@ -1,12 +1,12 @@
 """SQLite as a process sees it: WAL, synchronous=FULL, BEGIN IMMEDIATE; one writer a file (DESIGN 5).
 
-Schemas are tuples of SQL scripts; ``PRAGMA user_version`` counts those applied, each in a transaction of its own.
+Schemas are tuples of SQL scripts, applied by sqlite-utils; ``PRAGMA user_version`` counts those that were.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -87,17 +87,36 @@ def migrations(schema: str) -> tuple[str, ...]:
 
 
 def migrate(connection: sqlite3.Connection, path: str, scripts: tuple[str, ...]) -> None:
-    """Apply what is missing. A store of a newer program is refused: this one would not understand it."""
+    """Apply what is missing. A store of a newer program is refused: this one would not understand it.
+
+    ``user_version`` tells at once that nothing is to be done; sqlite-utils (which costs 180 ms and loads click) is
+    imported only where something is: a process that starts on its own store does not pay for it.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(scripts):
         raise StoreFailed(
             f"store {path} has version {version}, this program knows up to {len(scripts)}. "
             "It was written by a newer nightdesk: nothing was changed; run the newer one."
         )
-    for number, script in enumerate(scripts[version:], start=version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in (part.strip() for part in script.split(";")):
-            if statement:
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version={number}")
-        connection.execute("COMMIT")
+    if version < len(scripts):
+        _apply(connection, scripts)
+
+
+def _apply(connection: sqlite3.Connection, scripts: tuple[str, ...]) -> None:
+    """Each script in a transaction of its own, together with the note that it was applied."""
+    from sqlite_utils import Database, Migrations
+
+    migrations = Migrations("nightdesk")
+    for number, script in enumerate(scripts, start=1):
+        migrations(name=f"{number:04}")(_runner(script, number))
+    migrations.apply(Database(connection))
+
+
+def _runner(script: str, number: int) -> Callable[[Any], None]:
+    def run(database: Any) -> None:
+        for statement in script.split(";"):
+            if statement.strip():
+                database.execute(statement)
+        database.execute(f"PRAGMA user_version={number}")
+
+    return run

@@ -95,8 +95,12 @@ class World(Protocol):
     incarnation: int
     predecessor: Predecessor | None
     """How the last incarnation of this name ended and the note it left; None for the first."""
-    log: Log
-    supervisor: SupervisorClient
+
+    @property
+    def log(self) -> Log: ...
+
+    @property
+    def supervisor(self) -> SupervisorClient: ...
 
     def now_s(self) -> float:
         """Machine time: monotonic seconds, the same in all processes of this machine. Never goes back."""

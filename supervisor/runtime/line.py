@@ -53,6 +53,11 @@ class Line:
     def send(self, message: Message) -> None:
         self._sock.sendall(frame(message))
 
+    @property
+    def waiting(self) -> bool:
+        """Something was told together with a reply: it is here already, and the descriptor will not say so."""
+        return bool(self._waiting)
+
     def read(self) -> list[Message]:
         """What has been told to us since the last time; never waits. Late replies are dropped."""
         while select.select([self.fd], [], [], 0)[0]:

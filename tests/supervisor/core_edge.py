@@ -41,7 +41,9 @@ def worker(id: str, **fields: Any) -> ChildSpec:
     return ChildSpec(id=id, start="a.module:function", **fields)
 
 
-def sup(id: str, *children: ChildSpec, restart: str = "permanent", significant: bool = False, **flags: Any) -> ChildSpec:
+def sup(
+    id: str, *children: ChildSpec, restart: str = "permanent", significant: bool = False, **flags: Any
+) -> ChildSpec:
     return ChildSpec(
         id=id,
         type="supervisor",
@@ -71,6 +73,7 @@ class Edge:
         self.now_s = 1000.0
         self.alive: dict[str, Process] = {}
         self.spawns: list[str] = []
+        self.spawned_s: list[tuple[str, float]] = []
         self.told: list[Action] = []
         self.replies: dict[int, Reply] = {}
         self.asked: set[int] = set()
@@ -121,6 +124,8 @@ class Edge:
     def wait(self, seconds: float, run: bool = True) -> None:
         """Let time pass, with a tick at each deadline on the way; ``run``: the world cooperates meanwhile."""
         until_s = self.now_s + seconds
+        if run:
+            self.run()
         while next_deadline_s(self.tree) <= until_s:
             self.now_s = max(self.now_s, next_deadline_s(self.tree))
             self.feed(Tick())
@@ -179,6 +184,7 @@ class Edge:
         assert path not in self.alive, f"two incarnations of {path}"
         self.elders_are_ready(path)
         self.spawns.append(path)
+        self.spawned_s.append((path, self.now_s))
         self.alive[path] = Process(action.incarnation)
         self.next_pid += 1
         self.tree, actions = step(self.tree, Spawned(path, action.incarnation, self.next_pid), self.now_s)
@@ -193,11 +199,16 @@ class Edge:
         return pairs
 
     def elders_are_ready(self, path: str) -> None:
-        """Start in sequence: not while an elder of a group is on its way, nor an older incarnation of the group lives."""
+        """Start in sequence: not while an elder of a group is on its way, nor an older incarnation of the group lives.
+
+        An inner supervisor that has not been told to stop yet goes on restarting, also when one above it ends (OTP).
+        """
+        over = self.above(path)[0][1]
+        assert over.state in ("starting", "up"), f"{path} is started, and {over.path} is {over.state}"
         for node, over in self.above(path):
-            assert over.state in ("starting", "up"), f"{path} is started, and {over.path} is {over.state}"
-            if over.flags.strategy == "one_for_one":
-                continue
+            starts = node.state == "starting" and over.state in ("starting", "up")
+            if not starts or over.flags.strategy == "one_for_one":
+                return
             for sibling in over.order[: over.order.index(node.path)]:
                 assert self.tree.nodes[sibling].state in ("up", "ended"), f"{path} before its elder {sibling}"
 
@@ -264,7 +275,9 @@ class Edge:
     # -- what tests ask ------------------------------------------------------------------------------------------------------
 
     def open_incidents(self) -> set[str]:
-        states = {each.incident: each.incident_state for each in self.told if isinstance(each, Record) and each.incident}
+        states = {
+            each.incident: each.incident_state for each in self.told if isinstance(each, Record) and each.incident
+        }
         return {incident for incident, state in states.items() if state == "opened"}
 
     def state(self, path: str) -> str:

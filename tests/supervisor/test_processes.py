@@ -209,9 +209,9 @@ def test_held_child_leaves_its_elder_alone(desk: Desk) -> None:
     for count in (2, 3, 4):
         os.kill(desk.pid("held/failing"), signal.SIGKILL)
         desk.until(
-            lambda count=count: (child := desk.child("held/failing"))
-            and child.restarts == count
-            and child.state == "held, up"
+            lambda count=count: (
+                (child := desk.child("held/failing")) and child.restarts == count and child.state == "held, up"
+            )
         )
     assert desk.pid("held/elder") == elder
 

@@ -74,15 +74,3 @@ def control(home: Path) -> Iterator[Client]:
 
 def print_json(value: dict[str, Any]) -> None:
     click.echo(json.dumps({"schema": SCHEMA, **msgspec.to_builtins(value)}))
-
-
-def duration(seconds: float) -> str:
-    """3d04h, 5h23m, 12m04s, 9.4s: two figures that matter."""
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d{hours:02}h"
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"

@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from pathlib import Path
+from typing import Any, TextIO
 
 import click
 import msgspec
@@ -35,7 +36,9 @@ def demo(length: str, rate: float, seed: int, home: str | None, as_json: bool) -
 
     plan = Plan(length_s=_seconds(length), rate=rate, seed=seed, home=_empty(home))
     signal.signal(signal.SIGTERM, _interrupt)
-    show = Show(quiet=as_json)
+    out = sys.stderr if as_json else sys.stdout
+    live = _live(out) if out.isatty() else None
+    show = Show(out, draw=live and (lambda text: live.update(text, refresh=True)))
     try:
         result = play(plan, show)
     except NotUp as error:
@@ -44,12 +47,22 @@ def demo(length: str, rate: float, seed: int, home: str | None, as_json: bool) -
         click.echo("interrupted; nothing is left running", err=True)
         sys.exit(130)
     finally:
-        show.close()
+        if live is not None:
+            live.stop()
     broke = [f"{fault.at_s:5.1f}s  {told(fault)}" for fault in faults(plan.seed, plan.length_s)]
     click.echo(report(result, broke), err=as_json)
     if as_json:
         print_json(msgspec.to_builtins(result))
     sys.exit(0 if result.passed else 1)
+
+
+def _live(out: TextIO) -> Any:
+    from rich.console import Console
+    from rich.live import Live
+
+    live = Live(console=Console(file=out, markup=False, highlight=False), auto_refresh=False)
+    live.start()
+    return live
 
 
 def _seconds(text: str) -> float:

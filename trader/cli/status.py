@@ -13,12 +13,13 @@ from supervisor.control.client import Client
 from supervisor.errors import CallFailed, StoreFailed
 from supervisor.messages import ChildInfo, Tree
 from supervisor.process.store import SqliteStore
-from trader.cli.common import as_json, control, duration, home_of, print_json
+from trader.cli.common import as_json, control, home_of, print_json
 from trader.cli.main import home_option
 from trader.cli.session import stored
 from trader.messages import ReadSessionStatus, SessionStatus
 from trader.sessions import Session, Wanted, manager_name, trader_name
 from trader.store import desk
+from trader.view import duration, tree_lines
 
 EXIT_DEGRADED = 5
 ASK_LIMIT_S = 2.0
@@ -71,37 +72,9 @@ def tree(context: click.Context, under: str, as_json: bool, home: str | None) ->
         click.echo(line)
 
 
-def tree_lines(seen: Tree) -> list[str]:
-    """One line a child, indented by its supervisors."""
-    supervisors = {child.name for child in seen.children if child.type == "supervisor"}
-    return [_tree_line(child, supervisors, seen.now_s) for child in seen.children]
-
-
-def _tree_line(child: ChildInfo, supervisors: set[str], now_s: float) -> str:
-    above = [name for name in supervisors if child.name.startswith(name + "/")]
-    label = child.name[len(max(above, key=len)) + 1 :] if above else child.name
-    text = f"{'  ' * len(above)}{mark(child)} {label}".ljust(44)
-    text += f"{child.state:<10} {duration(max(0.0, now_s - child.started_s)):>8}"
-    if child.type == "worker":
-        text += f"  pid {child.pid or '-':<8}"
-        expected = f" +{child.expected_restarts} expected" if child.expected_restarts else ""
-        text += f"↺{child.restarts}{expected}"
-    else:
-        text += f"  {child.strategy}"
-    if child.next_try_s:
-        text += f"  next try in {duration(max(0.0, child.next_try_s - now_s))}"
-    return text + (f"  last: {child.why}" if child.why else "")
-
-
-def mark(child: ChildInfo) -> str:
-    if child.state == "up":
-        return "●"
-    return "○" if child.state == "ended" else "▲"
-
-
 def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
-    states = {child.name: child.state for child in tree.children}
-    state = states.get(trader_name(row.name), "not running")
+    child = next((each for each in tree.children if each.name == trader_name(row.name)), None)
+    state, why = (child.state, child.why) if child else ("not running", "")
     manager = None
     trouble: list[str] = []
     if row.wanted is not Wanted.OFF:
@@ -111,8 +84,8 @@ def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
             trouble.append(f"account manager does not answer: {error}")
     if manager is not None:
         trouble += _troubles(row, manager)
-    if row.wanted is Wanted.TRADE and not state.endswith("up"):
-        trouble.append(f"trader is {state}")
+    if row.wanted is Wanted.TRADE and state != "up":
+        trouble.append(f"trader is {state}{': ' + why if why else ''}")
     return SessionView(row, state, manager, tuple(trouble))
 
 

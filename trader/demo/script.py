@@ -1,4 +1,4 @@
-"""What breaks in a demo, and when: drawn from a seed. PURE.
+"""What breaks in a demo, and when: a function of the seed and the length.
 
 Every run has each kind once; the seed draws moment, target and form. The supervisor goes last: after it, the record
 of the night must still be whole.

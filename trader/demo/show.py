@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from supervisor.errors import StoreFailed
 from supervisor.messages import Tree
 from supervisor.process.store import SqliteStore
-from trader.cli.status import tree_lines
 from trader.store import desk
+from trader.view import tree_lines
 
 DRAW_EVERY_S = 0.5
 EVENTS_EVERY_S = 1.0
@@ -21,18 +21,16 @@ LINES_KEPT = 12
 
 
 class Show:
-    """``quiet``: nothing but the end is printed on stdout (for ``--json``); talk goes to stderr."""
+    """``out``: where plain lines go. ``draw``: given on a terminal, it replaces what was drawn before."""
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, out: TextIO, draw: Callable[[str], None] | None) -> None:
         self._began_s = time.monotonic()
-        self._out = sys.stderr if quiet else sys.stdout
-        self._live: Any = None
+        self._out = out
+        self._draw_text = draw
         self._news: deque[str] = deque(maxlen=LINES_KEPT)
         self._drawn_s = self._events_s = 0.0
-        self._event = 0
+        self._told: dict[Path, int] = {}
         self._lines: list[str] = []
-        if self._out.isatty():
-            self._live = _live(self._out)
 
     def say(self, text: str) -> None:
         self._line(f"  {text}")
@@ -43,7 +41,7 @@ class Show:
     def _line(self, text: str) -> None:
         stamped = f"{time.monotonic() - self._began_s:6.1f}s {text}"
         self._news.append(stamped)
-        if self._live is None:
+        if self._draw_text is None:
             self._out.write(stamped + "\n")
             self._out.flush()
         else:
@@ -51,47 +49,46 @@ class Show:
 
     def tree(self, tree: Tree) -> None:
         """Drawn on a terminal twice a second; when piped, the events tell the story."""
-        if self._live is None or time.monotonic() - self._drawn_s < DRAW_EVERY_S:
+        if self._draw_text is None or time.monotonic() - self._drawn_s < DRAW_EVERY_S:
             return
         self._drawn_s = time.monotonic()
         self._lines = tree_lines(tree) or ["(no desk answers)"]
         self._draw()
 
     def _draw(self) -> None:
-        self._live.update("\n".join([*self._lines, "", *self._news]), refresh=True)
+        if self._draw_text is not None:
+            self._draw_text("\n".join([*self._lines, "", *self._news]))
 
     def events(self, home: Path) -> None:
-        """What the desk has recorded since the last look, at most once a second."""
+        """What the desk and its sessions have recorded since the last look, at most once a second."""
         if time.monotonic() - self._events_s < EVENTS_EVERY_S:
             return
         self._events_s = time.monotonic()
-        for row in _events_after(home, self._event):
-            self._event = row["number"]
+        news = [row for path in stores(home) for row in self._news_of(path)]
+        for row in sorted(news, key=lambda row: float(row["machine_s"])):
             self._line(f"→ {row['text']}")
 
-    def close(self) -> None:
-        if self._live is not None:
-            self._live.stop()
+    def _news_of(self, path: Path) -> list[dict[str, Any]]:
+        rows = _events_after(path, self._told.get(path, 0))
+        if rows:
+            self._told[path] = rows[-1]["number"]
+        return rows
 
 
-def _events_after(home: Path, number: int) -> list[dict[str, Any]]:
+def stores(home: Path) -> list[Path]:
+    """Wherever events stand: the desk's store and the sessions' journals."""
+    return [home / desk.DESK_DB, *sorted((home / "sessions").glob("*.db"))]
+
+
+def _events_after(path: Path, number: int) -> list[dict[str, Any]]:
     try:
-        store = SqliteStore(home / desk.DESK_DB, None)
+        store = SqliteStore(path, None)
     except StoreFailed:
-        # The desk has just been started for the first time and has recorded nothing yet.
+        # It has just been started for the first time, and its schema is not written yet.
         return []
     try:
         return store.query(
-            "SELECT number, text FROM events WHERE number > ? AND level <> 'LOG' ORDER BY number", (number,)
+            "SELECT number, text, machine_s FROM events WHERE number > ? AND level <> 'LOG' ORDER BY number", (number,)
         )
     finally:
         store.close()
-
-
-def _live(out: Any) -> Any:
-    from rich.console import Console
-    from rich.live import Live
-
-    live = Live(console=Console(file=out, markup=False, highlight=False), auto_refresh=False)
-    live.start()
-    return live

@@ -1,0 +1,502 @@
+"""Start and shutdown, requests and their refusals, deadlines, late words: one behaviour a test. Time is an argument."""
+
+from __future__ import annotations
+
+import pytest
+
+from supervisor.core.tree import BecameReady, Exit, Exited, Hung
+from supervisor.messages import (
+    ChildSpec,
+    DeleteChild,
+    Done,
+    EnsureChild,
+    ReadTree,
+    RestartChild,
+    StartChild,
+    Started,
+    TerminateChild,
+    Tree,
+)
+from tests.supervisor.core_edge import Edge, sup, worker
+
+# -- start and shutdown ------------------------------------------------------------------------------------------------
+
+
+def nested() -> Edge:
+    return Edge(worker("a"), sup("s", worker("b"), worker("c")), worker("d"), boot=False)
+
+
+def test_children_start_in_sequence_each_when_its_elder_is_ready() -> None:
+    edge = nested()
+    edge.stubborn = {"a", "s/b", "s/c", "d"}
+    edge.boot()
+    for path in ("a", "s/b", "s/c", "d"):
+        assert edge.take() == [f"+{path}"]
+        edge.wait(1.0)
+        edge.ready(path)
+    assert edge.state("") == "up"
+
+
+def test_shutdown_goes_in_reverse_one_at_a_time() -> None:
+    edge = nested()
+    edge.boot()
+    edge.take()
+    edge.shut_down()
+    for path in ("d", "s/c", "s/b", "a"):
+        assert edge.take() == [f"-{path}"]
+        assert edge.finished is None
+        edge.die(path, "shutdown")
+    assert edge.finished is not None
+    assert not edge.finished.gave_up
+
+
+def test_a_tree_without_children_ends_at_once() -> None:
+    edge = Edge()
+    edge.shut_down()
+    assert edge.finished is not None
+
+
+def test_shutdown_in_the_middle_of_the_start_ends_what_was_started_and_starts_nothing_more() -> None:
+    edge = nested()
+    edge.stubborn = {"s/b"}
+    edge.boot()
+    edge.stubborn = set()
+    edge.shut_down()
+    edge.run()
+    assert edge.finished is not None
+    assert edge.spawns == ["a", "s/b"]
+
+
+def test_shutdown_in_the_middle_of_a_group_restart_starts_nothing_more() -> None:
+    edge = Edge(sup("g", worker("a"), worker("b"), strategy="one_for_all"))
+    edge.take()
+    edge.die("g/a")
+    edge.shut_down()
+    edge.run()
+    assert edge.finished is not None
+    assert edge.take() == ["-g/b"]
+
+
+def test_deaths_during_shutdown_are_neither_restarted_nor_charged() -> None:
+    # Regression: a sibling's crash during shutdown could make its supervisor give up, with a page at night.
+    edge = Edge(worker("a"), worker("b"), worker("c"), intensity=0)
+    edge.shut_down()
+    edge.die("a")
+    edge.die("b")
+    edge.run()
+    assert edge.finished is not None
+    assert not edge.finished.gave_up
+    assert not edge.records("supervisor.gave_up")
+    assert len(edge.spawns) == 3
+
+
+def test_told_to_shut_down_while_giving_up_it_did_not_give_up() -> None:
+    edge = Edge(worker("a"), worker("b"), intensity=0)
+    edge.die("a")
+    edge.shut_down()
+    edge.run()
+    assert edge.finished is not None
+    assert not edge.finished.gave_up
+
+
+def test_dynamic_children_end_all_at_once() -> None:
+    edge = Edge(sup("d", dynamic=True))
+    for id in "abc":
+        edge.ask(StartChild("d", worker(id)))
+    edge.run()
+    edge.take()
+    edge.shut_down()
+    assert sorted(edge.take()) == ["-d/a", "-d/b", "-d/c"]
+
+
+def test_dynamic_children_start_in_parallel() -> None:
+    edge = Edge(sup("d", dynamic=True))
+    edge.take()
+    edge.stubborn = {"d/a", "d/b"}
+    for id in "ab":
+        edge.ask(StartChild("d", worker(id)))
+    assert edge.take() == ["+d/a", "+d/b"]
+
+
+def test_a_child_that_fails_its_first_start_fails_its_supervisor_and_ends_the_elders() -> None:
+    edge = Edge(worker("a"), worker("b"), worker("c"), boot=False)
+    edge.stubborn = {"b"}
+    edge.boot()
+    edge.die("b")
+    edge.run()
+    assert edge.finished is not None
+    assert edge.finished.gave_up
+    assert edge.spawns == ["a", "b"]
+
+
+def test_a_nested_first_start_that_fails_fails_the_whole_tree() -> None:
+    edge = Edge(worker("a"), sup("s", sup("t", worker("w"))), boot=False)
+    edge.stubborn = {"s/t/w"}
+    edge.boot()
+    edge.die("s/t/w")
+    edge.run()
+    assert edge.finished is not None
+    assert edge.finished.gave_up
+    assert "s/t/w failed to start" in edge.finished.why
+
+
+def test_a_child_that_ends_normally_before_it_is_ready_has_failed_to_start() -> None:
+    edge = Edge(worker("a", restart="transient"), boot=False)
+    edge.stubborn = {"a"}
+    edge.boot()
+    edge.die("a", "normal")
+    assert edge.records("child.start_failed")
+    assert edge.finished is not None
+
+
+# -- deadlines -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_child_that_is_not_ready_within_its_limit_is_killed_and_has_failed_to_start() -> None:
+    edge = Edge(sup("d", dynamic=True))
+    edge.stubborn = {"d/a"}
+    token = edge.ask(StartChild("d", worker("a", start_limit_s=3.0)))
+    edge.wait(2.9)
+    assert "d/a" in edge.alive
+    edge.wait(0.2)
+    assert edge.answer(token) == "failed"
+    assert "not ready within 3 s" in edge.replies[token].error
+    assert edge.state("d/a") == "forgotten"
+
+
+def test_ready_from_a_child_that_is_being_killed_comes_too_late() -> None:
+    # Regression: it became up, its start was answered ok, and then it was dead.
+    edge = Edge(sup("d", dynamic=True))
+    edge.stubborn = {"d/a"}
+    token = edge.ask(StartChild("d", worker("a", start_limit_s=3.0)))
+    edge.wait(3.1, run=False)
+    edge.ready("d/a")
+    edge.run()
+    assert edge.answer(token) == "failed"
+
+
+def test_a_child_past_its_shutdown_limit_is_killed_and_says_so() -> None:
+    edge = Edge(worker("a", shutdown_s=2.0))
+    edge.stubborn = {"a"}
+    edge.ask(TerminateChild("a"))
+    edge.wait(1.9)
+    assert not edge.alive["a"].killed
+    edge.wait(0.2)
+    assert edge.state("a") == "ended"
+    assert "shutdown limit of 2 s" in edge.tree.nodes["a"].why
+    assert len(edge.records("child.killed")) == 1
+
+
+def test_brutal_kill_asks_nobody() -> None:
+    edge = Edge(worker("a", shutdown_s=0.0))
+    edge.take()
+    edge.ask(TerminateChild("a"))
+    assert edge.take() == ["!a"]
+
+
+def test_infinity_waits_for_ever_but_not_for_one_that_hangs() -> None:
+    edge = Edge(worker("a", shutdown_s=None))
+    edge.stubborn = {"a"}
+    edge.ask(TerminateChild("a"))
+    edge.wait(100_000.0)
+    assert not edge.alive["a"].killed
+    edge.hang("a")
+    edge.run()
+    assert edge.state("a") == "ended"
+
+
+def test_a_crash_while_stopping_is_told() -> None:
+    edge = Edge(worker("a"))
+    edge.ask(TerminateChild("a"))
+    edge.die("a")
+    assert edge.records("child.died")
+    assert edge.state("a") == "ended"
+
+
+def test_a_hung_child_is_killed_once_and_its_end_is_put_down_to_that() -> None:
+    edge = Edge(worker("a", restart="transient"))
+    edge.stubborn = {"a"}
+    edge.hang("a", 10.4)
+    edge.hang("a", 10.9)
+    edge.run()
+    assert edge.incarnations("a") == 2
+    assert "hung: its loop did not turn for 10.4 s" in edge.tree.nodes["a"].why
+
+
+def test_a_stall_moves_every_deadline_and_nobody_is_killed_for_it() -> None:
+    edge = Edge(worker("a", start_limit_s=10.0, shutdown_s=5.0), worker("b", start_limit_s=10.0), intensity=2)
+    edge.stubborn = {"a", "b"}
+    edge.die("b")
+    edge.ask(TerminateChild("a"))
+    edge.stall(90.0)
+    edge.wait(4.9)
+    assert not edge.alive["a"].killed
+    edge.wait(0.2)
+    assert edge.state("a") == "ended"
+    edge.wait(4.8)
+    assert not edge.alive["b"].killed
+    assert len(edge.records("machine.stalled")) == 1
+
+
+def test_a_stall_that_nobody_watched_from_its_beginning_leaves_a_starting_child_its_time() -> None:
+    # The supervisor slept towards this very deadline when all were stopped: lateness alone would kill at once.
+    edge = Edge(boot=False)
+    edge.boot()
+    edge.stubborn = {"a"}
+    edge.ask(StartChild("", worker("a", start_limit_s=10.0)))
+    edge.now_s += 10.0
+    edge.stall(80.0, unwatched_s=90.0)
+    edge.wait(9.9)
+    assert not edge.alive["a"].killed
+
+
+def test_a_short_stall_is_not_worth_a_word() -> None:
+    edge = Edge(worker("a"))
+    edge.stall(0.3)
+    assert not edge.records("machine.stalled")
+
+
+# -- late words -------------------------------------------------------------------------------------------------------------
+
+
+def test_late_word_of_an_old_incarnation_means_nothing() -> None:
+    edge = Edge(worker("a"))
+    old = edge.alive["a"].incarnation
+    edge.stubborn = {"a"}
+    edge.die("a")
+    before = edge.tree
+    for word in (BecameReady("a", old), Hung("a", old, 9.0), Exited("a", old, Exit("normal", "late"))):
+        assert edge.feed(word) == []
+    assert edge.tree == before
+
+
+def test_word_of_a_name_that_nobody_knows_means_nothing() -> None:
+    edge = Edge(worker("a"))
+    assert edge.feed(BecameReady("nobody", 1)) == []
+
+
+def test_incarnations_are_never_used_twice_and_watchers_hear_each_up_and_down() -> None:
+    edge = Edge(worker("a"), intensity=3)
+    seen = {edge.alive["a"].incarnation}
+    for _ in range(3):
+        edge.die("a")
+        edge.run()
+        seen.add(edge.alive["a"].incarnation)
+    assert len(seen) == 4
+    assert edge.announced("a") == [True, False, True, False, True, False, True]
+
+
+# -- start_child, restart_child, delete_child, terminate_child -------------------------------------------------------------------
+
+
+def test_start_child_answers_when_the_child_is_ready() -> None:
+    edge = Edge(worker("a"))
+    edge.stubborn = {"b"}
+    token = edge.ask(StartChild("", worker("b")))
+    assert token not in edge.replies
+    edge.ready("b")
+    assert edge.answer(token) == Started("b", edge.alive["b"].incarnation)
+
+
+def test_start_child_of_one_that_says_ignore_answers_without_a_process_and_keeps_the_spec() -> None:
+    edge = Edge()
+    edge.stubborn = {"a"}
+    token = edge.ask(StartChild("", worker("a")))
+    edge.die("a", "ignore")
+    assert edge.answer(token) == Started("a", 0)
+    assert edge.state("a") == "ended"
+
+
+def test_a_failed_start_child_is_not_kept() -> None:
+    edge = Edge()
+    edge.stubborn = {"a"}
+    token = edge.ask(StartChild("", worker("a")))
+    edge.die("a", why="ImportError: no module named x")
+    assert "ImportError" in edge.replies[token].error
+    assert edge.state("a") == "forgotten"
+
+
+@pytest.mark.parametrize(
+    ("request_", "word"),
+    [
+        (StartChild("", worker("up")), "already_started"),
+        (StartChild("", worker("ended")), "already_present"),
+        (StartChild("", worker("held")), "already_present"),
+        (StartChild("nobody", worker("x")), "not_found"),
+        (StartChild("up", worker("x")), "not_found"),
+        (StartChild("gone", worker("x")), "stopping"),
+        (EnsureChild("gone", worker("x")), "stopping"),
+        (StartChild("", ChildSpec(id="x", start="no function")), "bad_spec"),
+        (StartChild("", worker("x", restart="transient", significant=True)), "bad_spec"),
+        (StartChild("", worker("gone/x")), "bad_spec"),
+        (TerminateChild("nobody"), "not_found"),
+        (TerminateChild(""), "not_found"),
+        (RestartChild("nobody"), "not_found"),
+        (RestartChild("up"), "running"),
+        (RestartChild("held"), "restarting"),
+        (RestartChild("gone/w"), "stopping"),
+        (DeleteChild("up"), "running"),
+        (DeleteChild("held"), "restarting"),
+        (DeleteChild("nobody"), "not_found"),
+        (worker("no request"), "unknown request ChildSpec"),
+    ],
+)
+def test_a_refusal_begins_with_otps_word(request_: object, word: str) -> None:
+    from supervisor.messages import BackOff
+
+    gone = sup("gone", worker("w", restart="transient", significant=True), restart="transient",
+               auto_shutdown="any_significant")  # fmt: skip
+    edge = Edge(worker("up"), worker("ended"), gone, worker("held"), intensity=0, back_off=BackOff(base_s=60.0))
+    edge.ask(TerminateChild("ended"))
+    edge.die("gone/w", "normal")
+    edge.die("held")
+    edge.run()
+    assert edge.answer(edge.ask(request_)) == word
+
+
+def test_terminated_children_stay_down_and_can_be_restarted_or_deleted() -> None:
+    edge = Edge(worker("a"), worker("b"))
+    ended = [edge.ask(TerminateChild("a")), edge.ask(TerminateChild("b"))]
+    assert not set(ended) & set(edge.replies)
+    edge.run()
+    assert [edge.answer(token) for token in ended] == [Done(), Done()]
+    edge.wait(1000.0)
+    assert edge.up() == []
+    assert edge.answer(edge.ask(TerminateChild("a"))) == Done()
+    restarted = edge.ask(RestartChild("a"))
+    edge.run()
+    assert edge.answer(restarted) == Started("a", edge.alive["a"].incarnation)
+    assert edge.answer(edge.ask(DeleteChild("b"))) == Done()
+    assert edge.state("b") == "forgotten"
+
+
+def test_a_terminated_temporary_or_dynamic_child_is_forgotten() -> None:
+    edge = Edge(worker("t", restart="temporary"), sup("d", dynamic=True))
+    edge.ask(StartChild("d", worker("a")))
+    edge.run()
+    edge.ask(TerminateChild("t"))
+    edge.ask(TerminateChild("d/a"))
+    edge.run()
+    assert edge.state("t") == edge.state("d/a") == "forgotten"
+
+
+def test_a_child_added_to_a_supervisor_that_is_still_starting_waits_its_turn_and_is_refused_when_that_ends() -> None:
+    # Regression: the request was never answered.
+    edge = Edge(worker("a"), boot=False)
+    edge.stubborn = {"a"}
+    edge.boot()
+    token = edge.ask(StartChild("", worker("b")))
+    assert edge.spawns == ["a"]
+    edge.shut_down()
+    edge.die("a", "shutdown")
+    assert edge.answer(token) == "stopping"
+
+
+def test_terminating_a_child_before_its_turn_refuses_its_start_and_lets_the_next_one_go() -> None:
+    edge = Edge(worker("a"), boot=False)
+    edge.stubborn = {"a"}
+    edge.boot()
+    first, second = edge.ask(StartChild("", worker("b"))), edge.ask(StartChild("", worker("c")))
+    edge.ask(TerminateChild("b"))
+    edge.stubborn = set()
+    edge.run()
+    assert edge.answer(first) == "stopped"
+    assert edge.answer(second) == Started("c", edge.alive["c"].incarnation)
+
+
+# -- ensure_child ------------------------------------------------------------------------------------------------------------------
+
+
+def test_ensure_child_starts_what_is_not_there_and_is_content_with_what_is() -> None:
+    edge = Edge(sup("d", dynamic=True))
+    first = edge.ask(EnsureChild("d", worker("a")))
+    second = edge.ask(EnsureChild("d", worker("a")))
+    edge.run()
+    third = edge.ask(EnsureChild("d", worker("a")))
+    incarnation = edge.alive["d/a"].incarnation
+    assert edge.answer(first) == edge.answer(second) == Started("d/a", incarnation)
+    assert edge.answer(third) == Started("d/a", incarnation, already=True)
+    assert edge.incarnations("d/a") == 1
+
+
+def test_ensure_child_of_one_that_is_just_ending_starts_it_when_it_is_gone() -> None:
+    edge = Edge(sup("d", dynamic=True))
+    edge.ask(EnsureChild("d", worker("a")))
+    edge.run()
+    ended = edge.ask(TerminateChild("d/a"))
+    waiting = [edge.ask(EnsureChild("d", worker("a", arguments={"new": 1}))) for _ in range(2)]
+    assert edge.incarnations("d/a") == 1
+    edge.run()
+    assert edge.answer(ended) == Done()
+    assert {edge.answer(token) for token in waiting} == {Started("d/a", edge.alive["d/a"].incarnation)}
+    assert edge.tree.nodes["d/a"].spec.arguments == {"new": 1}
+    assert edge.incarnations("d/a") == 2
+
+
+def test_ensure_child_of_a_supervisor_that_ends_itself_starts_it_when_it_is_gone() -> None:
+    first = worker("first", restart="transient", significant=True)
+    group = sup("g", first, worker("w"), restart="transient", auto_shutdown="any_significant")
+    edge = Edge(sup("d", dynamic=True))
+    edge.ask(EnsureChild("d", group))
+    edge.run()
+    edge.die("d/g/first", "normal")
+    token = edge.ask(EnsureChild("d", group))
+    edge.run()
+    assert edge.answer(token) == Started("d/g", edge.tree.nodes["d/g"].incarnation)
+    assert edge.up() == ["d/g/first", "d/g/w"]
+
+
+def test_terminate_after_ensure_is_the_later_word() -> None:
+    # Regression: terminate was answered, and then the child was started.
+    edge = Edge(worker("a"))
+    edge.ask(TerminateChild("a"))
+    ensured = edge.ask(EnsureChild("", worker("a")))
+    ended = edge.ask(TerminateChild("a"))
+    edge.run()
+    assert edge.answer(ensured) == "stopped"
+    assert edge.answer(ended) == Done()
+    assert edge.state("a") == "ended"
+
+
+def test_an_ensured_child_that_fails_after_a_past_life_is_forgotten_by_a_dynamic_supervisor() -> None:
+    edge = Edge(sup("d", dynamic=True))
+    edge.ask(EnsureChild("d", worker("a")))
+    edge.run()
+    edge.ask(TerminateChild("d/a"))
+    token = edge.ask(EnsureChild("d", worker("a")))
+    edge.die("d/a", "shutdown")
+    edge.die("d/a")
+    assert edge.answer(token) == "failed"
+    assert edge.state("d/a") == "forgotten"
+
+
+def test_ensure_child_is_refused_when_its_supervisor_ends_meanwhile() -> None:
+    edge = Edge(worker("a"))
+    edge.ask(TerminateChild("a"))
+    token = edge.ask(EnsureChild("", worker("a")))
+    edge.shut_down()
+    edge.run()
+    assert edge.answer(token) == "stopping"
+    assert edge.finished is not None
+
+
+def test_a_full_supervisor_takes_no_new_child_and_still_answers_for_those_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("supervisor.core.requests.CHILDREN_MAX", 1)
+    edge = Edge(worker("a"))
+    assert edge.answer(edge.ask(StartChild("", worker("b")))) == "max_children"
+    assert edge.answer(edge.ask(EnsureChild("", worker("a")))) == Started(
+        "a", edge.alive["a"].incarnation, already=True
+    )
+
+
+def test_the_tree_is_told_parents_first_and_siblings_in_their_sequence() -> None:
+    edge = nested()
+    edge.boot()
+    tree = edge.answer(edge.ask(ReadTree("")))
+    assert isinstance(tree, Tree)
+    assert [child.name for child in tree.children] == ["a", "s", "s/b", "s/c", "d"]
+    below = edge.answer(edge.ask(ReadTree("s")))
+    assert isinstance(below, Tree)
+    assert [child.name for child in below.children] == ["s", "s/b", "s/c"]

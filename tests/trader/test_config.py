@@ -1,0 +1,57 @@
+"""nightdesk.toml: wrong keys and values are refused, with the place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trader.config import BadConfig, read_config
+
+GOOD = """
+[connections.sim]
+api_url = "http://127.0.0.1:1"
+signin_url = "http://127.0.0.1:1"
+client_id = "c"
+login_file = "login.json"
+"""
+
+
+def configured(folder: Path, text: str) -> Path:
+    (folder / "nightdesk.toml").write_text(text)
+    return folder
+
+
+def test_connection_is_named_by_its_section_and_is_sim_by_default(tmp_path: Path) -> None:
+    config = read_config(configured(tmp_path, GOOD))
+    assert config.connections["sim"].name == "sim"
+    assert config.connections["sim"].environment == "SIM"
+    assert config.timing.snapshot_every_s == 30.0
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "at least one connection"),
+        ("connections = 3", "at least one connection"),
+        ("[connections]\nsim = 3", "connections"),
+        (GOOD + "api = 3", "api"),
+        (GOOD + "[timing]\nsnapshot_every_s = 'often'", "snapshot_every_s"),
+        (GOOD + "[timing]\nsnapshot_every = 3.0", "snapshot_every"),
+        (GOOD + "[timing]\nsnapshot_every_s = 0.0", r"timing\.snapshot_every_s is 0\.0"),
+        (GOOD + "[timing]\nhttp_limit_s = nan", r"timing\.http_limit_s is nan"),
+        (GOOD + "[dsk]\nclock = ''", "dsk"),
+        ("[connections.sim]\nclient_id = 'c'", "api_url"),
+        (GOOD.replace("]", "", 1), r"nightdesk\.toml"),
+        (GOOD + "environment = 'LIVE'", "LIVE does not start"),
+        (GOOD + "environment = 'PAPER'", "environment"),
+    ],
+)
+def test_wrong_configuration_is_refused_naming_the_key(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(BadConfig, match=complaint):
+        read_config(configured(tmp_path, text))
+
+
+def test_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match=str(tmp_path)):
+        read_config(tmp_path)
