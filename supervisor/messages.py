@@ -83,8 +83,8 @@ class Down(Message, frozen=True):
 class Subscribed(Message, frozen=True):
     """The publisher has welcomed us: take its snapshot now. Told again after each new incarnation of the publisher.
 
-    All that it publishes from now on comes as ``Published``; what lies between the welcome and the snapshot may
-    come twice (the snapshot holds it already), so receivers key what they take.
+    All that it publishes from now on comes to ``handle_info`` as it is; what lies between the welcome and the snapshot
+    may come twice (the snapshot holds it already), so receivers key what they take.
     """
 
     publisher: str
@@ -193,7 +193,8 @@ class Tree(Message, frozen=True):
 
 
 class Started(Message, frozen=True):
-    """Reply of the starting requests. ``already`` says that it was running before."""
+    """Reply of the starting requests. ``already`` says that it was running before; incarnation 0, that it had nothing
+    to do (OTP's ``{ok, undefined}`` after ignore)."""
 
     name: str
     incarnation: int

@@ -81,6 +81,7 @@ def start_failed(work: Work, node: Node, exit: Exit) -> None:
         if not node.kept and node.path in work.nodes:
             work.forget(node.path)
     elif sup.state == "starting" and sup.flags.back_off is None:
+        work.end(node.path, "")
         close(work, sup.path, Exit("abnormal", text), start_failed=True)
     elif node.spec.restart == "temporary":
         work.end(node.path, "")
@@ -151,6 +152,7 @@ def restart(work: Work, node: Node, exit: Exit) -> None:
     else:
         text = f"{sup.path or 'the root'} gives up: {deaths}, last {node.path}: {exit.why}"
         work.act(Record("supervisor.gave_up", "PAGE", sup.path, text))
+        work.end(node.path, f"failed: {text}")
         close(work, sup.path, Exit("shutdown", text), start_failed=sup.state == "starting")
 
 

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 
-from supervisor.core.tree import Exit
-from supervisor.messages import ChildSpec, Message
+from supervisor.messages import Message
 from supervisor.runtime.child import Birth, live
 from supervisor.runtime.frames import Unframer, frame
 from supervisor.runtime.page import Page
+from supervisor.runtime.performer import Kin
 
 UNSENT_BYTES_MAX = 8 * 1024 * 1024
 """What may wait for a child that does not read: two trees of the largest size. More is a child that hangs."""
 READ_BYTES = 65536
 
 
-class Kid:
+class Kid(Kin):
     """One living child."""
 
     def __init__(self, birth: Birth, pid: int, pidfd: int, sock: socket.socket, slot: int) -> None:
-        self.name = birth.name
-        self.incarnation = birth.incarnation
-        self.spec: ChildSpec = birth.spec
+        super().__init__(birth.name, birth.incarnation, birth.spec)
         self.pid = pid
         self.pidfd = pidfd
         self.slot = slot
-        self.ready = False
-        self.declared: Exit | None = None
-        self.last_words = ""
-        self.watches: set[str] = set()
-        self.follows = False
         self.unsent = b""
         self.closed = False
         self._sock = sock
@@ -89,20 +81,5 @@ class Kid:
                 return
             self.unsent = self.unsent[sent:]
 
-    def exit(self, status_text: str) -> Exit:
-        """How its end is to be understood, from its exit status ("" is 0) and from what it declared before."""
-        if status_text:
-            return Exit("abnormal", f"{status_text}: {self.last_words}" if self.last_words else status_text)
-        if self.declared is not None:
-            return self.declared
-        if not self.ready:
-            return Exit("abnormal", "exit status 0 before it was ready")
-        return Exit("normal", "exit status 0")
-
     def close(self) -> None:
         self._sock.close()
-
-
-def fd_count() -> int:
-    """Open file descriptors of this process, for the tests that look for leaks."""
-    return len(os.listdir("/proc/self/fd"))

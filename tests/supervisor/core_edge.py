@@ -66,7 +66,10 @@ class Process:
 
 
 class Edge:
-    """``run`` is a cooperative world: all get ready, all end when told. What it must not help is named in ``stubborn``."""
+    """``run`` is a cooperative world: all get ready, all end when told; but not what is named in ``stubborn``.
+
+    ``broken``: something that may never happen has happened, and the edge does not know any more who lives.
+    """
 
     def __init__(self, *children: ChildSpec, boot: bool = True, **flags: Any) -> None:
         self.tree = initial(validated(sup("root", *children, **flags)))
@@ -79,18 +82,20 @@ class Edge:
         self.asked: set[int] = set()
         self.stubborn: set[str] = set()
         self.finished: Finished | None = None
+        self.broken = False
         self.next_pid = 100
         if boot:
             self.boot()
 
-    # -- events ------------------------------------------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------------------------------------
 
     def feed(self, event: TreeEvent) -> list[Action]:
-        before = self.tree
+        self.broken = True
         self.tree, actions = step(self.tree, event, self.now_s)
         for action in actions:
-            self.perform(action, before.nodes)
+            self.perform(action)
         self.check()
+        self.broken = False
         return actions
 
     def boot(self) -> None:
@@ -153,9 +158,9 @@ class Edge:
             return True
         return False
 
-    # -- actions, and what may never happen ----------------------------------------------------------------------------------
+    # -- actions, and what may never happen ---------------------------------------------------------------------------
 
-    def perform(self, action: Action, before: dict[str, Node]) -> None:
+    def perform(self, action: Action) -> None:
         self.told.append(action)
         match action:
             case Spawn():
@@ -199,27 +204,30 @@ class Edge:
         return pairs
 
     def elders_are_ready(self, path: str) -> None:
-        """Start in sequence: not while an elder of a group is on its way, nor an older incarnation of the group lives.
+        """Start in sequence: not while an elder of the group is on its way, nor an older incarnation of a group lives.
 
         An inner supervisor that has not been told to stop yet goes on restarting, also when one above it ends (OTP).
         """
-        over = self.above(path)[0][1]
+        own, over = self.above(path)[0]
         assert over.state in ("starting", "up"), f"{path} is started, and {over.path} is {over.state}"
-        for node, over in self.above(path):
-            starts = node.state == "starting" and over.state in ("starting", "up")
-            if not starts or over.flags.strategy == "one_for_one":
-                return
-            for sibling in over.order[: over.order.index(node.path)]:
+        if over.flags.strategy != "one_for_one":
+            for sibling in over.order[: over.order.index(own.path)]:
                 assert self.tree.nodes[sibling].state in ("up", "ended"), f"{path} before its elder {sibling}"
+        for node, over in self.above(path):
+            if node.state == "starting" and over.regroup_from is not None:
+                place = over.order.index(node.path)
+                assert place < over.regroup_from, f"{path} while the group of {node.path} goes down"
 
     def no_junior_lives(self, path: str) -> None:
-        """Shutdown in reverse: it is told to stop by its supervisor only when all its juniors are down."""
+        """Shutdown in reverse: whom its supervisor ends, alone or with its group, he ends when all juniors are down."""
         for node, over in self.above(path):
-            terminated = any(child.stopped_by or child.again for child in (node, over))
-            if over.flags.dynamic or terminated or over.state != "stopping":
+            by_request = node.stopped_by or node.again
+            if over.flags.dynamic or by_request or (over.state != "stopping" and over.regroup_from is None):
                 return
             for junior in over.order[over.order.index(node.path) + 1 :]:
                 assert self.tree.nodes[junior].down, f"{path} is told to stop before its junior {junior}"
+            if not over.asked:
+                return
 
     def check(self) -> None:
         """The invariants of the state itself, and that it says of each child what the edge knows."""
@@ -272,7 +280,7 @@ class Edge:
         held = {node.incident for node in self.tree.nodes.values() if node.held}
         assert self.open_incidents() == held
 
-    # -- what tests ask ------------------------------------------------------------------------------------------------------
+    # -- what tests ask -----------------------------------------------------------------------------------------------
 
     def open_incidents(self) -> set[str]:
         states = {

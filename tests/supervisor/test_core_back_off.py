@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from supervisor.core.restart import back_off_s
-from supervisor.messages import BackOff, EnsureChild, RestartChild, Started, StartChild, TerminateChild
+from supervisor.messages import BackOff, EnsureChild, RestartChild, StartChild, Started, TerminateChild
 from tests.supervisor.core_edge import Edge, sup, worker
 
 BACK_OFF = BackOff(base_s=1.0, cap_s=60.0, healthy_s=120.0)
@@ -228,5 +229,5 @@ def test_waits_grow_to_their_cap_and_fill_the_whole_range() -> None:
         assert 0.0 <= min(waits) < 0.01
         assert 0.99 < max(waits) <= 1.0
         assert 0.45 < sum(waits) / len(waits) < 0.55
-        steps = [abs(b - a) for a, b in zip(waits, waits[1:], strict=False)]
+        steps = [abs(b - a) for a, b in pairwise(waits)]
         assert sum(steps) / len(steps) > 0.2, "one try's wait says little of the next one's"

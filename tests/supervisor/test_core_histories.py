@@ -94,7 +94,7 @@ class Histories(RuleBasedStateMachine):
     def any_name(self, data: st.DataObject) -> str:
         return self.pick(data, [*self.edge.tree.nodes, "nobody"])
 
-    # -- processes -----------------------------------------------------------------------------------------------------------
+    # -- processes ----------------------------------------------------------------------------------------------------
 
     @rule(data=st.data())
     def a_child_becomes_ready(self, data: st.DataObject) -> None:
@@ -126,7 +126,7 @@ class Histories(RuleBasedStateMachine):
         for _ in range(steps):
             self.edge.help_one()
 
-    # -- time ----------------------------------------------------------------------------------------------------------------
+    # -- time ---------------------------------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([0.1, 0.9, 1.0, 4.0, 16.0]))
     def time_passes(self, seconds: float) -> None:
@@ -138,7 +138,7 @@ class Histories(RuleBasedStateMachine):
         self.edge.stall(late_s, late_s + 1.0)
         assert {path: process.killed for path, process in self.edge.alive.items()} == before
 
-    # -- requests ------------------------------------------------------------------------------------------------------------
+    # -- requests -----------------------------------------------------------------------------------------------------
 
     @rule(data=st.data(), ensure=st.booleans())
     def somebody_asks_for_a_child(self, data: st.DataObject, ensure: bool) -> None:
@@ -167,7 +167,7 @@ class Histories(RuleBasedStateMachine):
     def somebody_reads_the_tree(self, data: st.DataObject) -> None:
         assert self.edge.ask(ReadTree(self.any_name(data))) in self.edge.replies
 
-    # -- the end, and rest ---------------------------------------------------------------------------------------------------
+    # -- the end, and rest --------------------------------------------------------------------------------------------
 
     @rule()
     @precondition(lambda self: len(self.edge.told) > 20)
@@ -175,14 +175,14 @@ class Histories(RuleBasedStateMachine):
         self.edge.shut_down()
 
     def teardown(self) -> None:
-        if not hasattr(self, "edge"):
+        if not hasattr(self, "edge") or self.edge.broken:
             return
         self.comes_to_rest()
         self.an_ended_child_stays_down()
         self.ends_when_told()
 
     def comes_to_rest(self) -> None:
-        """A cooperative world and time: everything that is wanted is up, nothing is half-way, nobody waits for a reply."""
+        """A cooperative world and time: all that is wanted is up, nothing is half-way, nobody waits for a reply."""
         edge = self.edge
         edge.wait(REST_S)
         if edge.finished is not None:

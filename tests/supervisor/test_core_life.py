@@ -19,7 +19,7 @@ from supervisor.messages import (
 )
 from tests.supervisor.core_edge import Edge, sup, worker
 
-# -- start and shutdown ------------------------------------------------------------------------------------------------
+# -- start and shutdown -----------------------------------------------------------------------------------------------
 
 
 def nested() -> Edge:
@@ -149,7 +149,7 @@ def test_a_child_that_ends_normally_before_it_is_ready_has_failed_to_start() -> 
     assert edge.finished is not None
 
 
-# -- deadlines -----------------------------------------------------------------------------------------------------------
+# -- deadlines --------------------------------------------------------------------------------------------------------
 
 
 def test_a_child_that_is_not_ready_within_its_limit_is_killed_and_has_failed_to_start() -> None:
@@ -256,7 +256,7 @@ def test_a_short_stall_is_not_worth_a_word() -> None:
     assert not edge.records("machine.stalled")
 
 
-# -- late words -------------------------------------------------------------------------------------------------------------
+# -- late words -------------------------------------------------------------------------------------------------------
 
 
 def test_late_word_of_an_old_incarnation_means_nothing() -> None:
@@ -286,7 +286,7 @@ def test_incarnations_are_never_used_twice_and_watchers_hear_each_up_and_down() 
     assert edge.announced("a") == [True, False, True, False, True, False, True]
 
 
-# -- start_child, restart_child, delete_child, terminate_child -------------------------------------------------------------------
+# -- start_child, restart_child, delete_child, terminate_child --------------------------------------------------------
 
 
 def test_start_child_answers_when_the_child_is_ready() -> None:
@@ -404,7 +404,7 @@ def test_terminating_a_child_before_its_turn_refuses_its_start_and_lets_the_next
     assert edge.answer(second) == Started("c", edge.alive["c"].incarnation)
 
 
-# -- ensure_child ------------------------------------------------------------------------------------------------------------------
+# -- ensure_child -----------------------------------------------------------------------------------------------------
 
 
 def test_ensure_child_starts_what_is_not_there_and_is_content_with_what_is() -> None:

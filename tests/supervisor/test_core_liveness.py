@@ -79,7 +79,7 @@ def test_stops_one_after_the_other_accuse_nobody(beats_s: list[float], gaps: lis
 
 
 def test_a_group_stopped_for_90_s_and_continued_accuses_nobody_who_had_time_left() -> None:
-    # The judge sleeps till 10 s, all are stopped at 1 s: moved by his lateness alone the number would be used up at once.
+    # The judge sleeps till 10 s, all are stopped at 1 s: moved by his lateness alone the number is used up at once.
     assert Machine([9.0], [(1.0, 90.0)]).watch(200.0) == {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from supervisor.core.restart import add_restart
 from supervisor.messages import EnsureChild, RestartChild, StartChild, SupervisorFlags, TerminateChild
 from tests.supervisor.core_edge import Edge, sup, worker
 
-# -- restart types: what follows each kind of end ----------------------------------------------------------------------
+# -- restart types: what follows each kind of end ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_a_dynamic_supervisor_forgets_what_ended_and_restarts_what_crashed() -> 
     assert edge.incarnations("d/b") == 2
 
 
-# -- strategies -----------------------------------------------------------------------------------------------------------
+# -- strategies -------------------------------------------------------------------------------------------------------
 
 
 def trio(strategy: str, **flags: Any) -> Edge:
@@ -199,7 +200,7 @@ def test_a_supervisor_that_gives_up_while_its_group_restarts_comes_back_with_the
     assert edge.up() == ["g/a", "g/s/w"]
 
 
-# -- intensity and escalation ----------------------------------------------------------------------------------------------
+# -- intensity and escalation -----------------------------------------------------------------------------------------
 
 
 def test_intensity_counts_the_restarts_of_the_period_and_its_border_belongs_to_it() -> None:
@@ -272,7 +273,7 @@ def test_a_restarted_supervisor_has_its_whole_budget_and_only_the_children_of_it
     assert edge.tree.nodes["g"].restarts == 1
 
 
-# -- auto-shutdown ---------------------------------------------------------------------------------------------------------
+# -- auto-shutdown ----------------------------------------------------------------------------------------------------
 
 
 def significant(auto_shutdown: str, **flags: Any) -> Edge:
@@ -324,8 +325,8 @@ def test_a_significant_child_ended_with_its_group_ends_nobody() -> None:
 
 
 def test_a_temporary_significant_child_ends_its_supervisor_when_it_crashes() -> None:
-    flags = {"auto_shutdown": "any_significant", "restart": "transient"}
-    edge = Edge(sup("g", worker("a", restart="temporary", significant=True), worker("b"), **flags))
+    first = worker("a", restart="temporary", significant=True)
+    edge = Edge(sup("g", first, worker("b"), restart="transient", auto_shutdown="any_significant"))
     edge.die("g/a")
     edge.run()
     assert edge.state("g") == "ended"
@@ -347,7 +348,7 @@ def test_auto_shutdown_while_the_group_still_starts_is_an_end_and_not_a_failed_s
     assert not edge.records("child.start_failed")
 
 
-# -- expected ends -----------------------------------------------------------------------------------------------------------
+# -- expected ends ----------------------------------------------------------------------------------------------------
 
 
 def test_an_expected_end_is_restarted_at_once_and_not_charged() -> None:
@@ -366,7 +367,7 @@ def test_expected_ends_restart_at_most_once_a_second() -> None:
         edge.wait(0.25)
     restarts_s = [at_s for _, at_s in edge.spawned_s][1:]
     assert len(restarts_s) == 11
-    assert all(later - earlier >= 1.0 for earlier, later in zip(restarts_s, restarts_s[1:], strict=False))
+    assert all(later - earlier >= 1.0 for earlier, later in pairwise(restarts_s))
 
 
 def test_an_expected_end_restarts_its_group_too_but_charges_nothing() -> None:
@@ -378,7 +379,7 @@ def test_an_expected_end_restarts_its_group_too_but_charges_nothing() -> None:
     assert edge.tree.nodes["g"].death_times_s == ()
 
 
-# -- restarts that were asked for ----------------------------------------------------------------------------------------------
+# -- restarts that were asked for -------------------------------------------------------------------------------------
 
 
 def test_a_start_that_was_asked_for_and_fails_is_answered_and_not_tried_again() -> None:

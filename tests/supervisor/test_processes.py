@@ -227,12 +227,12 @@ def test_dynamic_child_comes_and_goes_by_command(desk: Desk) -> None:
         desk.client.call(RestartChild(name="spare/new/one"))
 
 
-def test_child_that_cannot_start_is_refused_with_its_reason(desk: Desk) -> None:
+def test_child_that_cannot_start_is_refused_with_its_reason_and_one_that_ignores_is_not(desk: Desk) -> None:
     with pytest.raises(Refused, match="no_such_module"):
         desk.client.call(StartChild(under="spare", spec=worker("bad", start="no_such_module:Thing")))
-    with pytest.raises(Refused, match="ignored"):
-        desk.client.call(StartChild(under="spare", spec=worker("idle", arguments={"ignore": True})))
-    assert desk.state("spare/bad") == "gone"
+    started = desk.client.call(StartChild(under="spare", spec=worker("idle", arguments={"ignore": True})))
+    assert started.incarnation == 0
+    assert [desk.state(name) for name in ("spare/bad", "spare/idle")] == ["gone", "gone"]
 
 
 def test_child_that_does_not_end_in_time_is_killed(desk: Desk) -> None:

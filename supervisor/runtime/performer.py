@@ -1,0 +1,227 @@
+"""What follows from the core's decisions, in either world: who is told what, who waits for which answer, what is kept
+for the record and for a successor. How a child is forked, told and killed is the subclass's: OS processes
+(``loop.py``) or simulated ones.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
+from supervisor.core.machine import initial, step
+from supervisor.core.tree import (
+    Action,
+    Announce,
+    Asked,
+    AskToStop,
+    BecameReady,
+    Exit,
+    Exited,
+    Finished,
+    Kill,
+    Record,
+    Reply,
+    Spawn,
+    TreeEvent,
+)
+from supervisor.errors import BadMessage
+from supervisor.messages import (
+    ChildRequest,
+    ChildSpec,
+    Done,
+    Down,
+    Ending,
+    FollowRecord,
+    Ignore,
+    LastException,
+    Message,
+    Predecessor,
+    Ready,
+    Request,
+    Stop,
+    SupervisorReply,
+    Tree,
+    Up,
+    Watch,
+)
+from supervisor.process.world import Log
+from supervisor.runtime.record import RecordRing
+from supervisor.wire.codec import decode, encode
+
+
+class Kin:
+    """A living child, as far as both worlds know it. ``declared``: how it said that its coming end is meant."""
+
+    def __init__(self, name: str, incarnation: int, spec: ChildSpec) -> None:
+        self.name = name
+        self.incarnation = incarnation
+        self.spec = spec
+        self.ready = False
+        self.declared: Exit | None = None
+        self.last_words = ""
+        self.watches: set[str] = set()
+        self.follows = False
+
+    def exit(self, status_text: str) -> Exit:
+        """How its end is to be understood, from its exit status ("" is 0) and from what it declared before."""
+        if status_text:
+            return Exit("abnormal", f"{status_text}: {self.last_words}" if self.last_words else status_text)
+        if self.declared is not None:
+            return self.declared
+        if not self.ready:
+            return Exit("abnormal", "exit status 0 before it was ready")
+        return Exit("normal", "exit status 0")
+
+
+K = TypeVar("K", bound=Kin)
+
+
+class Performer(ABC, Generic[K]):
+    """One tree and its living children by name."""
+
+    log: Log
+
+    def __init__(self, root: ChildSpec, first_incarnation: int) -> None:
+        self.tree = initial(root, first_incarnation)
+        self.kids: dict[str, K] = {}
+        self.record = RecordRing()
+        self.finished: Finished | None = None
+        self._asked: dict[int, tuple[K, int]] = {}
+        self._left: dict[str, Predecessor] = {}
+        self._next_token = 1
+
+    @abstractmethod
+    def now_s(self) -> float:
+        """Machine time."""
+
+    @abstractmethod
+    def now_utc(self) -> float:
+        """Market time, for the record."""
+
+    @abstractmethod
+    def pid(self) -> int:
+        """The supervisor's own, for the tree's view."""
+
+    @abstractmethod
+    def fork(self, action: Spawn, predecessor: Predecessor | None) -> TreeEvent:
+        """Start a child: ``Spawned``, or ``Exited`` where that failed."""
+
+    @abstractmethod
+    def tell(self, kid: K, message: Message) -> None:
+        """Send to a child, without ever waiting for it."""
+
+    @abstractmethod
+    def kill(self, kid: K) -> None:
+        """At once and for certain; its death is told later, by ``died``."""
+
+    # -- decisions and what they ask for ---------------------------------------------------------------
+
+    def feed(self, event: TreeEvent) -> None:
+        """One step of the core, and what it asks for; what comes of that at once is the next step."""
+        pending: list[TreeEvent] = [event]
+        while pending:
+            self.tree, actions = step(self.tree, pending.pop(0), self.now_s())
+            pending += [follow_up for action in actions if (follow_up := self.perform(action)) is not None]
+
+    def perform(self, action: Action) -> TreeEvent | None:
+        match action:
+            case Spawn():
+                return self.fork(action, self._left.pop(action.path, None))
+            case AskToStop():
+                if kid := self.kid(action.path, action.incarnation):
+                    self.tell(kid, Stop(action.reason))
+            case Kill():
+                if kid := self.kid(action.path, action.incarnation):
+                    self.kill(kid)
+            case Reply():
+                self._answer(action)
+            case Announce():
+                self._announce(action)
+            case Record():
+                self._record(action)
+            case Finished():
+                self.finished = action
+        return None
+
+    def kid(self, name: str, incarnation: int) -> K | None:
+        kid = self.kids.get(name)
+        return kid if kid is not None and kid.incarnation == incarnation else None
+
+    def died(self, kid: K, exit: Exit, note: str) -> None:
+        """A child is gone and out of ``kids``. ``note``: what it was doing, for its successor."""
+        self._left[kid.name] = Predecessor(exit.why, note, abnormal=exit.how == "abnormal")
+        self.feed(Exited(kid.name, kid.incarnation, exit))
+
+    # -- what children say -----------------------------------------------------------------------------
+
+    def on_word(self, kid: K, message: Message) -> None:
+        match message:
+            case Ready():
+                kid.ready = True
+                self.feed(BecameReady(kid.name, kid.incarnation))
+            case Ignore():
+                kid.declared = Exit("ignore", "nothing to do")
+            case Ending():
+                kid.declared = Exit(message.how, message.reason)
+            case LastException():
+                kid.last_words = f"{message.text} at {message.where}"
+            case ChildRequest():
+                self._on_request(kid, message)
+            case _:
+                self.log.warning("word that nobody expects", child=kid.name, message=type(message).__name__)
+
+    def _on_request(self, kid: K, envelope: ChildRequest) -> None:
+        try:
+            request = decode(envelope.body)
+        except BadMessage as error:
+            self.tell(kid, SupervisorReply(envelope.number, b"", f"bad_request: {error}"))
+            return
+        if isinstance(request, Watch):
+            kid.watches.add(request.under)
+            self.tell(kid, SupervisorReply(envelope.number, encode(Done())))
+            self._tell_who_is_up(kid, request.under)
+        elif isinstance(request, FollowRecord):
+            kid.follows = True
+            self.tell(kid, SupervisorReply(envelope.number, encode(Done())))
+            for row in self.record.since(request.after):
+                self.tell(kid, row)
+        elif isinstance(request, Request):
+            token, self._next_token = self._next_token, self._next_token + 1
+            self._asked[token] = (kid, envelope.number)
+            self.feed(Asked(token, request))
+        else:
+            what = type(request).__name__
+            self.tell(kid, SupervisorReply(envelope.number, b"", f"bad_request: {what} is no request"))
+
+    def _tell_who_is_up(self, kid: K, under: str) -> None:
+        for node in self.tree.nodes.values():
+            if node.state == "up" and below(node.path, under):
+                self.tell(kid, Up(node.path, node.incarnation))
+
+    # -- what children are told --------------------------------------------------------------------------
+
+    def _answer(self, action: Reply) -> None:
+        kid, number = self._asked.pop(action.token)
+        answer = action.answer
+        if isinstance(answer, Tree):
+            answer = Tree(now_s=answer.now_s, pid=self.pid(), children=answer.children)
+        if self.kids.get(kid.name) is kid:
+            self.tell(kid, SupervisorReply(number, encode(answer) if answer is not None else b"", action.error))
+
+    def _announce(self, action: Announce) -> None:
+        told: Message = Up(action.path, action.incarnation)
+        if not action.up:
+            told = Down(action.path, action.incarnation, action.why)
+        for kid in list(self.kids.values()):
+            if any(below(action.path, under) for under in kid.watches):
+                self.tell(kid, told)
+
+    def _record(self, action: Record) -> None:
+        row = self.record.add(action, self.now_s(), self.now_utc())
+        self.log.info(action.text, kind=action.kind)
+        for kid in [kid for kid in self.kids.values() if kid.follows]:
+            self.tell(kid, row)
+
+
+def below(path: str, under: str) -> bool:
+    return under in ("", path) or path.startswith(under + "/")
