@@ -49,6 +49,8 @@ from trader.turns import attach, declare, finish, release, turn
 
 TICK_S = 1.0
 """Machine seconds between looks at what no message tells: retries, validities, pages that are due."""
+SENDS_AT_ONCE = 20
+"""Instructions sent before the mailbox is read again: far above what one step of a session needs."""
 RECORDER_LIMIT_S = 2.0
 """The recorder commits one row; if it is away or slow, the next tick asks again."""
 INSTRUMENT_EVERY_S = 5.0
@@ -190,7 +192,9 @@ class AccountManager(Server):
 
     def _send(self) -> None:
         """Each intent once: written before, its outcome committed after; what follows from that is sent too."""
-        while self.to_send:
+        for _ in range(SENDS_AT_ONCE):
+            if not self.to_send:
+                return
             intent = self.journal.open_intents.get(self.to_send.pop(0).number)
             if intent is None:
                 continue
@@ -202,6 +206,9 @@ class AccountManager(Server):
             self._pause_unless_sent(result)
             with self._step() as now:
                 outcome(self.account, intent, result, now)
+        if self.to_send:
+            self.world.log.error("instructions wait: too many at once", limit=SENDS_AT_ONCE, waiting=len(self.to_send))
+            self.no_plans_before_s = self.world.now_s() + TICK_S
 
     def _instruct(self, intent: Intent) -> Outcome:
         if intent.kind is Kind.PLACE:

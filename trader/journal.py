@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -21,9 +21,8 @@ from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, order_key
 from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SyncRow, Turn
 from trader.orders import OwnOrder
 from trader.position import Holding
+from trader.store.columns import decimal_or_none, from_json, intent_of, text_or_none, to_json
 from trader.target import Declaration
-
-T = TypeVar("T")
 
 SCHEMA = "trader.store.journal:migrations"
 
@@ -77,21 +76,21 @@ class Journal:
             (row["symbol"], row["interval_s"]): int(row["closed_utc"]) for row in query("SELECT * FROM cursors")
         }
         self.declarations = {
-            row["symbol"]: _from_json(row["body"], Declaration) for row in query("SELECT * FROM declarations")
+            row["symbol"]: from_json(row["body"], Declaration) for row in query("SELECT * FROM declarations")
         }
         self.open_intents = {
             intent.number: intent
-            for intent in map(_intent, query("SELECT * FROM intents WHERE state IN ('written', 'unsent', 'unknown')"))
+            for intent in map(intent_of, query("SELECT * FROM intents WHERE state IN ('written', 'unsent', 'unknown')"))
         }
         self.given_up = {
             intent.number: intent
-            for intent in map(_intent, query("SELECT * FROM intents WHERE state = 'given_up' AND kind = 'place'"))
+            for intent in map(intent_of, query("SELECT * FROM intents WHERE state = 'given_up' AND kind = 'place'"))
         }
         newest = f"SELECT body FROM orders WHERE working = 0 ORDER BY intent DESC LIMIT {DEAD_ORDERS_KEPT}"
         bodies = [*query(newest)[::-1], *query("SELECT body FROM orders WHERE working = 1")]
-        self.orders = {order.order_id: order for order in (_from_json(b["body"], OwnOrder) for b in bodies)}
+        self.orders = {order.order_id: order for order in (from_json(b["body"], OwnOrder) for b in bodies)}
         self.holdings = {
-            row["symbol"]: Holding(Decimal(row["quantity"]), _decimal(row["average_price"]), row["as_of_utc"])
+            row["symbol"]: Holding(Decimal(row["quantity"]), decimal_or_none(row["average_price"]), row["as_of_utc"])
             for row in query("SELECT * FROM positions")
         }
         self.holds = {(row["symbol"], row["why"]): Hold(**row) for row in query("SELECT * FROM holds")}
@@ -103,7 +102,7 @@ class Journal:
             for row in query("SELECT * FROM uncovered")
         }
         self.instruments = {
-            row["symbol"]: _from_json(row["body"], Instrument) for row in query("SELECT * FROM instruments")
+            row["symbol"]: from_json(row["body"], Instrument) for row in query("SELECT * FROM instruments")
         }
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -140,7 +139,7 @@ class Journal:
 
     def declare(self, declaration: Declaration) -> None:
         self.declarations[declaration.symbol] = declaration
-        self._put("declarations", symbol=declaration.symbol, body=_to_json(declaration))
+        self._put("declarations", symbol=declaration.symbol, body=to_json(declaration))
 
     def declaration(self, symbol: str) -> Declaration:
         """Where nothing was declared, what is held is what is wanted."""
@@ -159,12 +158,12 @@ class Journal:
     def add_row(self, content: FillRow | SyncRow | RejectRow) -> None:
         self.newest_row += 1
         sql = "INSERT INTO rows VALUES (?, ?, ?, 0)"
-        body = _to_json(Row(number=self.newest_row, content=content))
+        body = to_json(Row(number=self.newest_row, content=content))
         self._store.execute(sql, (self.newest_row, content.symbol, body))
 
     def rows_after(self, number: int) -> tuple[Row, ...]:
         sql = f"SELECT body FROM rows WHERE number > ? ORDER BY number LIMIT {ROWS_IN_ONE_READ}"
-        return tuple(_from_json(row["body"], Row) for row in self._store.query(sql, (number,)))
+        return tuple(from_json(row["body"], Row) for row in self._store.query(sql, (number,)))
 
     def unseen(self, symbol: str, after: int) -> bool:
         """Whether there are fills or syncs of a symbol that the strategy had not seen."""
@@ -198,12 +197,12 @@ class Journal:
             side=str(order.side),
             type=str(order.type),
             quantity=str(order.quantity),
-            stop_price=_text(order.stop_price),
+            stop_price=text_or_none(order.stop_price),
             status=str(order.status),
             filled_quantity=str(order.filled_quantity),
-            average_fill_price=_text(order.average_fill_price),
+            average_fill_price=text_or_none(order.average_fill_price),
             working=int(order.working),
-            body=_to_json(order),
+            body=to_json(order),
         )
 
     def write_fill(self, order: OwnOrder, quantity: Decimal, price: Decimal, now_utc: float) -> None:
@@ -228,7 +227,7 @@ class Journal:
             "positions",
             symbol=symbol,
             quantity=str(holding.quantity),
-            average_price=_text(holding.average_price),
+            average_price=text_or_none(holding.average_price),
             as_of_utc=holding.as_of_utc,
         )
 
@@ -283,7 +282,7 @@ class Journal:
 
     def write_instrument(self, instrument: Instrument) -> None:
         self.instruments[instrument.symbol] = instrument
-        self._put("instruments", symbol=instrument.symbol, body=_to_json(instrument))
+        self._put("instruments", symbol=instrument.symbol, body=to_json(instrument))
 
     # -- the record --------------------------------------------------------------------------------------------------
 
@@ -338,23 +337,3 @@ class Journal:
 
     def _number(self, sql: str, parameters: tuple[Any, ...] = ()) -> int:
         return int(self._store.query(sql, parameters)[0]["n"] or 0)
-
-
-def _intent(row: dict[str, Any]) -> Intent:
-    return msgspec.convert({**row, "known": json.loads(row["known"])}, Intent, strict=False)
-
-
-def _to_json(value: msgspec.Struct) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _from_json(text: str, kind: type[T]) -> T:
-    return msgspec.json.decode(text, type=kind)
-
-
-def _decimal(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
-
-
-def _text(number: Decimal | None) -> str | None:
-    return None if number is None else str(number)

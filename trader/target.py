@@ -143,9 +143,7 @@ def _close(s: Situation) -> list[Action]:
     stops, keep = _stops(s), abs(s.position) - closing
     if stops and keep == 0:
         return _stop_becomes_exit(s, stops, need)
-    if stops and stops[0].remaining_at_most > keep:
-        return []  # _protect shrinks it first
-    if s.unsettled or _free(s) < need:
+    if s.unsettled or _free(s) < need:  # a stop that is too large is shrunk first (_protect)
         return []
     return [Place(Purpose.EXIT, _against(s.position), need, OrderType.MARKET)]
 

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from brokers.model import OrderStatus, OrderType
@@ -483,8 +484,6 @@ def test_a_new_journal_that_finds_a_position_adopts_nothing() -> None:
 
 
 def test_with_take_over_the_found_position_is_ours_and_may_be_protected() -> None:
-    import msgspec
-
     desk = Desk(msgspec.structs.replace(SESSION, take_over=True))
     desk.position = 3
     desk.ready()

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from brokers.model import Instrument, OrderStatus, OrderType, Side
@@ -58,19 +59,19 @@ def test_the_image_after_reopening_is_the_image_before(tmp_path: Path) -> None:
     assert again.next_key() == (2, "abcdefghijkl-2")
 
 
-def test_what_was_not_committed_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), opened(tmp_path).transaction() as _:
-        raise ZeroDivisionError
-    journal = opened(tmp_path)
-    with pytest.raises(ZeroDivisionError), journal.transaction():
+def write_and_fail(journal: Journal) -> None:
+    with journal.transaction():
         journal.write_intent(INTENT)
         raise ZeroDivisionError
+
+
+def test_what_was_not_committed_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail(opened(tmp_path))
     assert opened(tmp_path).open_intents == {}
 
 
 def test_settled_intents_and_closed_orders_leave_the_working_set(tmp_path: Path) -> None:
-    import msgspec
-
     journal = opened(tmp_path)
     fill_in(journal)
     with journal.transaction():
