@@ -11,8 +11,8 @@ from trader.sessions import Session
 INTENSITY = 4
 PERIOD_S = 60.0
 """Restarts of one group that are taken as bad luck; the fifth in a minute slows the failing child down."""
-MANAGER_LAST_WORDS_S = 10.0
-"""The account manager may be in an instruction to the venue, and then settles its journal."""
+LAST_WORDS_S = 10.0
+"""Beyond the longest call that a process of a session may be in just then: an instruction to the venue, a history."""
 PRELOAD = (
     "supervisor.process.real",
     "supervisor.control.server",
@@ -55,6 +55,7 @@ def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
         "connection": msgspec.to_builtins(config.connections[session.connection]),
         "timing": msgspec.to_builtins(config.timing),
     }
+    last_words_s = 2 * config.timing.http_limit_s + config.timing.connect_limit_s + LAST_WORDS_S
     return ChildSpec(
         id=session.name,
         type="supervisor",
@@ -74,14 +75,17 @@ def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
                 arguments=arguments,
                 restart="transient",
                 significant=True,
-                shutdown_s=2 * config.timing.http_limit_s + MANAGER_LAST_WORDS_S,
+                shutdown_s=last_words_s,
             ),
-            ChildSpec(id="data_source", start="trader.data_source:DataSource", arguments=arguments),
+            ChildSpec(
+                id="data_source", start="trader.data_source:DataSource", arguments=arguments, shutdown_s=last_words_s
+            ),
             ChildSpec(
                 id="trader",
                 start="trader.runner:Trader",
                 arguments=arguments,
                 restart="transient",
+                shutdown_s=last_words_s,
                 groups=("traders",),
             ),
         ),

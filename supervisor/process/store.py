@@ -19,12 +19,12 @@ BUSY_S = 5.0
 
 
 class SqliteStore:
-    """See ``World.store``. ``path`` ":memory:" is for tests."""
+    """See ``World.store``. ``connection``: one that is open already (the simulated world's stores are in memory)."""
 
-    def __init__(self, path: Path | str, schema: str | None) -> None:
+    def __init__(self, path: Path | str, schema: str | None, connection: sqlite3.Connection | None = None) -> None:
         self._path = str(path)
         try:
-            self._connection = _connect(self._path, readonly=schema is None)
+            self._connection = connection or _connect(self._path, readonly=schema is None)
             if schema is not None:
                 migrate(self._connection, self._path, migrations(schema))
         except sqlite3.Error as error:

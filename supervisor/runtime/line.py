@@ -21,6 +21,7 @@ from supervisor.messages import (
     RestartChild,
     StartChild,
     Started,
+    Stop,
     SupervisorReply,
     TerminateChild,
     Tree,
@@ -37,6 +38,12 @@ READ_BYTES = 65536
 
 class Blocks(Protocol):
     def blocking(self, limit_s: float) -> AbstractContextManager[None]: ...
+
+
+class Asks(Protocol):
+    """A way to the supervisor: ``Line``, or the simulated one."""
+
+    def ask(self, request: Request[R], limit_s: float) -> R: ...
 
 
 class Line:
@@ -89,16 +96,18 @@ class Line:
         self._waiting.extend(self._unframer.feed(data))
 
     def _reply(self, request: Request[R]) -> R | None:
+        if any(isinstance(message, Stop) for message in self._waiting):
+            raise Refused("stopping: this process is told to stop while it waits for the supervisor")
         for message in self._waiting:
             if isinstance(message, SupervisorReply) and message.number == self._number:
                 self._waiting.remove(message)
                 if message.error:
                     raise Refused(message.error)
-                return _checked(decode(message.body), request)
+                return checked(decode(message.body), request)
         return None
 
 
-def _checked(reply: Message, request: Request[R]) -> R:
+def checked(reply: Message, request: Request[R]) -> R:
     if not isinstance(reply, request.REPLY):
         raise BadMessage(f"the supervisor answered {type(request).__name__} with {type(reply).__name__}")
     return reply  # type: ignore[return-value]
@@ -107,7 +116,7 @@ def _checked(reply: Message, request: Request[R]) -> R:
 class LineClient:
     """``World.supervisor``."""
 
-    def __init__(self, line: Line, blocks: Blocks) -> None:
+    def __init__(self, line: Asks, blocks: Blocks) -> None:
         self._line = line
         self._blocks = blocks
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import pytest
 
 from supervisor.errors import OutcomeUnknown, Refused
-from supervisor.messages import ChildRequest, Done, Message, SupervisorReply, Up, Watch
+from supervisor.messages import ChildRequest, Done, Message, Stop, SupervisorReply, Up, Watch
 from supervisor.runtime.frames import Unframer, frame
 from supervisor.runtime.line import Line
 from supervisor.wire.codec import encode
@@ -33,6 +33,14 @@ def test_what_is_told_together_with_a_reply_waits_and_is_not_forgotten(ends: tup
     assert line.waiting, "the descriptor is not readable any more: the loop must look here"
     assert line.read() == [Up("peer", 1), Up("other", 2)]
     assert not line.waiting
+
+
+def test_process_that_waits_for_the_supervisor_hears_that_it_shall_stop(ends: tuple[socket.socket, Line]) -> None:
+    supervisor, line = ends
+    supervisor.sendall(frame(Stop("shutdown")))
+    with pytest.raises(Refused, match="told to stop"):
+        line.ask(Watch(under="a"), 10.0)
+    assert line.read() == [Stop("shutdown")]
 
 
 def test_refusal_carries_the_reason_in_words(ends: tuple[socket.socket, Line]) -> None:

@@ -1,0 +1,628 @@
+"""A simulated process: its greenlet, its mailbox and its world (see ``process/world.py`` for the promises)."""
+
+from __future__ import annotations
+
+import random
+import string
+import traceback
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import greenlet
+
+from supervisor.errors import BadMessage, HttpFailed, NoPeer, OutcomeUnknown, Refused, StoreFailed
+from supervisor.messages import (
+    ChildRequest,
+    ChildSpec,
+    Ending,
+    Event,
+    Ignore,
+    LastException,
+    Level,
+    Message,
+    Missed,
+    Predecessor,
+    Ready,
+    Recorded,
+    Request,
+    Since,
+    Stop,
+    StreamData,
+    StreamEnded,
+    StreamOpened,
+    SupervisorReply,
+)
+from supervisor.process.outbox import Outbox
+from supervisor.process.server import Caller, IgnoreStart, Server
+from supervisor.process.store import SqliteStore
+from supervisor.process.world import HttpReply
+from supervisor.runtime.child import LAST_WORDS_MAX, innermost, resolve
+from supervisor.runtime.line import LineClient, checked
+from supervisor.runtime.performer import Kin
+from supervisor.sim.kernel import NET_S, Entry, Kernel, Output, WorldEnded
+from supervisor.wire.codec import decode, encode
+from supervisor.wire.rings import Following, Rings
+
+if TYPE_CHECKING:
+    from supervisor.sim.desk import SimDesk
+
+R = TypeVar("R", bound=Message)
+
+RESTATE_S = 1.0
+LOCK_POLL_S = 0.02
+BASE62 = string.ascii_letters + string.digits
+NO_ANSWER = object()
+
+
+class SimProcess(Kin):
+    """One incarnation: born by the simulated supervisor, dead once and for all."""
+
+    def __init__(self, desk: SimDesk, name: str, incarnation: int, spec: ChildSpec, before: Predecessor | None) -> None:
+        super().__init__(name, incarnation, spec)
+        self.desk = desk
+        self.kernel = desk.kernel
+        self.dead = False
+        self.frozen = False
+        self.note = ""
+        self.mailbox: deque[tuple[str, Any, Caller | None]] = deque()
+        self.world = SimWorld(self, before)
+        self._idle = False
+        self._greenlet = greenlet.greenlet(self._life)
+
+    # -- running ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        if not self.dead:
+            self.resume(None)
+
+    def resume(self, value: Any) -> None:
+        """Give the greenlet what it waits for. Called by the kernel only."""
+        self._greenlet.switch(value)
+
+    def wait(self) -> Any:
+        """Let the kernel go on; comes back with what ``resume`` was given."""
+        value = self.kernel_greenlet.switch()
+        if self.dead:
+            raise WorldEnded
+        return value
+
+    @property
+    def kernel_greenlet(self) -> Any:
+        return self._greenlet.parent
+
+    def put(self, kind: str, message: Any, caller: Caller | None = None) -> None:
+        """Into the mailbox; an idle process takes it at once."""
+        if self.dead:
+            return
+        self.mailbox.append((kind, message, caller))
+        if self._idle and not self.frozen:
+            self._idle = False
+            self.resume(None)
+
+    def freeze(self) -> None:
+        self.frozen = True
+
+    def thaw(self) -> None:
+        self.frozen = False
+        if self._idle and self.mailbox and not self.dead:
+            self._idle = False
+            self.resume(None)
+
+    def kill(self) -> None:
+        """Dead at this moment; the greenlet is unwound with a world that refuses everything."""
+        if self.dead:
+            return
+        self.dead = True
+        self.world.release()
+        if self._greenlet is greenlet.getcurrent():
+            raise WorldEnded
+        if self._greenlet:
+            self._greenlet.throw(WorldEnded)
+
+    def boundary(self) -> None:
+        """A message is about to be sent or handled: a good moment to die at."""
+        if self.kernel.chances.dies_at_boundary(self.name, self.kernel.draw):
+            self.desk.killed(self)
+
+    def _life(self, _: Any) -> None:
+        try:
+            status = self._serve()
+        except WorldEnded:
+            return
+        self.dead = True
+        self.world.release()
+        self.desk.exited(self, status)
+
+    def _serve(self) -> str:
+        try:
+            server: Server = resolve(self.spec.start)(self.world, self.spec.arguments)
+            server.replier = self.world
+            server.init()
+            self.world.say(Ready())
+            self._loop(server)
+        except IgnoreStart:
+            self.world.say(Ignore())
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this process's death, and is told
+            self.desk.crashed(self.name, error, traceback.format_exc())
+            text = f"{type(error).__name__}: {error}"
+            self.world.say(LastException(text[:LAST_WORDS_MAX], innermost(error)))
+            return "exit status 1"
+        return ""
+
+    def _loop(self, server: Server) -> None:
+        ending = None
+        while ending is None:
+            if not self.mailbox or self.frozen:
+                self._idle = True
+                self.wait()
+                continue
+            self.boundary()
+            self._handle(server, *self.mailbox.popleft())
+            ending = self.world.ending
+        how, reason = ending
+        if how != "normal":
+            self.world.say(Ending("expected" if how == "expected" else "shutdown", reason))
+        server.terminate(reason)
+
+    def _handle(self, server: Server, kind: str, message: Any, caller: Caller | None) -> None:
+        if kind == "call":
+            assert caller is not None
+            self._answer(server, message, caller)
+        elif kind == "cast":
+            server.handle_cast(message)
+        elif isinstance(message, Stop):
+            self.world.ending = ("shutdown", message.reason)
+        else:
+            server.handle_info(message)
+
+    def _answer(self, server: Server, request: Any, caller: Caller) -> None:
+        if caller.deadline_s < self.kernel.now_s:
+            return
+        try:
+            reply = server.handle_call(request, caller)
+        except Refused as no:
+            self.world.refuse(caller, str(no))
+            return
+        if reply is not None:
+            self.world.reply(caller, reply)
+
+
+class SimWorld:
+    """See ``World``. Every method of a dead process raises ``WorldEnded``."""
+
+    def __init__(self, process: SimProcess, predecessor: Predecessor | None) -> None:
+        self.process = process
+        self.kernel: Kernel = process.kernel
+        self.name = process.name
+        self.incarnation = process.incarnation
+        self.predecessor = predecessor
+        self.ending: tuple[str, str] | None = None
+        self.log = SimLog(process)
+        self.supervisor = LineClient(SimLine(process), self)
+        self._random = random.Random(f"{self.kernel.seed} {self.name} {self.incarnation}")
+        self._number = 0
+        self._waits_for = 0
+        self._rings = Rings(self.incarnation)
+        self._followed: dict[str, Following] = {}
+        self._outbox = Outbox(self.name, self.incarnation)
+        self._resend: Entry | None = None
+        self._streams: dict[int, int] = {}
+        self._locked: list[str] = []
+
+    # -- clocks and chance -------------------------------------------------------------------------------
+
+    def now_s(self) -> float:
+        self._alive()
+        return self.kernel.now_s
+
+    def now_utc(self) -> float:
+        self._alive()
+        return self.kernel.outside.market_utc(self.kernel.now_s)
+
+    def market_rate(self) -> float:
+        return self.kernel.outside.rate()
+
+    def random(self) -> float:
+        return self._random.random()
+
+    def new_id(self) -> str:
+        return "".join(self._random.choice(BASE62) for _ in range(22))
+
+    def after(self, delay_s: float, message: Message) -> Entry:
+        self._alive()
+        return self.kernel.after(max(0.0, delay_s), lambda: self.process.put("info", message))
+
+    # -- messages ------------------------------------------------------------------------------------------
+
+    def call(self, to: str, request: Request[R], *, timeout_s: float) -> R:
+        self._boundary()
+        peer = self._peer(to)
+        if peer is None:
+            raise NoPeer(f"{type(request).__name__} to {to}: nobody is there; nothing was sent")
+        self._number += 1
+        caller = Caller(self.name, self.incarnation, self._number, self.kernel.now_s + timeout_s)
+        self.kernel.hop(lambda: peer.world.on_call(request, caller))
+        reply: Any = self._wait_for_reply(timeout_s)
+        if reply is NO_ANSWER:
+            raise OutcomeUnknown(f"{type(request).__name__} to {to}: no reply within {timeout_s:g} s")
+        if isinstance(reply, Refused):
+            raise reply
+        if not isinstance(reply, request.REPLY):
+            raise BadMessage(f"{to} answered {type(request).__name__} with {type(reply).__name__}")
+        return reply
+
+    def cast(self, to: str, message: Message) -> bool:
+        self._boundary()
+        peer = self._peer(to)
+        if peer is None:
+            return False
+        self.kernel.hop(lambda: peer.world.on_cast(message))
+        return True
+
+    def reply(self, caller: Caller, message: Message) -> None:
+        self._boundary()
+        self._answer(caller, message)
+
+    def refuse(self, caller: Caller, reason: str) -> None:
+        self._answer(caller, Refused(reason))
+
+    def _answer(self, caller: Caller, answer: Any) -> None:
+        peer = self._peer(caller.name)
+        if peer is not None and peer.incarnation == caller.incarnation:
+            self.kernel.hop(lambda: peer.world.on_reply(caller.number, answer))
+
+    def _peer(self, name: str) -> SimProcess | None:
+        """Only one that is up to its socket: a child that has not begun yet is not there."""
+        peer: SimProcess | None = self.kernel.processes.get(name)
+        return peer if peer is not None and not peer.dead else None
+
+    def on_call(self, request: Any, caller: Caller) -> None:
+        if isinstance(request, Since):
+            if not self.process.dead:
+                self._answer(caller, self._rings.missed(request))
+        else:
+            self.process.put("call", request, caller)
+
+    def on_cast(self, message: Message) -> None:
+        if isinstance(message, Recorded):
+            self._outbox.recorded(message.up_to)
+        else:
+            self.process.put("cast", message)
+
+    def on_reply(self, number: int, answer: Any) -> None:
+        """A reply that nobody waits for any more is dropped."""
+        if not self.process.dead and self._waits_for == number:
+            self._waits_for = 0
+            self.process.resume(answer)
+
+    def _wait_for_reply(self, limit_s: float) -> Any:
+        number = self._waits_for = self._number
+        limit = self.kernel.after(limit_s, lambda: self.on_reply(number, NO_ANSWER))
+        try:
+            return self.process.wait()
+        finally:
+            limit.cancel()
+
+    # -- publications ----------------------------------------------------------------------------------------
+
+    def publish(self, topic: str, message: Message) -> None:
+        self._boundary()
+        body = encode(message)
+        number = self._rings.add(topic, body)
+        lost = False
+        for peer in self._subscribers(topic):
+            if self.kernel.chances.loses_publication(self.kernel.draw):
+                lost = True
+            else:
+                self.kernel.hop(partial(peer.world.on_published, self.name, topic, self.incarnation, number, body))
+        if lost:
+            self.kernel.after(RESTATE_S, lambda: self._restate(topic))
+
+    def subscribe(self, to: str, topic: str) -> None:
+        self._alive()
+        self._followed.setdefault(to, Following(to, self._fetch, self._tell)).add(topic)
+        peer = self._peer(to)
+        if peer is not None:
+            self.kernel.hop(lambda: peer.world.welcome(self.process, topic))
+
+    def unsubscribe(self, to: str, topic: str) -> None:
+        following = self._followed.get(to)
+        if following is not None:
+            following.remove(topic)
+
+    def follows(self, publisher: str, topic: str) -> bool:
+        following = self._followed.get(publisher)
+        return following is not None and topic in following.topics
+
+    def greet(self) -> None:
+        """We have just begun: those who have subscribed to our name before reach us now."""
+        for peer in list(self.kernel.processes.values()):
+            for topic in peer.world.topics_of(self.name):
+                self.kernel.hop(partial(self.welcome, peer, topic))
+
+    def topics_of(self, publisher: str) -> tuple[str, ...]:
+        following = self._followed.get(publisher)
+        return tuple(following.topics) if following is not None else ()
+
+    def welcome(self, subscriber: SimProcess, topic: str) -> None:
+        if not self.process.dead:
+            number = self._rings.last(topic)
+            self.kernel.hop(lambda: subscriber.world.on_restated(self.name, topic, self.incarnation, number))
+
+    def _restate(self, topic: str) -> None:
+        if not self.process.dead:
+            number = self._rings.last(topic)
+            for peer in self._subscribers(topic):
+                self.kernel.hop(partial(peer.world.on_restated, self.name, topic, self.incarnation, number))
+
+    def _subscribers(self, topic: str) -> list[SimProcess]:
+        everybody: list[SimProcess] = list(self.kernel.processes.values())
+        return [peer for peer in everybody if peer.world.follows(self.name, topic)]
+
+    def on_published(self, publisher: str, topic: str, incarnation: int, number: int, body: bytes) -> None:
+        following = self._followed.get(publisher)
+        if following is not None and not self.process.dead:
+            following.published(topic, incarnation, number, body)
+
+    def on_restated(self, publisher: str, topic: str, incarnation: int, number: int) -> None:
+        following = self._followed.get(publisher)
+        if following is not None and not self.process.dead:
+            following.restated(topic, incarnation, number)
+
+    def _fetch(self, to: str, request: Since) -> Missed:
+        """The kernel runs this, not the process: the base fetches what was missed without the server's knowing."""
+        peer = self._peer(to)
+        if peer is None:
+            raise NoPeer(f"{to} is not there")
+        return peer.world._rings.missed(request)
+
+    def _tell(self, message: Message) -> None:
+        self.process.put("info", message)
+
+    # -- the venue ---------------------------------------------------------------------------------------------
+
+    def http(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+    ) -> HttpReply:
+        self._boundary()
+        self._number += 1
+        number = self._number
+        asked = (method, url, dict(headers), body or b"")
+        self.kernel.after(NET_S, lambda: self._at_the_venue(number, asked))
+        answer = self._wait_for_reply(timeout_s)
+        if answer is None or answer is NO_ANSWER:
+            why = "the connection was cut" if answer is None else f"no answer within {timeout_s:g} s"
+            raise HttpFailed(f"{method} {url}: {why}", sent=True)
+        reply: HttpReply = answer
+        return reply
+
+    def _at_the_venue(self, number: int, asked: tuple[str, str, dict[str, str], bytes]) -> None:
+        """The request has left: the venue acts on it whether its sender still lives or not."""
+        answer = self.kernel.outside.request(*asked, self.kernel.now_s)
+        self.kernel.let_outside_go_on()
+        self.kernel.after(NET_S, lambda: self.on_reply(number, answer))
+
+    def stream(self, url: str, *, headers: Mapping[str, str]) -> int:
+        self._boundary()
+        self._number += 1
+        number = self._number
+        self._streams[number] = 0
+        self.kernel.after(NET_S, lambda: self._open(number, url, dict(headers)))
+        return number
+
+    def _open(self, number: int, url: str, headers: dict[str, str]) -> None:
+        if self.process.dead or number not in self._streams:
+            return
+        opened = self.kernel.outside.open(url, headers, self.kernel.now_s)
+        told: Message = StreamEnded(number, "refused", opened.status, opened.body.decode(errors="replace"))
+        if opened.stream:
+            self._streams[number] = opened.stream
+            self.kernel.streams[opened.stream] = (self, number)
+            told = StreamOpened(number, opened.status, opened.headers)
+        self.kernel.after(NET_S, lambda: self.process.put("info", told))
+        self.kernel.let_outside_go_on()
+
+    def on_stream(self, number: int, output: Output) -> None:
+        if self.process.dead or number not in self._streams:
+            return
+        if output.end:
+            del self._streams[number]
+            how: Any = output.end
+            self.process.put("info", StreamEnded(number, how, 200, "the venue ended the stream"))
+        else:
+            self.process.put("info", StreamData(number, output.data))
+
+    def close_stream(self, stream: int) -> None:
+        opened = self._streams.pop(stream, 0)
+        if opened:
+            self.kernel.streams.pop(opened, None)
+            self.kernel.outside.close(opened)
+
+    # -- what outlives us ----------------------------------------------------------------------------------------
+
+    def store(self, path: str, *, schema: str | None = None) -> SimStore:
+        self._alive()
+        return SimStore(self, path, schema)
+
+    def file(self, path: str) -> SimFile:
+        self._alive()
+        return SimFile(self, path)
+
+    def release(self) -> None:
+        """What a kernel does for a dead process: its sockets close, its locks open, its open transaction never was."""
+        for connection in self.kernel.disks.values():
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        for path in self._locked:
+            self.kernel.locks.pop(path, None)
+        for opened in self._streams.values():
+            if opened:
+                self.kernel.streams.pop(opened, None)
+                self.kernel.outside.close(opened)
+
+    # -- the supervisor, the page, the record -----------------------------------------------------------------------
+
+    def say(self, message: Message) -> None:
+        """A word to the supervisor."""
+        self._alive()
+        desk = self.process.desk
+        self.kernel.hop(lambda: desk.heard(self.process, message))
+
+    def blocking(self, limit_s: float) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def note(self, text: str) -> None:
+        self.process.note = text
+
+    def event(
+        self,
+        kind: str,
+        level: Level,
+        text: str,
+        *,
+        incident: str = "",
+        opened: bool = False,
+        resolved: bool = False,
+        **data: Any,
+    ) -> None:
+        self._alive()
+        state: Any = "opened" if opened else "resolved" if resolved else ""
+        self._outbox.add(Event(kind, level, self.name, text, self.now_s(), self.now_utc(), incident, state, data))
+        self._flush_events()
+
+    def _flush_events(self) -> None:
+        batch = self._outbox.batch()
+        recorder = self.process.desk.record_to
+        if batch is None or self.process.dead or recorder in ("", self.name):
+            return
+        peer = self._peer(recorder)
+        if peer is not None:
+            self.kernel.hop(lambda: peer.world.on_cast(batch))
+        if self._resend is not None:
+            self._resend.cancel()
+        self._resend = self.kernel.after(RESTATE_S, self._flush_events)
+
+    def end(self, reason: str = "normal", *, expected: bool = False, shutdown: bool = False) -> None:
+        self.ending = ("expected" if expected else "shutdown" if shutdown else "normal", reason)
+
+    def _alive(self) -> None:
+        if self.process.dead:
+            raise WorldEnded
+
+    def _boundary(self) -> None:
+        self._alive()
+        self.process.boundary()
+
+
+class SimLine:
+    """A simulated child's way to the supervisor."""
+
+    def __init__(self, process: SimProcess) -> None:
+        self._process = process
+
+    def ask(self, request: Request[R], limit_s: float) -> R:
+        world = self._process.world
+        world._number += 1
+        world.say(ChildRequest(world._number, encode(request)))
+        reply = world._wait_for_reply(limit_s)
+        if reply is NO_ANSWER:
+            raise OutcomeUnknown(f"the supervisor did not answer {type(request).__name__} within {limit_s:g} s")
+        assert isinstance(reply, SupervisorReply)
+        if reply.error:
+            raise Refused(reply.error)
+        return checked(decode(reply.body), request)
+
+
+class SimLog:
+    """Kept only if somebody reads it."""
+
+    def __init__(self, process: SimProcess) -> None:
+        self._process = process
+
+    def _write(self, level: str, text: str, fields: dict[str, Any]) -> None:
+        log = self._process.desk.log_lines
+        if log is not None:
+            told = "".join(f" {key}={value}" for key, value in fields.items())
+            log.append(f"{self._process.kernel.now_s:.4f} {level} {self._process.name}: {text}{told}")
+
+    def debug(self, text: str, **fields: Any) -> None:
+        self._write("DEBUG", text, fields)
+
+    def info(self, text: str, **fields: Any) -> None:
+        self._write("INFO", text, fields)
+
+    def warning(self, text: str, **fields: Any) -> None:
+        self._write("WARNING", text, fields)
+
+    def error(self, text: str, **fields: Any) -> None:
+        self._write("ERROR", text, fields)
+
+
+class SimStore:
+    """The real store over a database in memory that outlives the process."""
+
+    def __init__(self, world: SimWorld, path: str, schema: str | None) -> None:
+        self._world = world
+        connection = world.kernel.disks.get(path)
+        if connection is None:
+            if schema is None:
+                raise StoreFailed(f"store {path} cannot be opened: there is none")
+            connection = world.kernel.disks[path] = world.process.desk.new_disk()
+        self._store = SqliteStore(path, schema, connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self._world._alive()
+        with self._store.transaction():
+            yield
+            self._world._alive()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        self._world._alive()
+        return self._store.execute(sql, parameters)
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        self._world._alive()
+        return self._store.query(sql, parameters)
+
+    def close(self) -> None:
+        """The file stays; there is nothing else to close."""
+
+
+class SimFile:
+    """A shared small file in memory."""
+
+    def __init__(self, world: SimWorld, path: str) -> None:
+        self._world = world
+        self._path = path
+
+    def read(self) -> bytes | None:
+        self._world._alive()
+        return self._world.kernel.files.get(self._path)
+
+    def write(self, data: bytes) -> None:
+        self._world._alive()
+        self._world.kernel.files[self._path] = data
+
+    @contextmanager
+    def locked(self, limit_s: float) -> Iterator[None]:
+        locks, process = self._world.kernel.locks, self._world.process
+        until_s = self._world.now_s() + limit_s
+        while self._path in locks:
+            if self._world.now_s() > until_s:
+                raise StoreFailed(f"{self._path} is held by another process for more than {limit_s:g} s")
+            self._world._number += 1
+            number = self._world._waits_for = self._world._number
+            self._world.kernel.after(LOCK_POLL_S, partial(self._world.on_reply, number, None))
+            process.wait()
+        locks[self._path] = process
+        self._world._locked.append(self._path)
+        try:
+            yield
+        finally:
+            if not process.dead:
+                self._world._locked.remove(self._path)
+                del locks[self._path]
