@@ -48,7 +48,8 @@ def stopped(work: Work, node: Node, exit: Exit) -> None:
         work.answer_all(node.started_by, None, error)
         work.answer_all(node.stopped_by, Done())
         work.unhold(node.path, f"{node.path} was stopped and is started again on request")
-        work.set(node.path, state="idle", spec=spec, started_by=tokens, stopped_by=(), again=None)
+        work.set(node.path, stopped_by=(), again=None)
+        work.renew(node.path, spec, tokens)
     elif node.after == "idle" and node.spec.restart != "temporary":
         work.set(node.path, state="idle")
     else:

@@ -70,7 +70,7 @@ def ensure_child(work: Work, token: int, request: EnsureChild) -> None:
     if node is None:
         begin(work, token, sup, request.spec)
     elif node.state == "ended":
-        work.set(node.path, state="idle", spec=request.spec, started_by=(token,))
+        work.renew(node.path, request.spec, (token,))
         work.touch(sup.path)
     elif node.state == "stopping" and (node.after == "ended" or node.outcome is not None):
         tokens = node.again[1] if node.again else ()

@@ -80,6 +80,12 @@ class Work:
         if node.spec.restart == "temporary" or self.parent(node).flags.dynamic:
             self.forget(path)
 
+    def renew(self, path: str, spec: ChildSpec, tokens: tuple[int, ...]) -> None:
+        """It is down and shall start with this spec; of its past life as a supervisor nothing is left."""
+        for child in self.nodes[path].order:
+            self.forget(child)
+        self.set(path, state="idle", spec=spec, started_by=tokens)
+
     # -- what is told -------------------------------------------------------------------------------------------------
 
     def answer_all(self, tokens: tuple[int, ...], reply: Started | Done | None, error: str = "") -> None:

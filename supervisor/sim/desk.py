@@ -12,7 +12,7 @@ from supervisor.messages import ChildSpec, Message, Predecessor, SupervisorReply
 from supervisor.runtime.main import INCARNATIONS_A_LIFE
 from supervisor.runtime.performer import Performer
 from supervisor.sim.kernel import DEATH_S, FORK_S, HOP_S, Entry, Kernel
-from supervisor.sim.world import SimProcess
+from supervisor.sim.process import SimProcess
 
 KILLED = "killed by SIGKILL"
 

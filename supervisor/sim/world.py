@@ -1,193 +1,47 @@
-"""A simulated process: its greenlet, its mailbox and its world (see ``process/world.py`` for the promises)."""
+"""The simulated world of one process (see ``process/world.py`` for the promises).
+
+Every method of a dead process's world raises ``WorldEnded``: whatever its unwinding code does has no effect.
+"""
 
 from __future__ import annotations
 
 import random
 import string
-import traceback
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import greenlet
-
-from supervisor.errors import BadMessage, HttpFailed, NoPeer, OutcomeUnknown, Refused, StoreFailed
+from supervisor.errors import BadMessage, HttpFailed, NoPeer, OutcomeUnknown, Refused
 from supervisor.messages import (
-    ChildRequest,
-    ChildSpec,
-    Ending,
     Event,
-    Ignore,
-    LastException,
     Level,
     Message,
     Missed,
     Predecessor,
-    Ready,
     Recorded,
     Request,
     Since,
-    Stop,
     StreamData,
     StreamEnded,
     StreamOpened,
-    SupervisorReply,
 )
 from supervisor.process.outbox import Outbox
-from supervisor.process.server import Caller, IgnoreStart, Server
-from supervisor.process.store import SqliteStore
+from supervisor.process.server import Caller
 from supervisor.process.world import HttpReply
-from supervisor.runtime.child import LAST_WORDS_MAX, innermost, resolve
-from supervisor.runtime.line import LineClient, checked
-from supervisor.runtime.performer import Kin
+from supervisor.runtime.line import LineClient
 from supervisor.sim.kernel import NET_S, Entry, Kernel, Output, WorldEnded
-from supervisor.wire.codec import decode, encode
+from supervisor.sim.ports import NO_ANSWER, SimFile, SimLine, SimLog, SimStore
+from supervisor.wire.codec import encode
 from supervisor.wire.rings import Following, Rings
 
 if TYPE_CHECKING:
-    from supervisor.sim.desk import SimDesk
+    from supervisor.sim.process import SimProcess
 
 R = TypeVar("R", bound=Message)
 
 RESTATE_S = 1.0
-LOCK_POLL_S = 0.02
 BASE62 = string.ascii_letters + string.digits
-NO_ANSWER = object()
-
-
-class SimProcess(Kin):
-    """One incarnation: born by the simulated supervisor, dead once and for all."""
-
-    def __init__(self, desk: SimDesk, name: str, incarnation: int, spec: ChildSpec, before: Predecessor | None) -> None:
-        super().__init__(name, incarnation, spec)
-        self.desk = desk
-        self.kernel = desk.kernel
-        self.dead = False
-        self.frozen = False
-        self.note = ""
-        self.mailbox: deque[tuple[str, Any, Caller | None]] = deque()
-        self.world = SimWorld(self, before)
-        self._idle = False
-        self._greenlet = greenlet.greenlet(self._life)
-
-    # -- running ---------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        if not self.dead:
-            self.resume(None)
-
-    def resume(self, value: Any) -> None:
-        """Give the greenlet what it waits for. Called by the kernel only."""
-        self._greenlet.switch(value)
-
-    def wait(self) -> Any:
-        """Let the kernel go on; comes back with what ``resume`` was given."""
-        value = self.kernel_greenlet.switch()
-        if self.dead:
-            raise WorldEnded
-        return value
-
-    @property
-    def kernel_greenlet(self) -> Any:
-        return self._greenlet.parent
-
-    def put(self, kind: str, message: Any, caller: Caller | None = None) -> None:
-        """Into the mailbox; an idle process takes it at once."""
-        if self.dead:
-            return
-        self.mailbox.append((kind, message, caller))
-        if self._idle and not self.frozen:
-            self._idle = False
-            self.resume(None)
-
-    def freeze(self) -> None:
-        self.frozen = True
-
-    def thaw(self) -> None:
-        self.frozen = False
-        if self._idle and self.mailbox and not self.dead:
-            self._idle = False
-            self.resume(None)
-
-    def kill(self) -> None:
-        """Dead at this moment; the greenlet is unwound with a world that refuses everything."""
-        if self.dead:
-            return
-        self.dead = True
-        self.world.release()
-        if self._greenlet is greenlet.getcurrent():
-            raise WorldEnded
-        if self._greenlet:
-            self._greenlet.throw(WorldEnded)
-
-    def boundary(self) -> None:
-        """A message is about to be sent or handled: a good moment to die at."""
-        if self.kernel.chances.dies_at_boundary(self.name, self.kernel.draw):
-            self.desk.killed(self)
-
-    def _life(self, _: Any) -> None:
-        try:
-            status = self._serve()
-        except WorldEnded:
-            return
-        self.dead = True
-        self.world.release()
-        self.desk.exited(self, status)
-
-    def _serve(self) -> str:
-        try:
-            server: Server = resolve(self.spec.start)(self.world, self.spec.arguments)
-            server.replier = self.world
-            server.init()
-            self.world.say(Ready())
-            self._loop(server)
-        except IgnoreStart:
-            self.world.say(Ignore())
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this process's death, and is told
-            self.desk.crashed(self.name, error, traceback.format_exc())
-            text = f"{type(error).__name__}: {error}"
-            self.world.say(LastException(text[:LAST_WORDS_MAX], innermost(error)))
-            return "exit status 1"
-        return ""
-
-    def _loop(self, server: Server) -> None:
-        ending = None
-        while ending is None:
-            if not self.mailbox or self.frozen:
-                self._idle = True
-                self.wait()
-                continue
-            self.boundary()
-            self._handle(server, *self.mailbox.popleft())
-            ending = self.world.ending
-        how, reason = ending
-        if how != "normal":
-            self.world.say(Ending("expected" if how == "expected" else "shutdown", reason))
-        server.terminate(reason)
-
-    def _handle(self, server: Server, kind: str, message: Any, caller: Caller | None) -> None:
-        if kind == "call":
-            assert caller is not None
-            self._answer(server, message, caller)
-        elif kind == "cast":
-            server.handle_cast(message)
-        elif isinstance(message, Stop):
-            self.world.ending = ("shutdown", message.reason)
-        else:
-            server.handle_info(message)
-
-    def _answer(self, server: Server, request: Any, caller: Caller) -> None:
-        if caller.deadline_s < self.kernel.now_s:
-            return
-        try:
-            reply = server.handle_call(request, caller)
-        except Refused as no:
-            self.world.refuse(caller, str(no))
-            return
-        if reply is not None:
-            self.world.reply(caller, reply)
 
 
 class SimWorld:
@@ -200,8 +54,8 @@ class SimWorld:
         self.incarnation = process.incarnation
         self.predecessor = predecessor
         self.ending: tuple[str, str] | None = None
-        self.log = SimLog(process)
-        self.supervisor = LineClient(SimLine(process), self)
+        self.log = SimLog(self)
+        self.supervisor = LineClient(SimLine(self), self)
         self._random = random.Random(f"{self.kernel.seed} {self.name} {self.incarnation}")
         self._number = 0
         self._waits_for = 0
@@ -210,16 +64,16 @@ class SimWorld:
         self._outbox = Outbox(self.name, self.incarnation)
         self._resend: Entry | None = None
         self._streams: dict[int, int] = {}
-        self._locked: list[str] = []
+        self.held_locks: list[str] = []
 
     # -- clocks and chance -------------------------------------------------------------------------------
 
     def now_s(self) -> float:
-        self._alive()
+        self.check_alive()
         return self.kernel.now_s
 
     def now_utc(self) -> float:
-        self._alive()
+        self.check_alive()
         return self.kernel.outside.market_utc(self.kernel.now_s)
 
     def market_rate(self) -> float:
@@ -232,7 +86,7 @@ class SimWorld:
         return "".join(self._random.choice(BASE62) for _ in range(22))
 
     def after(self, delay_s: float, message: Message) -> Entry:
-        self._alive()
+        self.check_alive()
         return self.kernel.after(max(0.0, delay_s), lambda: self.process.put("info", message))
 
     # -- messages ------------------------------------------------------------------------------------------
@@ -242,17 +96,16 @@ class SimWorld:
         peer = self._peer(to)
         if peer is None:
             raise NoPeer(f"{type(request).__name__} to {to}: nobody is there; nothing was sent")
-        self._number += 1
-        caller = Caller(self.name, self.incarnation, self._number, self.kernel.now_s + timeout_s)
+        caller = Caller(self.name, self.incarnation, self.next_number(), self.kernel.now_s + timeout_s)
         self.kernel.hop(lambda: peer.world.on_call(request, caller))
-        reply: Any = self._wait_for_reply(timeout_s)
+        reply: Any = self.wait_for_reply(timeout_s)
         if reply is NO_ANSWER:
             raise OutcomeUnknown(f"{type(request).__name__} to {to}: no reply within {timeout_s:g} s")
         if isinstance(reply, Refused):
             raise reply
         if not isinstance(reply, request.REPLY):
             raise BadMessage(f"{to} answered {type(request).__name__} with {type(reply).__name__}")
-        return reply
+        return cast(R, reply)
 
     def cast(self, to: str, message: Message) -> bool:
         self._boundary()
@@ -298,7 +151,12 @@ class SimWorld:
             self._waits_for = 0
             self.process.resume(answer)
 
-    def _wait_for_reply(self, limit_s: float) -> Any:
+    def next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def wait_for_reply(self, limit_s: float) -> Any:
+        """To the number given last; ``NO_ANSWER`` past the limit."""
         number = self._waits_for = self._number
         limit = self.kernel.after(limit_s, lambda: self.on_reply(number, NO_ANSWER))
         try:
@@ -322,7 +180,7 @@ class SimWorld:
             self.kernel.after(RESTATE_S, lambda: self._restate(topic))
 
     def subscribe(self, to: str, topic: str) -> None:
-        self._alive()
+        self.check_alive()
         self._followed.setdefault(to, Following(to, self._fetch, self._tell)).add(topic)
         peer = self._peer(to)
         if peer is not None:
@@ -388,11 +246,10 @@ class SimWorld:
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout_s: float
     ) -> HttpReply:
         self._boundary()
-        self._number += 1
-        number = self._number
+        number = self.next_number()
         asked = (method, url, dict(headers), body or b"")
         self.kernel.after(NET_S, lambda: self._at_the_venue(number, asked))
-        answer = self._wait_for_reply(timeout_s)
+        answer = self.wait_for_reply(timeout_s)
         if answer is None or answer is NO_ANSWER:
             why = "the connection was cut" if answer is None else f"no answer within {timeout_s:g} s"
             raise HttpFailed(f"{method} {url}: {why}", sent=True)
@@ -407,8 +264,7 @@ class SimWorld:
 
     def stream(self, url: str, *, headers: Mapping[str, str]) -> int:
         self._boundary()
-        self._number += 1
-        number = self._number
+        number = self.next_number()
         self._streams[number] = 0
         self.kernel.after(NET_S, lambda: self._open(number, url, dict(headers)))
         return number
@@ -444,11 +300,11 @@ class SimWorld:
     # -- what outlives us ----------------------------------------------------------------------------------------
 
     def store(self, path: str, *, schema: str | None = None) -> SimStore:
-        self._alive()
+        self.check_alive()
         return SimStore(self, path, schema)
 
     def file(self, path: str) -> SimFile:
-        self._alive()
+        self.check_alive()
         return SimFile(self, path)
 
     def release(self) -> None:
@@ -456,7 +312,7 @@ class SimWorld:
         for connection in self.kernel.disks.values():
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-        for path in self._locked:
+        for path in self.held_locks:
             self.kernel.locks.pop(path, None)
         for opened in self._streams.values():
             if opened:
@@ -467,7 +323,7 @@ class SimWorld:
 
     def say(self, message: Message) -> None:
         """A word to the supervisor."""
-        self._alive()
+        self.check_alive()
         desk = self.process.desk
         self.kernel.hop(lambda: desk.heard(self.process, message))
 
@@ -488,7 +344,7 @@ class SimWorld:
         resolved: bool = False,
         **data: Any,
     ) -> None:
-        self._alive()
+        self.check_alive()
         state: Any = "opened" if opened else "resolved" if resolved else ""
         self._outbox.add(Event(kind, level, self.name, text, self.now_s(), self.now_utc(), incident, state, data))
         self._flush_events()
@@ -508,121 +364,10 @@ class SimWorld:
     def end(self, reason: str = "normal", *, expected: bool = False, shutdown: bool = False) -> None:
         self.ending = ("expected" if expected else "shutdown" if shutdown else "normal", reason)
 
-    def _alive(self) -> None:
+    def check_alive(self) -> None:
         if self.process.dead:
             raise WorldEnded
 
     def _boundary(self) -> None:
-        self._alive()
+        self.check_alive()
         self.process.boundary()
-
-
-class SimLine:
-    """A simulated child's way to the supervisor."""
-
-    def __init__(self, process: SimProcess) -> None:
-        self._process = process
-
-    def ask(self, request: Request[R], limit_s: float) -> R:
-        world = self._process.world
-        world._number += 1
-        world.say(ChildRequest(world._number, encode(request)))
-        reply = world._wait_for_reply(limit_s)
-        if reply is NO_ANSWER:
-            raise OutcomeUnknown(f"the supervisor did not answer {type(request).__name__} within {limit_s:g} s")
-        assert isinstance(reply, SupervisorReply)
-        if reply.error:
-            raise Refused(reply.error)
-        return checked(decode(reply.body), request)
-
-
-class SimLog:
-    """Kept only if somebody reads it."""
-
-    def __init__(self, process: SimProcess) -> None:
-        self._process = process
-
-    def _write(self, level: str, text: str, fields: dict[str, Any]) -> None:
-        log = self._process.desk.log_lines
-        if log is not None:
-            told = "".join(f" {key}={value}" for key, value in fields.items())
-            log.append(f"{self._process.kernel.now_s:.4f} {level} {self._process.name}: {text}{told}")
-
-    def debug(self, text: str, **fields: Any) -> None:
-        self._write("DEBUG", text, fields)
-
-    def info(self, text: str, **fields: Any) -> None:
-        self._write("INFO", text, fields)
-
-    def warning(self, text: str, **fields: Any) -> None:
-        self._write("WARNING", text, fields)
-
-    def error(self, text: str, **fields: Any) -> None:
-        self._write("ERROR", text, fields)
-
-
-class SimStore:
-    """The real store over a database in memory that outlives the process."""
-
-    def __init__(self, world: SimWorld, path: str, schema: str | None) -> None:
-        self._world = world
-        connection = world.kernel.disks.get(path)
-        if connection is None:
-            if schema is None:
-                raise StoreFailed(f"store {path} cannot be opened: there is none")
-            connection = world.kernel.disks[path] = world.process.desk.new_disk()
-        self._store = SqliteStore(path, schema, connection)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        self._world._alive()
-        with self._store.transaction():
-            yield
-            self._world._alive()
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        self._world._alive()
-        return self._store.execute(sql, parameters)
-
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        self._world._alive()
-        return self._store.query(sql, parameters)
-
-    def close(self) -> None:
-        """The file stays; there is nothing else to close."""
-
-
-class SimFile:
-    """A shared small file in memory."""
-
-    def __init__(self, world: SimWorld, path: str) -> None:
-        self._world = world
-        self._path = path
-
-    def read(self) -> bytes | None:
-        self._world._alive()
-        return self._world.kernel.files.get(self._path)
-
-    def write(self, data: bytes) -> None:
-        self._world._alive()
-        self._world.kernel.files[self._path] = data
-
-    @contextmanager
-    def locked(self, limit_s: float) -> Iterator[None]:
-        locks, process = self._world.kernel.locks, self._world.process
-        until_s = self._world.now_s() + limit_s
-        while self._path in locks:
-            if self._world.now_s() > until_s:
-                raise StoreFailed(f"{self._path} is held by another process for more than {limit_s:g} s")
-            self._world._number += 1
-            number = self._world._waits_for = self._world._number
-            self._world.kernel.after(LOCK_POLL_S, partial(self._world.on_reply, number, None))
-            process.wait()
-        locks[self._path] = process
-        self._world._locked.append(self._path)
-        try:
-            yield
-        finally:
-            if not process.dead:
-                self._world._locked.remove(self._path)
-                del locks[self._path]

@@ -1,0 +1,130 @@
+"""What a simulated process reaches besides its peers: the supervisor, its log, and what outlives it on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from supervisor.errors import OutcomeUnknown, Refused, StoreFailed
+from supervisor.messages import ChildRequest, Message, Request, SupervisorReply
+from supervisor.process.store import SqliteStore
+from supervisor.runtime.line import checked
+from supervisor.wire.codec import decode, encode
+
+if TYPE_CHECKING:
+    from supervisor.sim.world import SimWorld
+
+R = TypeVar("R", bound=Message)
+
+LOCK_POLL_S = 0.02
+NO_ANSWER = object()
+"""What a wait comes back with at its limit."""
+
+
+class SimLine:
+    """A simulated child's way to the supervisor."""
+
+    def __init__(self, world: SimWorld) -> None:
+        self._world = world
+
+    def ask(self, request: Request[R], limit_s: float) -> R:
+        number = self._world.next_number()
+        self._world.say(ChildRequest(number, encode(request)))
+        reply = self._world.wait_for_reply(limit_s)
+        if reply is NO_ANSWER:
+            raise OutcomeUnknown(f"the supervisor did not answer {type(request).__name__} within {limit_s:g} s")
+        assert isinstance(reply, SupervisorReply)
+        if reply.error:
+            raise Refused(reply.error)
+        return checked(decode(reply.body), request)
+
+
+class SimLog:
+    """Kept only if somebody reads it."""
+
+    def __init__(self, world: SimWorld) -> None:
+        self._world = world
+
+    def _write(self, level: str, text: str, fields: dict[str, Any]) -> None:
+        log = self._world.process.desk.log_lines
+        if log is not None:
+            told = "".join(f" {key}={value}" for key, value in fields.items())
+            log.append(f"{self._world.kernel.now_s:.4f} {level} {self._world.name}: {text}{told}")
+
+    def debug(self, text: str, **fields: Any) -> None:
+        self._write("DEBUG", text, fields)
+
+    def info(self, text: str, **fields: Any) -> None:
+        self._write("INFO", text, fields)
+
+    def warning(self, text: str, **fields: Any) -> None:
+        self._write("WARNING", text, fields)
+
+    def error(self, text: str, **fields: Any) -> None:
+        self._write("ERROR", text, fields)
+
+
+class SimStore:
+    """The real store over a database in memory that outlives the process."""
+
+    def __init__(self, world: SimWorld, path: str, schema: str | None) -> None:
+        self._world = world
+        connection = world.kernel.disks.get(path)
+        if connection is None:
+            if schema is None:
+                raise StoreFailed(f"store {path} cannot be opened: there is none")
+            connection = world.kernel.disks[path] = world.process.desk.new_disk()
+        self._store = SqliteStore(path, schema, connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self._world.check_alive()
+        with self._store.transaction():
+            yield
+            self._world.check_alive()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        self._world.check_alive()
+        return self._store.execute(sql, parameters)
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        self._world.check_alive()
+        return self._store.query(sql, parameters)
+
+    def close(self) -> None:
+        """The file stays; there is nothing else to close."""
+
+
+class SimFile:
+    """A shared small file in memory."""
+
+    def __init__(self, world: SimWorld, path: str) -> None:
+        self._world = world
+        self._path = path
+
+    def read(self) -> bytes | None:
+        self._world.check_alive()
+        return self._world.kernel.files.get(self._path)
+
+    def write(self, data: bytes) -> None:
+        self._world.check_alive()
+        self._world.kernel.files[self._path] = data
+
+    @contextmanager
+    def locked(self, limit_s: float) -> Iterator[None]:
+        locks, process = self._world.kernel.locks, self._world.process
+        until_s = self._world.now_s() + limit_s
+        while self._path in locks:
+            if self._world.now_s() > until_s:
+                raise StoreFailed(f"{self._path} is held by another process for more than {limit_s:g} s")
+            self._world.next_number()
+            self._world.wait_for_reply(LOCK_POLL_S)
+        locks[self._path] = process
+        self._world.held_locks.append(self._path)
+        try:
+            yield
+        finally:
+            if not process.dead:
+                self._world.held_locks.remove(self._path)
+                del locks[self._path]

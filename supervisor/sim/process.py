@@ -1,0 +1,153 @@
+"""A simulated process: its greenlet, its mailbox, its life and its death."""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import greenlet
+
+from supervisor.errors import Refused
+from supervisor.messages import ChildSpec, Ending, Ignore, LastException, Predecessor, Ready, Stop
+from supervisor.process.server import Caller, IgnoreStart, Server
+from supervisor.runtime.child import LAST_WORDS_MAX, innermost, resolve
+from supervisor.runtime.performer import Kin
+from supervisor.sim.kernel import WorldEnded
+from supervisor.sim.world import SimWorld
+
+if TYPE_CHECKING:
+    from supervisor.sim.desk import SimDesk
+
+
+class SimProcess(Kin):
+    """One incarnation: born by the simulated supervisor, dead once and for all."""
+
+    def __init__(self, desk: SimDesk, name: str, incarnation: int, spec: ChildSpec, before: Predecessor | None) -> None:
+        super().__init__(name, incarnation, spec)
+        self.desk = desk
+        self.kernel = desk.kernel
+        self.dead = False
+        self.frozen = False
+        self.note = ""
+        self.mailbox: deque[tuple[str, Any, Caller | None]] = deque()
+        self.world = SimWorld(self, before)
+        self._idle = False
+        self._greenlet = greenlet.greenlet(self._life)
+
+    # -- running ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        if not self.dead:
+            self.resume(None)
+
+    def resume(self, value: Any) -> None:
+        """Give the greenlet what it waits for. Called by the kernel only."""
+        self._greenlet.switch(value)
+
+    def wait(self) -> Any:
+        """Let the kernel go on; comes back with what ``resume`` was given."""
+        value = self.kernel_greenlet.switch()
+        if self.dead:
+            raise WorldEnded
+        return value
+
+    @property
+    def kernel_greenlet(self) -> Any:
+        return self._greenlet.parent
+
+    def put(self, kind: str, message: Any, caller: Caller | None = None) -> None:
+        """Into the mailbox; an idle process takes it at once."""
+        if self.dead:
+            return
+        self.mailbox.append((kind, message, caller))
+        if self._idle and not self.frozen:
+            self._idle = False
+            self.resume(None)
+
+    def freeze(self) -> None:
+        self.frozen = True
+
+    def thaw(self) -> None:
+        self.frozen = False
+        if self._idle and self.mailbox and not self.dead:
+            self._idle = False
+            self.resume(None)
+
+    def kill(self) -> None:
+        """Dead at this moment; the greenlet is unwound with a world that refuses everything."""
+        if self.dead:
+            return
+        self.dead = True
+        self.world.release()
+        if self._greenlet is greenlet.getcurrent():
+            raise WorldEnded
+        if self._greenlet:
+            self._greenlet.throw(WorldEnded)
+
+    def boundary(self) -> None:
+        """A message is about to be sent or handled: a good moment to die at."""
+        if self.kernel.chances.dies_at_boundary(self.name, self.kernel.draw):
+            self.desk.killed(self)
+
+    def _life(self, _: Any) -> None:
+        try:
+            status = self._serve()
+        except WorldEnded:
+            return
+        self.dead = True
+        self.world.release()
+        self.desk.exited(self, status)
+
+    def _serve(self) -> str:
+        try:
+            server: Server = resolve(self.spec.start)(self.world, self.spec.arguments)
+            server.replier = self.world
+            server.init()
+            self.world.say(Ready())
+            self._loop(server)
+        except IgnoreStart:
+            self.world.say(Ignore())
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this process's death, and is told
+            self.desk.crashed(self.name, error, traceback.format_exc())
+            text = f"{type(error).__name__}: {error}"
+            self.world.say(LastException(text[:LAST_WORDS_MAX], innermost(error)))
+            return "exit status 1"
+        return ""
+
+    def _loop(self, server: Server) -> None:
+        ending = None
+        while ending is None:
+            if not self.mailbox or self.frozen:
+                self._idle = True
+                self.wait()
+                continue
+            self.boundary()
+            self._handle(server, *self.mailbox.popleft())
+            ending = self.world.ending
+        how, reason = ending
+        if how != "normal":
+            self.world.say(Ending("expected" if how == "expected" else "shutdown", reason))
+        server.terminate(reason)
+
+    def _handle(self, server: Server, kind: str, message: Any, caller: Caller | None) -> None:
+        if kind == "call":
+            assert caller is not None
+            self._answer(server, message, caller)
+        elif kind == "cast":
+            server.handle_cast(message)
+        elif isinstance(message, Stop):
+            self.world.ending = ("shutdown", message.reason)
+        else:
+            server.handle_info(message)
+
+    def _answer(self, server: Server, request: Any, caller: Caller) -> None:
+        if caller.deadline_s < self.kernel.now_s:
+            return
+        try:
+            reply = server.handle_call(request, caller)
+        except Refused as no:
+            self.world.refuse(caller, str(no))
+            return
+        if reply is not None:
+            self.world.reply(caller, reply)
