@@ -34,6 +34,7 @@ class Client:
         return self.call(ReadTree(under=under))
 
     def close(self) -> None:
+        self._peers.close()
         self._context.destroy(linger=0)
 
     def __enter__(self) -> Client:

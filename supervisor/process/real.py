@@ -131,18 +131,37 @@ class RealWorld:
         server.terminate(reason)
 
     def farewell(self) -> None:
-        """However it ends, but for a kill: what happened last is the most wanted. Waits until it is recorded, or
-        for as long as a recorder that lives may take."""
+        """However it ends, but for a kill. Who still waits for an answer is told at once that none will come; what
+        happened last is the most wanted, so wait until it is recorded, or for as long as a recorder may take."""
         until_s = time.monotonic() + FAREWELL_S
         self._flush_events(wait_s=CAST_CONNECT_S)
+        self._hear_last(0.0)
         while self._outbox.batch() is not None and (left_s := until_s - time.monotonic()) > 0:
-            if self._router.poll(int(left_s * 1000) + 1, zmq.POLLIN):
-                self._take_recorded(self._router.recv_multipart())
+            self._hear_last(left_s)
+        self._router.close(linger=int(FAREWELL_S * 1000))
+        self._publisher.socket.close(linger=int(FAREWELL_S * 1000))
+        self._peers.close()
+        for subscription in self._subscriptions.values():
+            subscription.socket.close()
+        self._context.term()  # what was sent a moment ago leaves before the process does
 
-    def _take_recorded(self, frames: list[bytes]) -> None:
-        """Nothing else is heard any more: who asks gets no reply, as from the dead."""
-        message = decode(frames[-1])
-        if isinstance(message, Recorded):
+    def _hear_last(self, wait_s: float) -> None:
+        """Nothing is done any more: calls are refused, so that nobody takes them for done or waits for them."""
+        while self._router.poll(int(wait_s * 1000), zmq.POLLIN):
+            wait_s = 0.0
+            try:
+                self._refuse_last(self._router.recv_multipart())
+            except BadMessage as error:
+                self.log.warning("dropped what is no message of ours", error=str(error))
+
+    def _refuse_last(self, frames: list[bytes]) -> None:
+        if len(frames) != 3:
+            raise BadMessage(f"{len(frames)} frames, wanted 3")
+        envelope, message = unpack(frames[1]), decode(frames[2])
+        if envelope.kind == "call":
+            caller = RealCaller(envelope.sender, envelope.incarnation, envelope.number, envelope.deadline_s, frames[0])
+            self.refuse(caller, f"ending: {self.name} is ending and did nothing of it")
+        elif isinstance(message, Recorded):
             self._outbox.recorded(message.up_to)
             self._flush_events()
 
@@ -193,6 +212,8 @@ class RealWorld:
                 self._handle(server.handle_info, message)
 
     def _beat(self) -> None:
+        if news := self._clock.news():
+            self.log.warning(news)
         self._publisher.restate_all()
         self._flush_events()
         self.after(RESTATE_S, Beat())

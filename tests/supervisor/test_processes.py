@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -317,3 +318,21 @@ def test_no_descriptor_is_left_by_a_hundred_restarts(desk: Desk) -> None:
         desk.client.call(StartChild(under="spare", spec=spec))
         desk.client.call(TerminateChild(name="spare/passing"))
     assert descriptors() == before
+
+
+def test_caller_of_a_process_that_is_killed_learns_it_at_once_and_not_at_its_limit(desk: Desk) -> None:
+    pid = desk.pid("one/permanent")
+    threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
+    began = time.monotonic()
+    with pytest.raises(OutcomeUnknown, match="ended before it replied"):
+        desk.client.call(Add(number=1, sleep_s=20.0), to="one/permanent", timeout_s=20.0)
+    assert time.monotonic() - began < 3.0
+    desk.again("one/permanent", pid)
+    assert desk.client.call(Add(number=1), to="one/permanent").total == 1
+
+
+def test_call_that_waits_in_the_mailbox_of_an_ending_process_is_refused(desk: Desk) -> None:
+    desk.client.call(StartChild(under="spare", spec=worker("leaving", restart="temporary")))
+    desk.do("spare/leaving", "block_then_end", 0.5)
+    with pytest.raises(Refused, match="is ending and did nothing of it"):
+        desk.client.call(Add(number=1), to="spare/leaving", timeout_s=10.0)

@@ -113,6 +113,10 @@ class Counter(Server):
             case "block":
                 with self.world.blocking(message.seconds):
                     time.sleep(message.seconds)
+            case "block_then_end":
+                with self.world.blocking(message.seconds):
+                    time.sleep(message.seconds)
+                self.world.end()
             case "event":
                 self.world.event("toy.event", "LOG", "something happened", seconds=message.seconds)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -11,11 +12,13 @@ COMMANDS = {
     "run": "trader.cli.run:run",
     "demo": "trader.cli.demo:demo",
     "emulator": "trader.cli.emulator:emulator",
+    "test": "trader.cli.test:test",
     "status": "trader.cli.status:status",
     "tree": "trader.cli.status:tree",
     "session": "trader.cli.session:session",
     "logs": "trader.cli.logs:logs",
 }
+EXIT_INTERRUPTED = 130
 EXIT_CODES = """
 \b
 Exit codes: 0 ok · 1 failed · 2 usage · 3 supervisor not running · 4 no such session
@@ -37,6 +40,17 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Ctrl-C is exit code 130 wherever it comes; the rest as click does it."""
+        try:
+            result = super().main(*arguments, **{**options, "standalone_mode": False})
+        except click.Abort:
+            sys.exit(EXIT_INTERRUPTED)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        sys.exit(result if isinstance(result, int) else 0)
+
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write(click.style(EXIT_CODES.replace("\b\n", "")))
 
@@ -51,6 +65,7 @@ def main(context: click.Context, home: str | None) -> None:
     \b
     Examples:
       nightdesk demo                      the whole desk in two minutes, on recorded data
+      nightdesk test breakout --symbol SPY   a strategy over recorded bars, by the desk itself
       nightdesk --home ~/desk run         run the desk of that home in the foreground
       nightdesk session add es --strategy breakout --account SIM1F --symbol ESZ26
       nightdesk status

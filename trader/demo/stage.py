@@ -76,7 +76,7 @@ class Stage:
         (self.home / "emulator").mkdir(parents=True, exist_ok=True, mode=0o700)
         command = ["emulator", "--port", "0", "--rate", f"{self.rate:g}", "--heartbeat", "1", "--book", self._book()]
         self._emulator = self._spawn("trader.cli", command, "emulator/output.log")
-        self.url = self._until(self._listening, START_LIMIT_S, "the emulator does not listen", "emulator/output.log")
+        self.url = self._until(self._listening, self._emulator, "the emulator does not listen", "emulator/output.log")
         (self.home / "nightdesk.toml").write_text(CONFIG.format(rate=self.rate, url=self.url))
         login = self.home / "login.json"
         login.touch(mode=0o600)
@@ -85,7 +85,7 @@ class Stage:
     def start_desk(self) -> None:
         self._desk = self._spawn("trader.app", [str(self.home)], "run.log")
         what = "the desk does not answer on its control socket"
-        self._until(lambda: bool(self.tree().children), START_LIMIT_S, what, "run.log")
+        self._until(lambda: bool(self.tree().children), self._desk, what, "run.log")
 
     def kill_desk(self) -> None:
         """kill -9, and wait until it is reaped; its children die by themselves."""
@@ -155,14 +155,15 @@ class Stage:
                 return url.strip()
         return ""
 
-    def _until(self, ready: Callable[[], Any], limit_s: float, what: str, output: str) -> Any:
-        until_s = time.monotonic() + limit_s
-        while time.monotonic() < until_s:
+    def _until(self, ready: Callable[[], Any], process: subprocess.Popen[bytes], what: str, output: str) -> Any:
+        until_s = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < until_s and process.poll() is None:
             if result := ready():
                 return result
             time.sleep(0.05)
+        ended = "" if process.returncode is None else f" (it ended with {process.returncode})"
         tail = (self.home / output).read_text(errors="replace")[-800:]
-        raise Failed(f"{what} within {limit_s:g} s. Its last words:\n{tail}")
+        raise Failed(f"{what} within {START_LIMIT_S:g} s{ended}. Its last words:\n{tail}")
 
     @staticmethod
     def _answer(reply: requests.Response) -> Any:
