@@ -139,7 +139,8 @@ class Instrument(Value, frozen=True):
 
 
 class Placing(Value, frozen=True):
-    """A new order to be sent. ``key``: the client key, the same on a retry, never used for another order."""
+    """A new order to be sent. ``key``: the client key, the same on a retry, never used for another order. ``kind``: of
+    the instrument. ``short``: the position that it opens, adds to or closes is short; some venues want that said."""
 
     key: str
     account: str
@@ -150,6 +151,8 @@ class Placing(Value, frozen=True):
     stop_price: Decimal | None = None
     limit_price: Decimal | None = None
     duration: Duration = Duration.DAY
+    kind: str = ""
+    short: bool = False
 
 
 class Change(Value, frozen=True):

@@ -148,6 +148,6 @@ class Books(Server):
         try:
             instrument = self.broker.instrument(symbol)
         except BrokerError as error:
-            raise Refused(f"{symbol} was not read: {error}") from error
+            raise Refused(f"{symbol} was not read: {type(error).__name__}: {error}") from error
         self.instruments[symbol] = (instrument, self.world.now_s() + INSTRUMENT_VALID_S)
         return instrument

@@ -41,6 +41,8 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An order of unknown fate that no read shows for this long, in at least two reads, was not placed."""
     ensure_every_s: float = 5.0
     """Rhythm of ensure_sessions."""
+    look_every_s: float = 1.0
+    """Account managers and data sources look this often for what no message tells: an overdue bar, a retry, a page."""
 
 
 class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -106,6 +106,9 @@ class Login:
         data = self.file.read()
         if data is None:
             raise LoginRefused(f"the token file {self.config.login_file} is not there: sign in")
+        if mode := self.file.shared():
+            path = self.config.login_file
+            raise LoginRefused(f"the token file {path} has mode {mode}, others may use it: not used; chmod 600 {path}")
         try:
             return msgspec.json.decode(data, type=dict[str, Any])
         except (msgspec.DecodeError, UnicodeDecodeError):

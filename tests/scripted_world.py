@@ -140,6 +140,9 @@ class MemoryFile:
     def read(self) -> bytes | None:
         return self.world.files.get(self.path)
 
+    def shared(self) -> str:
+        return self.world.modes.get(self.path, "")
+
     def write(self, data: bytes) -> None:
         self.world.files[self.path] = data
         self.world.trace.append(("write", self.path))
@@ -250,6 +253,7 @@ class ScriptedWorld:
         self.replies: dict[int, Message | Refused] = {}
         self.trace: list[tuple[str, str]] = []
         self.files: dict[str, bytes] = {}
+        self.modes: dict[str, str] = {}
         self.locked_files: set[str] = set()
         self.stores: dict[str, MemoryStore] = {}
         self.answers: list[tuple[str, type[Request[Any]], Answer]] = []
@@ -279,6 +283,7 @@ class ScriptedWorld:
             predecessor=predecessor,
         )
         following.files, following.stores, following.trace = self.files, self.stores, self.trace
+        following.modes = self.modes
         following.answers, following.http_answers = self.answers, self.http_answers
         following.supervisor.children, following.peers = self.supervisor.children, self.peers
         following.supervisor.dynamic = self.supervisor.dynamic

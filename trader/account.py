@@ -18,7 +18,7 @@ from feeds.config import Timing
 from supervisor.messages import Event, Level
 from trader.intents import IntentState, Kind, Settling
 from trader.journal import Journal
-from trader.messages import Cursor, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
+from trader.messages import Cursor, Hindrance, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
 from trader.orders import OwnOrder
 from trader.risk import EntryGates, Limits, entry_refusal
 from trader.sessions import Session
@@ -38,7 +38,9 @@ class Account:
 
     ``agreed_s``: when the newest read was requested that agreed with us, by symbol. ``differed``: what the last read
     said where it did not. ``changed_s``: our newest fill, acknowledgement or instruction. ``not_ours``: symbols in
-    which a new journal found a position. ``want_read``: somebody should read the account soon.
+    which a new journal found a position. ``want_read``: somebody should read the account soon. ``unread``: what the
+    venue said instead of the newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that
+    refuses a symbol's declarations over and over, and how often it did since that was recorded.
     """
 
     def __init__(
@@ -58,6 +60,8 @@ class Account:
         self.foreign_working = 0
         self.want_read = False
         self.committed: list[Event] = []
+        self.unread: dict[str, str] = {}
+        self.repeats: dict[str, tuple[str, int]] = {}
 
     # -- what the pure parts look at ---------------------------------------------------------------------------------
 
@@ -69,15 +73,18 @@ class Account:
     def over(self) -> bool:
         """Trading is done, and by an agreeing read nothing of ours is left at the broker (DESIGN 3)."""
         flat = all(symbol in self.not_ours or self._flat(symbol) for symbol in self.session.symbols)
-        idle = not self.journal.open_intents and not any(o.working for o in self.journal.orders.values())
+        idle = not self.journal.open_intents and not self.journal.working
         return self.trading_done and flat and idle
 
     def _flat(self, symbol: str) -> bool:
+        """A symbol of which no read was ever compared has no order of ours either: entries wait for the first."""
+        if symbol not in self.journal.holdings and symbol not in self.differed:
+            return True
         agreed = self.agreed_s.get(symbol, -1.0) >= self.changed_s.get(symbol, 0.0) and symbol not in self.differed
         return agreed and self.journal.holding(symbol).quantity == 0
 
-    def orders_of(self, symbol: str) -> tuple[OwnOrder, ...]:
-        return tuple(order for order in self.journal.orders.values() if order.symbol == symbol)
+    def working_of(self, symbol: str) -> tuple[OwnOrder, ...]:
+        return tuple(order for order in self.journal.working.values() if order.symbol == symbol)
 
     def unsettled(self, symbol: str) -> bool:
         """A placing of this symbol has no outcome yet."""
@@ -87,7 +94,7 @@ class Account:
     def in_doubt(self) -> bool:
         """Something has no outcome yet that only a read can tell."""
         unknown = any(i.state is IntentState.UNKNOWN for i in self.journal.open_intents.values())
-        return unknown or any(o.working and o.unsure for o in self.journal.orders.values())
+        return unknown or any(o.unsure for o in self.journal.working.values())
 
     def as_told(self, order_id: str) -> Order:
         """An order of ours in the broker's words, to be replaced."""
@@ -107,15 +114,16 @@ class Account:
         )
 
     def situation(self, symbol: str, now: Now) -> Situation:
-        declaration = self.journal.declaration(symbol)
+        declaration, held = self.journal.declaration(symbol), self.journal.holding(symbol).quantity
         return Situation(
             declaration=declaration,
-            position=self.journal.holding(symbol).quantity,
-            orders=self.orders_of(symbol),
+            position=held,
+            orders=self.working_of(symbol),
             instrument=self.journal.instruments.get(symbol),
             now_utc=now.utc,
+            seen=self.differed.get(symbol),
             unsettled=self.unsettled(symbol),
-            entry_refusal=self.refusal(declaration, now),
+            entry_refusal=None if declaration.quantity == held else self.refusal(declaration, now),
             replace_to_market=self.capabilities.replace_to_market,
         )
 
@@ -171,7 +179,29 @@ class Account:
         """A refusal goes to the record and, as a row, to the strategy."""
         self.event(now, "order.refused", "DIGEST", f"{symbol}: {text}", gate=gate, quantity=quantity)
         if row:
-            self.journal.add_row(RejectRow(symbol=symbol, gate=gate, text=text, quantity=quantity, refused_utc=now.utc))
+            self._tell_refusal(symbol, gate, text, quantity, now)
+
+    def _tell_refusal(self, symbol: str, gate: str, text: str, quantity: Decimal, now: Now) -> None:
+        self.journal.add_row(RejectRow(symbol=symbol, gate=gate, text=text, quantity=quantity, refused_utc=now.utc))
+
+    def refuse_again(self, now: Now, symbol: str, gate: str, text: str, quantity: Decimal, *, row: bool) -> None:
+        """A declaration refused. A strategy that says the same on each bar makes one event, then a count."""
+        before, times = self.repeats.get(symbol, ("", 0))
+        if before == gate:
+            self.repeats[symbol] = (gate, times + 1)
+            if row:
+                self._tell_refusal(symbol, gate, text, quantity, now)
+            return
+        self.end_repeats(now, symbol)
+        self.repeats[symbol] = (gate, 0)
+        self.reject(now, symbol, gate, text, quantity, row=row)
+
+    def end_repeats(self, now: Now, symbol: str) -> None:
+        """The symbol's refusals are over, or another gate goes on with them: how many there were goes to the record."""
+        gate, times = self.repeats.pop(symbol, ("", 0))
+        if times:
+            text = f"{symbol}: refused {times} times more by the gate {gate!r}"
+            self.event(now, "order.refused_again", "DIGEST", text, gate=gate, times=times)
 
     # -- views -------------------------------------------------------------------------------------------------------
 
@@ -180,7 +210,7 @@ class Account:
 
     def _view(self, symbol: str) -> PositionView:
         held = self.journal.holding(symbol)
-        stops = [order.stop_price for order in self.orders_of(symbol) if order.protecting]
+        stops = [order.stop_price for order in self.working_of(symbol) if order.protecting]
         return PositionView(
             symbol=symbol,
             quantity=held.quantity,
@@ -199,7 +229,7 @@ class Account:
             done_reason=journal.done.reason if self.trading_done else "",
             agreed_age_s={symbol: now.s - at for symbol, at in self.agreed_s.items()},
             positions=self.views(),
-            orders=tuple(_working(order) for order in journal.orders.values() if order.working),
+            orders=tuple(map(_working, journal.working.values())),
             unsettled=tuple(
                 Unsettled(
                     key=i.key, symbol=i.symbol, kind=i.kind, purpose=i.purpose, since_utc=i.written_utc, why=i.reason
@@ -210,7 +240,14 @@ class Account:
             cursors=tuple(Cursor(symbol=s, interval_s=i, closed_utc=at) for (s, i), at in journal.cursors.items()),
             last_divergence=journal.last_event("divergence.adopted"),
             foreign_orders=self.foreign_working,
+            hindrances=self._hindrances(),
         )
+
+    def _hindrances(self) -> tuple[Hindrance, ...]:
+        account = self.session.account
+        unknown = [s for s in self.session.symbols if s not in self.journal.instruments]
+        unread = [account] if account in self.unread or not (self.agreed_s or self.differed or self.not_ours) else []
+        return tuple(Hindrance(about, self.unread.get(about, "")) for about in (*unread, *unknown))
 
 
 def _working(order: OwnOrder) -> WorkingOrder:

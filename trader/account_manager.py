@@ -47,8 +47,6 @@ from trader.store import desk
 from trader.truth import coverage, page_due, read
 from trader.turns import attach, declare, finish, release, turn
 
-TICK_S = 1.0
-"""Machine seconds between looks at what no message tells: retries, validities, pages that are due."""
 SENDS_AT_ONCE = 20
 """Instructions sent before the mailbox is read again: far above what one step of a session needs."""
 RECORDER_LIMIT_S = 2.0
@@ -102,7 +100,7 @@ class AccountManager(Server):
         self.world.subscribe(self.books, "snapshot")
         for feed, topic in zip(feeds, ("orders", "positions"), strict=True):
             self.world.subscribe(paths.feed(connection, feed), topic)
-        self.world.after(TICK_S, Tick())
+        self.world.after(self.timing.look_every_s, Tick())
 
     # -- messages ----------------------------------------------------------------------------------------------------
 
@@ -121,8 +119,11 @@ class AccountManager(Server):
         if self.lease.handle_info(message):
             return
         if isinstance(message, Snapshot):
+            self.account.unread.pop(self.account.session.account, None)
             with self._step() as now:
                 read(self.account, message, now)
+        elif isinstance(message, SnapshotFailed):
+            self._hindered(self.account.session.account, message.reason)
         elif isinstance(message, OrdersSeen):
             with self._step() as now:
                 frames(self.account, message.orders, now)
@@ -134,7 +135,7 @@ class AccountManager(Server):
             self._terminate_trader(message)
         elif isinstance(message, Subscribed) and message.publisher == self.books:
             self._ask_for_read(0.0)
-        elif not isinstance(message, SnapshotFailed | Subscribed | Up | Down):
+        elif not isinstance(message, Subscribed | Up | Down):
             super().handle_info(message)
         self._after_commit()
 
@@ -208,11 +209,12 @@ class AccountManager(Server):
                 outcome(self.account, intent, result, now)
         if self.to_send:
             self.world.log.error("instructions wait: too many at once", limit=SENDS_AT_ONCE, waiting=len(self.to_send))
-            self.no_plans_before_s = self.world.now_s() + TICK_S
+            self.no_plans_before_s = self.world.now_s() + self.timing.look_every_s
 
     def _instruct(self, intent: Intent) -> Outcome:
         if intent.kind is Kind.PLACE:
-            return self.broker.place(placing(intent, self.account.session.account))
+            instrument = self.journal.instruments.get(intent.symbol)
+            return self.broker.place(placing(intent, self.account.session.account, instrument))
         if intent.kind is Kind.CANCEL:
             return self.broker.cancel(intent.order_id)
         frame = self.account.as_told(intent.order_id)
@@ -221,12 +223,12 @@ class AccountManager(Server):
     def _pause_unless_sent(self, result: Outcome) -> None:
         """The venue cannot be reached: plan again at a later tick, not in a circle."""
         if getattr(result, "sent", True) is False:
-            self.no_plans_before_s = self.world.now_s() + TICK_S
+            self.no_plans_before_s = self.world.now_s() + self.timing.look_every_s
 
     # -- what no message tells ---------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        self.world.after(TICK_S, Tick())
+        self.world.after(self.timing.look_every_s, Tick())
         now = self._now()
         self.to_send += [i for i in self.journal.open_intents.values() if i.state is IntentState.UNSENT]
         due = any(not u.paged and page_due(self.account, s, u, now) for s, u in self.journal.uncovered.items())
@@ -250,11 +252,24 @@ class AccountManager(Server):
         for symbol in missing:
             try:
                 told = self.world.call(self.books, ReadInstrument(symbol), timeout_s=self.timing.http_limit_s)
+            except Refused as refused:
+                self._hindered(symbol, str(refused))
+                continue
             except CallFailed as failed:
-                self.world.log.info("the tick size is not known yet", symbol=symbol, error=str(failed))
+                self._hindered(symbol, f"the books do not answer: {failed}")
                 return
+            if told.instrument.symbol != symbol:
+                self._hindered(symbol, f"the venue trades it as {told.instrument.symbol}: orders need that symbol")
+                continue
+            self.account.unread.pop(symbol, None)
             with self._step():
                 self.journal.write_instrument(told.instrument)
+
+    def _hindered(self, about: str, why: str) -> None:
+        """``status`` shows it; the log has it when it changes."""
+        if self.account.unread.get(about) != why:
+            self.account.unread[about] = why
+            self.world.log.warning("entries wait", about=about, why=why)
 
     def _compare_positions(self, message: PositionsSeen | ComparePositions) -> None:
         """The stream is only a reason to read: if it still differs a moment later, the books are asked."""

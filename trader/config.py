@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ import msgspec
 from feeds.config import ConnectionConfig, Timing
 
 CONFIG_FILE = "nightdesk.toml"
+CONFIG_BYTES_MAX = 1_000_000
+"""A configuration is a page; more is another file, and would be held in memory by each process."""
+CONNECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+"""It is a part of process names, and so of paths: as a session's name."""
 SECONDS_MAX = 86_400.0
 """A machine period of a day or more is a slip of the pen."""
 
@@ -45,11 +50,18 @@ def read_config(home: Path) -> DeskConfig:
     path = home / CONFIG_FILE
     try:
         with path.open("rb") as file:
-            content = tomllib.load(file)
+            data = file.read(CONFIG_BYTES_MAX + 1)
+        if len(data) > CONFIG_BYTES_MAX:
+            raise BadConfig(f"{path} is larger than {CONFIG_BYTES_MAX} bytes. Is it the right file? Nothing was started.")
+        content = tomllib.loads(data.decode())
     except FileNotFoundError:
         raise BadConfig(f"{path} does not exist. Write it (docs/operating.md shows one), or give --home.") from None
+    except UnicodeDecodeError as error:
+        raise BadConfig(f"{path}: byte {error.start} is not UTF-8. Save it as UTF-8; nothing was started.") from None
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise BadConfig(f"{path}: {error}. Mend the file; nothing was started.") from error
+    except RecursionError:
+        raise BadConfig(f"{path}: its brackets are nested too deep. Mend the file; nothing was started.") from None
     return parse_config(content, str(path))
 
 
@@ -67,6 +79,8 @@ def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
         if not 0 < value < SECONDS_MAX:
             raise BadConfig(f"{where}: timing.{key} is {value}, wanted: seconds above 0 and below {SECONDS_MAX:g}.")
     for name, each in config.connections.items():
+        if not CONNECTION_NAME.fullmatch(name):
+            raise BadConfig(f"{where}: connection name {name!r}: wanted 1 to 40 of a-z 0-9 _ -. Mend the file.")
         if each.environment == "LIVE":
             raise BadConfig(
                 f"{where}: connections.{name}.environment is LIVE, and this version has no limits of position, daily "

@@ -22,8 +22,6 @@ from trader.arguments import SessionArguments
 from trader.bars import BarSeries, is_late, late_limit_s
 from trader.messages import BarsAfter, CleanBar, CleanBars, Need, NeedBars
 
-CHECK_EVERY_S = 1.0
-"""Machine seconds between looks for a bar that is overdue: nothing else shows a Closed frame that was lost."""
 RETRY_MIN_S = 0.5
 RETRY_MAX_S = 30.0
 """A failed read of history is tried again after so long, doubled each time; meanwhile nothing is passed on."""
@@ -57,7 +55,7 @@ class DataSource(Server):
         self.kept: dict[tuple[str, int], Kept] = {}
         self.lease = Lease(self.world, settings.connection, self.timing, feeds=())
         self.lease.start()
-        self.world.after(CHECK_EVERY_S, Check())
+        self.world.after(self.timing.look_every_s, Check())
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
         if isinstance(request, NeedBars):
@@ -109,7 +107,7 @@ class DataSource(Server):
             self._catch_up(kept)
 
     def _check(self) -> None:
-        self.world.after(CHECK_EVERY_S, Check())
+        self.world.after(self.timing.look_every_s, Check())
         rate = self.world.market_rate()
         for kept in self.kept.values():
             limit_s = late_limit_s(kept.need.interval_s, self.timing.late_machine_s, rate)

@@ -188,8 +188,8 @@ def doubt_after_restart(account: Account, now: Now) -> None:
     for intent in list(account.journal.open_intents.values()):
         if intent.state is not IntentState.UNSENT:
             doubt(account, intent, intent.reason or "our own death", now)
-    for order in list(account.journal.orders.values()):
-        if order.working and order.pending:
+    for order in list(account.journal.working.values()):
+        if order.pending:
             account.journal.write_order(replace(order, unsure=True, pending_since_s=now.s))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 
-from brokers.model import Change, Duration, Order, OrderType, Placing, Side, Value
+from brokers.model import Change, Duration, Instrument, Order, OrderType, Placing, Side, Value
 
 KEY_LENGTH_MAX = 22
 """The shortest limit of a venue's client key that we know (tradestation-v3, 7.2)."""
@@ -83,8 +83,9 @@ def order_key(session_key: str, number: int) -> str:
     return key
 
 
-def placing(intent: Intent, account: str) -> Placing:
+def placing(intent: Intent, account: str, instrument: Instrument | None) -> Placing:
     """Protective stops are GTC: they outlive the day (order-safety 4, Coverage)."""
+    opens = intent.purpose is Purpose.ENTRY
     return Placing(
         key=intent.key,
         account=account,
@@ -94,6 +95,8 @@ def placing(intent: Intent, account: str) -> Placing:
         type=intent.type,
         stop_price=intent.stop_price,
         duration=Duration.GTC if intent.purpose is Purpose.STOP else Duration.DAY,
+        kind=instrument.kind if instrument is not None else "",
+        short=intent.side is (Side.SELL if opens else Side.BUY),
     )
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -52,7 +53,8 @@ class Uncovered(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """See the module's text. ``holdings`` has a symbol once its first good read was compared, or a fill of ours."""
+    """See the module's text. ``orders``: all that work and the newest dead ones; ``working``: those that work.
+    ``holdings`` has a symbol once its first good read was compared, or a fill of ours."""
 
     def __init__(self, store: Store, new_key: Callable[[], str]) -> None:
         self._store = store
@@ -88,7 +90,10 @@ class Journal:
         }
         newest = f"SELECT body FROM orders WHERE working = 0 ORDER BY intent DESC LIMIT {DEAD_ORDERS_KEPT}"
         bodies = [*query(newest)[::-1], *query("SELECT body FROM orders WHERE working = 1")]
-        self.orders = {order.order_id: order for order in (from_json(b["body"], OwnOrder) for b in bodies)}
+        self.orders: dict[str, OwnOrder] = {}
+        self.working: dict[str, OwnOrder] = {}
+        for body in bodies:
+            self._keep(from_json(body["body"], OwnOrder))
         self.holdings = {
             row["symbol"]: Holding(Decimal(row["quantity"]), decimal_or_none(row["average_price"]), row["as_of_utc"])
             for row in query("SELECT * FROM positions")
@@ -117,7 +122,8 @@ class Journal:
         if bar is not None:
             self._cursor(bar)
         if turn.row:
-            self._store.execute("UPDATE rows SET consumed = 1 WHERE number <= ?", (turn.row,))
+            sql = "UPDATE rows SET consumed = 1 WHERE number > ? AND number <= ?"
+            self._store.execute(sql, (self.last_row, turn.row))
             self.last_row = turn.row
             self._set("last_row", turn.row)
         self.set_state(turn.state)
@@ -138,6 +144,8 @@ class Journal:
         self._set("done_reason", reason)
 
     def declare(self, declaration: Declaration) -> None:
+        if self.declarations.get(declaration.symbol) == declaration:
+            return
         self.declarations[declaration.symbol] = declaration
         self._put("declarations", symbol=declaration.symbol, body=to_json(declaration))
 
@@ -162,6 +170,8 @@ class Journal:
         self._store.execute(sql, (self.newest_row, content.symbol, body))
 
     def rows_after(self, number: int) -> tuple[Row, ...]:
+        if number >= self.newest_row:
+            return ()
         sql = f"SELECT body FROM rows WHERE number > ? ORDER BY number LIMIT {ROWS_IN_ONE_READ}"
         return tuple(from_json(row["body"], Row) for row in self._store.query(sql, (number,)))
 
@@ -178,7 +188,7 @@ class Journal:
     def write_intent(self, intent: Intent) -> None:
         """New, or its outcome. An open one is found in ``open_intents`` until it is settled."""
         self.newest_intent = max(self.newest_intent, intent.number)
-        self._put("intents", **{**msgspec.to_builtins(intent), "known": json.dumps(intent.known)})
+        self._put("intents", **{**msgspec.to_builtins(intent), "known": to_json(intent.known)})
         self.open_intents.pop(intent.number, None)
         self.given_up.pop(intent.number, None)
         if intent.state.open:
@@ -187,7 +197,7 @@ class Journal:
             self.given_up[intent.number] = intent
 
     def write_order(self, order: OwnOrder) -> None:
-        self.orders[order.order_id] = order
+        self._keep(order)
         self._put(
             "orders",
             order_id=order.order_id,
@@ -204,6 +214,16 @@ class Journal:
             working=int(order.working),
             body=to_json(order),
         )
+
+    def _keep(self, order: OwnOrder) -> None:
+        """What each decision looks at is kept apart, and the dead ones are bounded: a turn costs the same all year."""
+        self.orders[order.order_id] = order
+        if order.working:
+            self.working[order.order_id] = order
+            return
+        self.working.pop(order.order_id, None)
+        if len(self.orders) - len(self.working) > DEAD_ORDERS_KEPT:
+            del self.orders[next(old for old in self.orders if old not in self.working)]
 
     def write_fill(self, order: OwnOrder, quantity: Decimal, price: Decimal, now_utc: float) -> None:
         sql = "INSERT INTO fills (order_id, symbol, side, quantity, price, cumulative, seen_utc) VALUES (?,?,?,?,?,?,?)"
@@ -289,7 +309,7 @@ class Journal:
     def write_event(self, event: Event) -> None:
         columns = msgspec.to_builtins(event)
         columns.pop("message", None)
-        self._put("events", **{**columns, "data": json.dumps(columns["data"])})
+        self._put("events", **{**columns, "data": to_json(columns["data"])})
 
     def last_event(self, kind: str) -> Event | None:
         rows = self._store.query("SELECT * FROM events WHERE kind = ? ORDER BY number DESC LIMIT 1", (kind,))
@@ -331,9 +351,13 @@ class Journal:
         self._put("meta", name=name, value=value)
 
     def _put(self, table: str, **columns: Any) -> None:
-        marks = ", ".join("?" * len(columns))
-        sql = f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({marks})"
-        self._store.execute(sql, tuple(columns.values()))
+        self._store.execute(_put_sql(table, tuple(columns)), tuple(columns.values()))
 
     def _number(self, sql: str, parameters: tuple[Any, ...] = ()) -> int:
         return int(self._store.query(sql, parameters)[0]["n"] or 0)
+
+
+@cache
+def _put_sql(table: str, columns: tuple[str, ...]) -> str:
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({marks})"

@@ -35,9 +35,17 @@ def load(code: Code, class_name: str) -> Strategy:
 
 
 def parameters(strategy: Strategy, given: dict[str, Any]) -> msgspec.Struct:
-    """The typed parameters; ``BadStrategy`` names the field and the value's type."""
+    """The typed parameters; ``BadStrategy`` names the field, what was given and what it has."""
     try:
         return msgspec.convert(given, strategy.Parameters, strict=False)
     except msgspec.ValidationError as error:
-        known = ", ".join(strategy.Parameters.__struct_fields__) or "none"
-        raise BadStrategy(f"parameters of {type(strategy).__name__}: {error}; it has: {known}") from error
+        known = ", ".join(f"{f.name}: {_type_name(f.type)}" for f in msgspec.structs.fields(strategy.Parameters)) or "none"
+        settings = " ".join(f"{name}={value!r}" for name, value in given.items())
+        raise BadStrategy(
+            f"parameters of {type(strategy).__name__}: {error}; given: {settings}; it has: {known}. "
+            "Stop and remove the session, and add it again with --set KEY=VALUE that fit"
+        ) from error
+
+
+def _type_name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) else str(kind)

@@ -291,9 +291,18 @@ class Hold(Message, frozen=True):
     since_utc: float
 
 
+class Hindrance(Message, frozen=True):
+    """What keeps a session from entering, as far as reads of the venue tell. ``about``: an account or a symbol.
+    ``text``: the venue's own words, "" where it was not asked yet."""
+
+    about: str
+    text: str
+
+
 class SessionStatus(Message, frozen=True):
     """What an account manager knows. ``agreed_age_s``: machine seconds since the last read that agreed, by symbol; a
-    symbol that never agreed is missing. ``minding``: trading is done, positions are looked after."""
+    symbol that never agreed is missing. ``minding``: trading is done, positions are looked after. ``hindrances``: the
+    account is not read just now, or a symbol's tick size not at all."""
 
     name: str
     start_no: int
@@ -307,6 +316,7 @@ class SessionStatus(Message, frozen=True):
     cursors: tuple[Cursor, ...]
     last_divergence: Event | None
     foreign_orders: int
+    hindrances: tuple[Hindrance, ...] = ()
 
 
 class ReadSessionStatus(Request[SessionStatus], frozen=True):

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from supervisor.errors import Refused
-from supervisor.messages import Done, Message, Recorded, RecordEvents, Request, Supervision
+from supervisor.errors import Refused, StoreFailed
+from supervisor.messages import Done, Down, Event, Message, Recorded, RecordEvents, Request, Supervision, Up
 from supervisor.process.server import Caller, Server
 from trader.messages import AddSession, RemoveSession, SessionStarted, SetWanted, StartSession, StopSession
-from trader.sessions import Session, Wanted
+from trader.sessions import Session, Wanted, journal_path
 from trader.store import desk
 
 SUPERVISOR = "nightdesk"
@@ -25,6 +25,9 @@ class Recorder(Server):
     def init(self) -> None:
         self.store = self.world.store(desk.DESK_DB, schema="trader.store.desk:migrations")
         self.life = self.world.incarnation // INCARNATIONS_A_LIFE
+        self.written = 0
+        self.close_incidents(SUPERVISOR, self.life)
+        self.world.supervisor.watch("")
         self.world.supervisor.follow_record(desk.last_event_number(self.store, SUPERVISOR, self.life))
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
@@ -51,21 +54,53 @@ class Recorder(Server):
         self.world.cast(message.sender, Recorded(message.first + len(message.events) - 1))
 
     def handle_info(self, message: Message) -> None:
-        if not isinstance(message, Supervision):
+        if isinstance(message, Supervision):
+            with self.store.transaction():
+                desk.write_event(self.store, SUPERVISOR, self.life, message.number, message.event)
+        elif isinstance(message, Up):
+            self.close_incidents(message.name, message.incarnation)
+        elif not isinstance(message, Down):
             super().handle_info(message)
+
+    def close_incidents(self, sender: str, incarnation: int) -> None:
+        """What an older incarnation has opened ends with it: the new one opens it again if it still holds."""
+        opened = desk.open_incidents(self.store, sender, incarnation)
+        if not opened:
             return
         with self.store.transaction():
-            desk.write_event(self.store, SUPERVISOR, self.life, message.number, message.event)
+            for row in opened:
+                self.written += 1
+                event = Event(
+                    kind="incident.superseded",
+                    level="LOG",
+                    subject=row["subject"],
+                    text=f"{row['kind']} of an older {sender} is over; it is told again if it still holds",
+                    machine_s=self.world.now_s(),
+                    market_utc=self.world.now_utc(),
+                    incident=row["incident"],
+                    incident_state="resolved",
+                )
+                desk.write_event(self.store, self.world.name, self.world.incarnation, self.written, event)
 
     # -- sessions ----------------------------------------------------------------------------------
 
     def add(self, request: AddSession) -> Done:
         sessions = desk.read_sessions(self.store)
         refuse_clash(request.session, sessions)
+        added = msgspec.structs.replace(request.session, start_no=self.last_start_no(request.session.name))
         with self.store.transaction():
             desk.write_code(self.store, request.code)
-            desk.write_session(self.store, request.session)
+            desk.write_session(self.store, added)
         return Done()
+
+    def last_start_no(self, name: str) -> int:
+        """Of a removed session of that name whose journal is still there: in it, starts up to this one are done."""
+        try:
+            rows = self.world.store(journal_path(name)).query("SELECT value FROM meta WHERE name = 'done_start_no'")
+        except StoreFailed:
+            # No journal yet, or one that its account manager will complain about.
+            return 0
+        return int(rows[0]["value"]) if rows else 0
 
     def start(self, request: StartSession) -> SessionStarted:
         session = self.session(request.name)

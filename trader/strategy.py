@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final, Literal
 
 import msgspec
@@ -148,7 +149,7 @@ class Strategy:
     def bars(self, symbol: str, n: int, *, minutes: int = 1) -> Sequence[Bar]:
         """The last ``n`` closed bars, oldest first, the one in ``on_bar`` included; fewer where there are no more."""
         kept = self._desk.bars.get((symbol, minutes * 60))
-        return [] if kept is None or n <= 0 else list(kept)[-n:]
+        return [] if kept is None or n <= 0 else list(islice(reversed(kept), n))[::-1]
 
     def _known(self, symbol: str) -> None:
         if symbol not in self.symbols:

@@ -36,14 +36,17 @@ class Declaration(Value, frozen=True):
 
 
 class Situation(Value, frozen=True):
-    """All that is known of one symbol. ``position`` is signed. ``unsettled``: a placing of this symbol has no outcome
-    yet, so nothing new is placed. ``entry_refusal``: the gate and reason that forbid an entry now, if any."""
+    """All that is known of one symbol. ``orders``: ours that work. ``position`` is signed. ``seen``: what the last read
+    says instead, until the next confirms or denies it; no closing order is larger than either. ``unsettled``: a placing
+    of this symbol has no outcome yet, so nothing new is placed. ``entry_refusal``: the gate and reason that forbid an
+    entry now, if any."""
 
     declaration: Declaration
     position: Decimal
     orders: tuple[OwnOrder, ...]
     instrument: Instrument | None
     now_utc: float
+    seen: Decimal | None = None
     unsettled: bool = False
     entry_refusal: tuple[str, str] | None = None
     replace_to_market: bool = True
@@ -87,6 +90,8 @@ Action = Place | ReplaceStop | StopToMarket | Cancel | RefuseEntry
 
 def plan(s: Situation) -> tuple[Action, ...]:
     """The next changes; none when all is as declared, or when an answer must come first."""
+    if not s.orders and s.position == s.declaration.quantity == 0:
+        return ()
     return (*_withdraw(s), *_close(s), *_protect(s), *_open(s))
 
 
@@ -141,6 +146,8 @@ def _close(s: Situation) -> list[Action]:
     if need <= 0 or Purpose.EXIT in s.declaration.refused:
         return []
     stops, keep = _stops(s), abs(s.position) - closing
+    if closing > _sure(s):  # an order that finds less than it closes would open the other side
+        return []
     if stops and keep == 0:
         return _stop_becomes_exit(s, stops, need)
     if s.unsettled or _free(s) < need:  # a stop that is too large is shrunk first (_protect)
@@ -213,10 +220,15 @@ def _entry_room(s: Situation) -> Decimal:
     return max(ZERO, abs(s.declaration.quantity) - held)
 
 
+def _sure(s: Situation) -> Decimal:
+    """How much of the position is there by all that is known: less, while a read says so and is not confirmed yet."""
+    return abs(s.position if s.seen is None else clamped(s.position, s.seen))
+
+
 def _free(s: Situation) -> Decimal:
     """How much of the position no working order would close: the most that a further closing order may have."""
     closing = (o.remaining_at_most for o in s.orders if o.working and _closes(o, s.position))
-    return abs(s.position) - sum(closing, ZERO)
+    return max(ZERO, _sure(s) - sum(closing, ZERO))
 
 
 def _entries(s: Situation) -> list[OwnOrder]:

@@ -105,13 +105,16 @@ def declare(
     for declared in declarations:
         symbol = declared.symbol
         if symbol not in account.session.symbols:
-            account.reject(now, symbol, "symbol", f"{symbol} is not of this session", declared.quantity, row=tell)
+            text = f"{symbol} is not of this session"
+            account.refuse_again(now, symbol, "symbol", text, declared.quantity, row=tell)
             continue
         wanted = _wanted(account.journal.declaration(symbol), declared, valid_until_utc)
         refusal = _diverged(account, wanted) or _not_allowed(account, wanted, now, late, seen)
         if refusal is not None:
-            account.reject(now, symbol, *refusal, declared.quantity, row=tell)
+            account.refuse_again(now, symbol, *refusal, declared.quantity, row=tell)
             wanted = _what_is_left(account, wanted)
+        elif wanted.quantity != account.journal.declaration(symbol).quantity:
+            account.end_repeats(now, symbol)
         account.journal.declare(wanted)
 
 
@@ -135,7 +138,7 @@ def _diverged(account: Account, wanted: Declaration) -> tuple[str, str] | None:
         return None
     return "diverged", (
         f"the broker differed and {held} was adopted: what was declared is void until a person releases"
-        f" {wanted.symbol} or on_sync answers RESUME (after_divergence = follow does not exist yet)"
+        f" {wanted.symbol} or on_sync answers RESUME"
     )
 
 
@@ -174,6 +177,7 @@ def _resume(account: Account, symbol: str, now: Now) -> None:
     account.journal.drop_holds(symbol, DIVERGENCE)
     account.journal.declare(replace(before, voided=False, voided_quantity=ZERO))
     text = f"{symbol}: the strategy resumes {before.voided_quantity} after the divergence"
+    account.end_repeats(now, symbol)
     account.event(now, "divergence.resumed", "NOTIFY", text, incident=f"divergence:{symbol}", state="resolved")
     again = Declared(symbol=symbol, quantity=before.voided_quantity, stop=before.voided_stop)
     declare(account, (again,), now, now.utc)
@@ -187,4 +191,5 @@ def release(account: Account, symbol: str, now: Now) -> None:
         raise Refused(f"{symbol} is not held: nothing to release")
     account.journal.declare(replace(declaration, voided=False, voided_quantity=ZERO, stop_by_person=""))
     text = f"{symbol} released by a person: {', '.join(why) or 'stop'}"
+    account.end_repeats(now, symbol)
     account.event(now, "hold.released", "NOTIFY", text, incident=f"divergence:{symbol}", state="resolved")

@@ -25,6 +25,9 @@ ORDER_TYPES = {
     OrderType.STOP_LIMIT: "StopLimit",
 }
 TRADE_ACTIONS = {Side.BUY: "BUY", Side.SELL: "SELL"}
+SHORT_ACTIONS = {Side.BUY: "BUYTOCOVER", Side.SELL: "SELLSHORT"}
+EQUITIES = ("STOCK",)
+"""Kinds of instruments whose shorts have actions of their own; BUY and SELL are refused for them (EC601, EC702)."""
 DURATIONS = {Duration.DAY: "DAY", Duration.GTC: "GTC"}
 
 NOTHING_PROVEN = frozenset({408, 429})
@@ -47,12 +50,17 @@ def placing_body(placing: Placing) -> bytes:
         "Symbol": placing.symbol,
         "Quantity": number_text(placing.quantity),
         "OrderType": ORDER_TYPES[placing.type],
-        "TradeAction": TRADE_ACTIONS[placing.side],
+        "TradeAction": trade_action(placing),
         "TimeInForce": {"Duration": DURATIONS[placing.duration]},
         "Route": "Intelligent",
         "OrderConfirmID": placing.key,
     }
     return msgspec.json.encode(content | prices(placing.stop_price, placing.limit_price))
+
+
+def trade_action(placing: Placing) -> str:
+    shorts = placing.short and placing.kind in EQUITIES
+    return (SHORT_ACTIONS if shorts else TRADE_ACTIONS)[placing.side]
 
 
 def change_body(change: Change) -> bytes:

@@ -185,7 +185,7 @@ def regroup(work: Work, node: Node) -> None:
     for path in sup.order[first:already]:
         if work.nodes[path].state == "ended":
             work.set(path, state="idle")
-    work.set(sup.path, regroup_from=min(first, already))
+    work.set(sup.path, regroup_from=first)
 
 
 def in_regroup(work: Work, node: Node) -> bool:

@@ -73,10 +73,10 @@ class Work:
         What is kept is OTP's: the spec, but not of a temporary child, and none under a dynamic supervisor.
         """
         node = self.nodes[path]
-        self.answer_all(node.started_by + (node.again[1] if node.again else ()), None, error)
+        self.answer_all(node.started_by, None, error)
         self.answer_all(node.stopped_by, Done())
         self.unhold(path, f"{path} has ended, it is not tried again")
-        self.set(path, state="ended", deadline_s=NEVER_S, started_by=(), stopped_by=(), again=None)
+        self.set(path, state="ended", deadline_s=NEVER_S, started_by=(), stopped_by=())
         if node.spec.restart == "temporary" or self.parent(node).flags.dynamic:
             self.forget(path)
 

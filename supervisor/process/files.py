@@ -29,6 +29,13 @@ class SharedFile:
         except OSError as error:
             raise StoreFailed(f"{self._path} cannot be read: {error}") from error
 
+    def shared(self) -> str:
+        try:
+            mode = self._path.stat().st_mode & 0o777
+        except OSError as error:
+            raise StoreFailed(f"{self._path} cannot be read: {error}") from error
+        return f"{mode:04o}" if mode & 0o077 else ""
+
     def write(self, data: bytes) -> None:
         new = self._path.with_name(f"{self._path.name}.new")
         try:
@@ -46,8 +53,11 @@ class SharedFile:
     @contextmanager
     def locked(self, limit_s: float) -> Iterator[None]:
         lock = self._path.with_name(f"{self._path.name}.lock")
-        lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreFailed(f"{lock} cannot be opened: {error}. Look at the folder.") from error
         try:
             with self._blocking(limit_s):
                 _take(fd, lock, limit_s)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from supervisor.errors import StoreFailed
 
@@ -23,11 +24,16 @@ class SqliteStore:
 
     def __init__(self, path: Path | str, schema: str | None, connection: sqlite3.Connection | None = None) -> None:
         self._path = str(path)
+        self._writes = schema is not None
         try:
             self._connection = connection or _connect(self._path, readonly=schema is None)
             if schema is not None:
-                migrate(self._connection, self._path, migrations(schema))
-        except sqlite3.Error as error:
+                scripts = migrations(schema)
+                refuse_newer(self._path, _version(self._connection), scripts)
+                if connection is None:
+                    _make_durable(self._connection)
+                migrate(self._connection, scripts)
+        except (sqlite3.Error, OSError) as error:
             raise self._failed("cannot be opened", error) from error
 
     @contextmanager
@@ -64,19 +70,29 @@ class SqliteStore:
     def close(self) -> None:
         self._connection.close()
 
-    def _failed(self, what: str, error: sqlite3.Error) -> StoreFailed:
-        return StoreFailed(f"store {self._path} {what}: {error}. Look at the disk (space, rights) and at the file.")
+    def _failed(self, what: str, error: sqlite3.Error | OSError) -> StoreFailed:
+        follows = " and its process is started again by itself" if self._writes else ""
+        return StoreFailed(
+            f"store {self._path} {what}: {error}. Nothing was changed in it{follows}. "
+            "Look at the disk (space, rights) and at the file."
+        )
 
 
 def _connect(path: str, *, readonly: bool) -> sqlite3.Connection:
     if readonly:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None)
-    else:
-        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-    return connection
+        return sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None)
+    Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+
+
+def _make_durable(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
 
 
 def migrations(schema: str) -> tuple[str, ...]:
@@ -86,20 +102,24 @@ def migrations(schema: str) -> tuple[str, ...]:
     return scripts
 
 
-def migrate(connection: sqlite3.Connection, path: str, scripts: tuple[str, ...]) -> None:
-    """Apply what is missing. A store of a newer program is refused: this one would not understand it.
+def migrate(connection: sqlite3.Connection, scripts: tuple[str, ...]) -> None:
+    """Apply what is missing.
 
     ``user_version`` tells at once that nothing is to be done; sqlite-utils (which costs 180 ms and loads click) is
     imported only where something is: a process that starts on its own store does not pay for it.
     """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if _version(connection) < len(scripts):
+        _apply(connection, scripts)
+
+
+def refuse_newer(path: str, version: int, scripts: tuple[str, ...]) -> None:
+    """Raises ``StoreFailed`` for a store that a newer program has written: this one would not understand it. Readers
+    use it too."""
     if version > len(scripts):
         raise StoreFailed(
             f"store {path} has version {version}, this program knows up to {len(scripts)}. "
             "It was written by a newer nightdesk: nothing was changed; run the newer one."
         )
-    if version < len(scripts):
-        _apply(connection, scripts)
 
 
 def _apply(connection: sqlite3.Connection, scripts: tuple[str, ...]) -> None:

@@ -68,6 +68,9 @@ class File(Protocol):
     def read(self) -> bytes | None:
         """The content, None where there is no file."""
 
+    def shared(self) -> str:
+        """The file's mode in octal where group or others may read or write it, "" where only its owner may."""
+
     def write(self, data: bytes) -> None:
         """Replace the content at once and durably (new file, fsync, rename, fsync of the folder); mode 0600."""
 

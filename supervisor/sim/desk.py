@@ -57,19 +57,20 @@ class SimDesk(Performer[SimProcess]):
         return True
 
     def freeze(self, name: str, seconds: float) -> bool:
-        """SIGSTOP, and SIGCONT if it lives so long: the supervisor finds it hung past its limit."""
+        """SIGSTOP, and SIGCONT within its liveness limit: past it the supervisor finds it hung and kills it."""
         process = self.kids.get(name)
-        if process is None:
+        if process is None or process.frozen:
             return False
         process.freeze()
         limit_s = process.spec.liveness_limit_s
         if seconds > limit_s:
             self.kernel.after(limit_s, lambda: self._found_hung(process))
-        self.kernel.after(seconds, process.thaw)
+        else:
+            self.kernel.after(seconds, process.thaw)
         return True
 
     def _found_hung(self, process: SimProcess) -> None:
-        if not process.dead and process.frozen and not self.gone:
+        if not process.dead and not self.gone:
             self.feed(Hung(process.name, process.incarnation, process.spec.liveness_limit_s))
 
     # -- the performer's side ------------------------------------------------------------------------------
@@ -105,9 +106,9 @@ class SimDesk(Performer[SimProcess]):
 
     def tell(self, kid: SimProcess, message: Message) -> None:
         if isinstance(message, SupervisorReply):
-            self.kernel.hop(lambda: kid.world.on_reply(message.number, message))
+            self.kernel.hop((kid.name, kid.incarnation, "down"), lambda: kid.world.on_reply(message.number, message))
         else:
-            self.kernel.hop(lambda: kid.put("info", message))
+            self.kernel.hop((kid.name, kid.incarnation, "down"), lambda: kid.put("info", message))
 
     def kill(self, kid: SimProcess) -> None:
         self.kernel.after(HOP_S, lambda: self.killed(kid))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -35,7 +35,8 @@ class WorldEnded(BaseException):
 
 
 class Opened(Protocol):
-    """Answer to the opening of a stream: ``stream`` 0 where it was refused with ``status`` and ``body``."""
+    """Answer to the opening of a stream: ``stream`` 0 where it was refused with ``status`` and ``body``; ``status`` 0
+    where the connection itself did not come about."""
 
     @property
     def stream(self) -> int: ...
@@ -62,11 +63,11 @@ class Outside(Protocol):
     """What the simulated machine is connected to. Pure in its own time: the kernel tells it when."""
 
     def request(self, method: str, url: str, headers: dict[str, str], body: bytes, now_s: float) -> HttpReply | None:
-        """The answer; None where the connection is cut without one."""
+        """The answer; None where the connection is cut without one. ConnectionRefusedError: nobody listens there."""
 
     def open(self, url: str, headers: dict[str, str], now_s: float) -> Opened: ...
     def close(self, stream: int) -> None: ...
-    def advance(self, now_s: float) -> list[Output]: ...
+    def advance(self, now_s: float) -> Sequence[Output]: ...
 
     def next_due_s(self, now_s: float) -> float:
         """When ``advance`` has something to do next."""
@@ -76,16 +77,13 @@ class Outside(Protocol):
 
 
 class Entry:
-    """Something that is to happen. Ordered by time, then by the sequence in which it was decided."""
+    """Something that is to happen."""
 
-    __slots__ = ("act", "key")
+    __slots__ = ("act", "at_s")
 
-    def __init__(self, at_s: float, order: int, act: Callable[[], None]) -> None:
-        self.key = (at_s, order)
+    def __init__(self, at_s: float, act: Callable[[], None]) -> None:
+        self.at_s = at_s
         self.act: Callable[[], None] | None = act
-
-    def __lt__(self, other: Entry) -> bool:
-        return self.key < other.key
 
     def cancel(self) -> None:
         self.act = None
@@ -124,34 +122,45 @@ class Kernel:
         self.draw = random.Random(seed)
         self.outside = outside
         self.chances = chances or Calm()
+        self.calm = chances is None
+        """Nothing goes wrong by chance: no draw is made, and messages need not become bytes on their way."""
         self.disks: dict[str, sqlite3.Connection] = {}
         self.files: dict[str, bytes] = {}
         self.locks: dict[str, object] = {}
         self.processes: dict[str, Any] = {}
         self.streams: dict[int, tuple[Any, int]] = {}
-        self._heap: list[Entry] = []
+        self._heap: list[tuple[float, int, Entry]] = []
+        """By time, then by the sequence in which it was decided. (Tuples: they are compared without our code.)"""
         self._order = 0
+        self._arrived_s: dict[Hashable, float] = {}
         self._outside_due: Entry | None = None
 
     # -- time ------------------------------------------------------------------------------------------
 
     def after(self, delay_s: float, act: Callable[[], None]) -> Entry:
         self._order += 1
-        entry = Entry(self.now_s + delay_s, self._order, act)
-        heapq.heappush(self._heap, entry)
+        entry = Entry(self.now_s + delay_s, act)
+        heapq.heappush(self._heap, (entry.at_s, self._order, entry))
         return entry
 
-    def hop(self, act: Callable[[], None]) -> Entry:
-        """A message between two processes of this machine."""
-        return self.after(HOP_S + self.chances.delay_s(self.draw), act)
+    def hop(self, lane: Hashable, act: Callable[[], None]) -> Entry:
+        """A message between two processes of this machine. ``lane``: its way; on one way nothing overtakes, however
+        much something is delayed (a socket keeps the sequence)."""
+        if self.calm:
+            return self.after(HOP_S, act)
+        delay_s = HOP_S + self.chances.delay_s(self.draw)
+        arrives_s = max(self.now_s + delay_s, self._arrived_s.get(lane, 0.0))
+        self._arrived_s[lane] = arrives_s
+        return self.after(arrives_s - self.now_s, act)
 
     def run(self, until_s: float, stop: Callable[[], bool] | None = None) -> bool:
         """Let time pass up to ``until_s``, or until ``stop`` says so (True then); it is asked after each event."""
-        while self._heap and self._heap[0].key[0] <= until_s:
-            entry = heapq.heappop(self._heap)
+        heap = self._heap
+        while heap and heap[0][0] <= until_s:
+            at_s, _, entry = heapq.heappop(heap)
             if entry.act is None:
                 continue
-            self.now_s = entry.key[0]
+            self.now_s = at_s
             entry.act()
             if stop is not None and stop():
                 return True
@@ -174,7 +183,7 @@ class Kernel:
     def _plan_outside(self) -> None:
         due_s = max(self.outside.next_due_s(self.now_s), self.now_s)
         if self._outside_due is not None:
-            if self._outside_due.act is not None and self._outside_due.key[0] == due_s:
+            if self._outside_due.act is not None and self._outside_due.at_s == due_s:
                 return
             self._outside_due.cancel()
         if due_s != float("inf"):

@@ -20,6 +20,8 @@ R = TypeVar("R", bound=Message)
 LOCK_POLL_S = 0.02
 NO_ANSWER = object()
 """What a wait comes back with at its limit."""
+BROKEN = object()
+"""What a wait comes back with when the one who was asked has ended."""
 
 
 class SimLine:
@@ -106,6 +108,10 @@ class SimFile:
     def read(self) -> bytes | None:
         self._world.check_alive()
         return self._world.kernel.files.get(self._path)
+
+    def shared(self) -> str:
+        """On the simulated disk each file has the mode it was written with: its owner's alone."""
+        return ""
 
     def write(self, data: bytes) -> None:
         self._world.check_alive()

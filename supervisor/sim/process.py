@@ -33,6 +33,8 @@ class SimProcess(Kin):
         self.mailbox: deque[tuple[str, Any, Caller | None]] = deque()
         self.world = SimWorld(self, before)
         self._idle = False
+        self._held: list[Any] = []
+        """What the greenlet waited for and got while it was frozen."""
         self._greenlet = greenlet.greenlet(self._life)
 
     # -- running ---------------------------------------------------------------------------------------
@@ -42,19 +44,18 @@ class SimProcess(Kin):
             self.resume(None)
 
     def resume(self, value: Any) -> None:
-        """Give the greenlet what it waits for. Called by the kernel only."""
-        self._greenlet.switch(value)
+        """Give the greenlet what it waits for; a frozen one has it when it thaws. Called by the kernel only."""
+        if self.frozen:
+            self._held.append(value)
+        else:
+            self._greenlet.switch(value)
 
     def wait(self) -> Any:
         """Let the kernel go on; comes back with what ``resume`` was given."""
-        value = self.kernel_greenlet.switch()
+        value = self._greenlet.parent.switch()
         if self.dead:
             raise WorldEnded
         return value
-
-    @property
-    def kernel_greenlet(self) -> Any:
-        return self._greenlet.parent
 
     def put(self, kind: str, message: Any, caller: Caller | None = None) -> None:
         """Into the mailbox; an idle process takes it at once."""
@@ -69,8 +70,12 @@ class SimProcess(Kin):
         self.frozen = True
 
     def thaw(self) -> None:
+        if self.dead or not self.frozen:
+            return
         self.frozen = False
-        if self._idle and self.mailbox and not self.dead:
+        if self._held:
+            self.resume(self._held.pop())
+        elif self._idle and self.mailbox:
             self._idle = False
             self.resume(None)
 
@@ -87,7 +92,7 @@ class SimProcess(Kin):
 
     def boundary(self) -> None:
         """A message is about to be sent or handled: a good moment to die at."""
-        if self.kernel.chances.dies_at_boundary(self.name, self.kernel.draw):
+        if not self.kernel.calm and self.kernel.chances.dies_at_boundary(self.name, self.kernel.draw):
             self.desk.killed(self)
 
     def _life(self, _: Any) -> None:
@@ -95,6 +100,7 @@ class SimProcess(Kin):
             status = self._serve()
         except WorldEnded:
             return
+        self.world.refuse_rest()
         self.dead = True
         self.world.release()
         self.desk.exited(self, status)

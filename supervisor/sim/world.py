@@ -31,9 +31,9 @@ from supervisor.process.server import Caller
 from supervisor.process.world import HttpReply
 from supervisor.runtime.line import LineClient
 from supervisor.sim.kernel import NET_S, Entry, Kernel, Output, WorldEnded
-from supervisor.sim.ports import NO_ANSWER, SimFile, SimLine, SimLog, SimStore
+from supervisor.sim.ports import BROKEN, NO_ANSWER, SimFile, SimLine, SimLog, SimStore
 from supervisor.wire.codec import encode
-from supervisor.wire.rings import Following, Rings
+from supervisor.wire.rings import Body, Following, Rings
 
 if TYPE_CHECKING:
     from supervisor.sim.process import SimProcess
@@ -59,6 +59,7 @@ class SimWorld:
         self._random = random.Random(f"{self.kernel.seed} {self.name} {self.incarnation}")
         self._number = 0
         self._waits_for = 0
+        self._called: SimProcess | None = None
         self._rings = Rings(self.incarnation)
         self._followed: dict[str, Following] = {}
         self._outbox = Outbox(self.name, self.incarnation)
@@ -97,10 +98,14 @@ class SimWorld:
         if peer is None:
             raise NoPeer(f"{type(request).__name__} to {to}: nobody is there; nothing was sent")
         caller = Caller(self.name, self.incarnation, self.next_number(), self.kernel.now_s + timeout_s)
-        self.kernel.hop(lambda: peer.world.on_call(request, caller))
+        self.kernel.hop((self.name, to), lambda: peer.world.on_call(request, caller))
+        self._called = peer
         reply: Any = self.wait_for_reply(timeout_s)
+        self._called = None
         if reply is NO_ANSWER:
             raise OutcomeUnknown(f"{type(request).__name__} to {to}: no reply within {timeout_s:g} s")
+        if reply is BROKEN:
+            raise OutcomeUnknown(f"{type(request).__name__} to {to}: it ended before it replied; it may have happened")
         if isinstance(reply, Refused):
             raise reply
         if not isinstance(reply, request.REPLY):
@@ -112,7 +117,7 @@ class SimWorld:
         peer = self._peer(to)
         if peer is None:
             return False
-        self.kernel.hop(lambda: peer.world.on_cast(message))
+        self.kernel.hop((self.name, to), lambda: peer.world.on_cast(message))
         return True
 
     def reply(self, caller: Caller, message: Message) -> None:
@@ -125,7 +130,8 @@ class SimWorld:
     def _answer(self, caller: Caller, answer: Any) -> None:
         peer = self._peer(caller.name)
         if peer is not None and peer.incarnation == caller.incarnation:
-            self.kernel.hop(lambda: peer.world.on_reply(caller.number, answer))
+            lane = (self.name, caller.name, "reply")
+            self.kernel.hop(lane, lambda: peer.world.on_reply(caller.number, answer))
 
     def _peer(self, name: str) -> SimProcess | None:
         """Only one that is up to its socket: a child that has not begun yet is not there."""
@@ -151,6 +157,19 @@ class SimWorld:
             self._waits_for = 0
             self.process.resume(answer)
 
+    def refuse_rest(self) -> None:
+        """We are ending: what waits in the mailbox will not be done, and who asked is told so."""
+        for kind, _, caller in self.process.mailbox:
+            if kind == "call":
+                self.refuse(caller, f"ending: {self.name} is ending and did nothing of it")
+
+    def _break_calls(self) -> None:
+        """Who waits for our answer sees the connection break, behind what we have answered."""
+        for peer in self.kernel.processes.values():
+            if peer.world._called is self.process:
+                told = partial(peer.world.on_reply, peer.world._waits_for, BROKEN)
+                self.kernel.hop((self.name, peer.name, "reply"), told)
+
     def next_number(self) -> int:
         self._number += 1
         return self._number
@@ -168,14 +187,15 @@ class SimWorld:
 
     def publish(self, topic: str, message: Message) -> None:
         self._boundary()
-        body = encode(message)
+        body = message if self.kernel.calm else encode(message)
         number = self._rings.add(topic, body)
         lost = False
         for peer in self._subscribers(topic):
-            if self.kernel.chances.loses_publication(self.kernel.draw):
+            if not self.kernel.calm and self.kernel.chances.loses_publication(self.kernel.draw):
                 lost = True
             else:
-                self.kernel.hop(partial(peer.world.on_published, self.name, topic, self.incarnation, number, body))
+                told = partial(peer.world.on_published, self.name, topic, self.incarnation, number, body)
+                self.kernel.hop(self._lane_to(peer.name), told)
         if lost:
             self.kernel.after(RESTATE_S, lambda: self._restate(topic))
 
@@ -184,22 +204,18 @@ class SimWorld:
         self._followed.setdefault(to, Following(to, self._fetch, self._tell)).add(topic)
         peer = self._peer(to)
         if peer is not None:
-            self.kernel.hop(lambda: peer.world.welcome(self.process, topic))
+            self.kernel.hop((self.name, to, "subscribe"), lambda: peer.world.welcome(self.process, topic))
 
     def unsubscribe(self, to: str, topic: str) -> None:
         following = self._followed.get(to)
         if following is not None:
             following.remove(topic)
 
-    def follows(self, publisher: str, topic: str) -> bool:
-        following = self._followed.get(publisher)
-        return following is not None and topic in following.topics
-
     def greet(self) -> None:
         """We have just begun: those who have subscribed to our name before reach us now."""
         for peer in list(self.kernel.processes.values()):
             for topic in peer.world.topics_of(self.name):
-                self.kernel.hop(partial(self.welcome, peer, topic))
+                self.kernel.hop((peer.name, self.name, "subscribe"), partial(self.welcome, peer, topic))
 
     def topics_of(self, publisher: str) -> tuple[str, ...]:
         following = self._followed.get(publisher)
@@ -207,20 +223,28 @@ class SimWorld:
 
     def welcome(self, subscriber: SimProcess, topic: str) -> None:
         if not self.process.dead:
-            number = self._rings.last(topic)
-            self.kernel.hop(lambda: subscriber.world.on_restated(self.name, topic, self.incarnation, number))
+            told = partial(subscriber.world.on_restated, self.name, topic, self.incarnation, self._rings.last(topic))
+            self.kernel.hop(self._lane_to(subscriber.name), told)
 
     def _restate(self, topic: str) -> None:
         if not self.process.dead:
             number = self._rings.last(topic)
             for peer in self._subscribers(topic):
-                self.kernel.hop(partial(peer.world.on_restated, self.name, topic, self.incarnation, number))
+                told = partial(peer.world.on_restated, self.name, topic, self.incarnation, number)
+                self.kernel.hop(self._lane_to(peer.name), told)
+
+    def _lane_to(self, subscriber: str) -> tuple[str, str, str]:
+        return (self.name, subscriber, "publication")
 
     def _subscribers(self, topic: str) -> list[SimProcess]:
-        everybody: list[SimProcess] = list(self.kernel.processes.values())
-        return [peer for peer in everybody if peer.world.follows(self.name, topic)]
+        name = self.name
+        return [
+            peer
+            for peer in self.kernel.processes.values()
+            if (following := peer.world._followed.get(name)) is not None and topic in following.topics
+        ]
 
-    def on_published(self, publisher: str, topic: str, incarnation: int, number: int, body: bytes) -> None:
+    def on_published(self, publisher: str, topic: str, incarnation: int, number: int, body: Body) -> None:
         following = self._followed.get(publisher)
         if following is not None and not self.process.dead:
             following.published(topic, incarnation, number, body)
@@ -250,6 +274,8 @@ class SimWorld:
         asked = (method, url, dict(headers), body or b"")
         self.kernel.after(NET_S, lambda: self._at_the_venue(number, asked))
         answer = self.wait_for_reply(timeout_s)
+        if isinstance(answer, ConnectionRefusedError):
+            raise HttpFailed(f"{method} {url}: {answer}", sent=False)
         if answer is None or answer is NO_ANSWER:
             why = "the connection was cut" if answer is None else f"no answer within {timeout_s:g} s"
             raise HttpFailed(f"{method} {url}: {why}", sent=True)
@@ -258,7 +284,10 @@ class SimWorld:
 
     def _at_the_venue(self, number: int, asked: tuple[str, str, dict[str, str], bytes]) -> None:
         """The request has left: the venue acts on it whether its sender still lives or not."""
-        answer = self.kernel.outside.request(*asked, self.kernel.now_s)
+        try:
+            answer: Any = self.kernel.outside.request(*asked, self.kernel.now_s)
+        except ConnectionRefusedError as refused:
+            answer = refused
         self.kernel.let_outside_go_on()
         self.kernel.after(NET_S, lambda: self.on_reply(number, answer))
 
@@ -273,7 +302,8 @@ class SimWorld:
         if self.process.dead or number not in self._streams:
             return
         opened = self.kernel.outside.open(url, headers, self.kernel.now_s)
-        told: Message = StreamEnded(number, "refused", opened.status, opened.body.decode(errors="replace"))
+        how: Any = "refused" if opened.status else "error"
+        told: Message = StreamEnded(number, how, opened.status, opened.body.decode(errors="replace"))
         if opened.stream:
             self._streams[number] = opened.stream
             self.kernel.streams[opened.stream] = (self, number)
@@ -312,6 +342,7 @@ class SimWorld:
         for connection in self.kernel.disks.values():
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+        self._break_calls()
         for path in self.held_locks:
             self.kernel.locks.pop(path, None)
         for opened in self._streams.values():
@@ -325,7 +356,7 @@ class SimWorld:
         """A word to the supervisor."""
         self.check_alive()
         desk = self.process.desk
-        self.kernel.hop(lambda: desk.heard(self.process, message))
+        self.kernel.hop((self.name, self.incarnation), lambda: desk.heard(self.process, message))
 
     def blocking(self, limit_s: float) -> AbstractContextManager[None]:
         return nullcontext()
@@ -356,7 +387,7 @@ class SimWorld:
             return
         peer = self._peer(recorder)
         if peer is not None:
-            self.kernel.hop(lambda: peer.world.on_cast(batch))
+            self.kernel.hop((self.name, recorder), lambda: peer.world.on_cast(batch))
         if self._resend is not None:
             self._resend.cancel()
         self._resend = self.kernel.after(RESTATE_S, self._flush_events)

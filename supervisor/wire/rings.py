@@ -12,16 +12,21 @@ import msgspec
 
 from supervisor.errors import BadMessage, CallFailed
 from supervisor.messages import Message, Missed, Since, Subscribed
-from supervisor.wire.codec import decode
+from supervisor.wire.codec import decode, encode
 from supervisor.wire.follow import Followed, heard, restated
 
 RING_MAX = 1024
 """Publications of one topic that can be asked for again: minutes of the busiest feed. Beyond it: a new snapshot."""
 
 
+Body = bytes | Message
+"""A publication on its way. A calm simulated world leaves the message as it is: it is never changed, and needs no bytes
+before somebody asks for what he missed."""
+
+
 class Topic(msgspec.Struct):
     number: int = 0
-    ring: deque[tuple[int, bytes]] = msgspec.field(default_factory=lambda: deque(maxlen=RING_MAX))
+    ring: deque[tuple[int, Body]] = msgspec.field(default_factory=lambda: deque(maxlen=RING_MAX))
 
 
 class Rings:
@@ -31,7 +36,7 @@ class Rings:
         self._incarnation = incarnation
         self.topics: dict[str, Topic] = {}
 
-    def add(self, topic: str, body: bytes) -> int:
+    def add(self, topic: str, body: Body) -> int:
         """The number of this publication."""
         state = self.topics.setdefault(topic, Topic())
         state.number += 1
@@ -45,7 +50,7 @@ class Rings:
         state = self.topics.get(request.topic, Topic())
         wanted = [(number, body) for number, body in state.ring if number > request.number]
         first = wanted[0][0] if wanted else state.number + 1
-        return Missed(self._incarnation, first, tuple(body for _, body in wanted))
+        return Missed(self._incarnation, first, tuple(body if isinstance(body, bytes) else encode(body) for _, body in wanted))
 
 
 class Following:
@@ -64,7 +69,7 @@ class Following:
         """Whether it was followed."""
         return self.topics.pop(topic, None) is not None
 
-    def published(self, topic: str, incarnation: int, number: int, body: bytes) -> None:
+    def published(self, topic: str, incarnation: int, number: int, body: Body) -> None:
         before = self.topics.get(topic)
         if before is None:
             return
@@ -74,7 +79,7 @@ class Following:
         if verdict == "gap":
             self._fill(topic, before)
         elif verdict in ("new", "deliver"):
-            self._tell(decode(body))
+            self._tell(decode(body) if isinstance(body, bytes) else body)
 
     def restated(self, topic: str, incarnation: int, number: int) -> None:
         before = self.topics.get(topic)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import msgspec
@@ -93,9 +92,7 @@ def desk(config: ConnectionConfig) -> ChildSpec:
     )
 
 
-if __name__ == "__main__":
-    home, url = sys.argv[1:]
-    settings = ConnectionConfig(
-        name="sim", api_url=url, signin_url=url, client_id="demo-client", login_file="login.json"
-    )
-    sys.exit(run(desk(settings), Settings(home=home, title="feeds"), ("supervisor.process.real", "feeds.connection")))
+def main(home: str, url: str) -> int:
+    """Run it. Not started by ``python -m``: its messages would then have two modules."""
+    config = ConnectionConfig(name="sim", api_url=url, signin_url=url, client_id="demo-client", login_file="login.json")
+    return run(desk(config), Settings(home=home, title="feeds"), ("supervisor.process.real", "feeds.connection"))

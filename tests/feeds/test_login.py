@@ -208,3 +208,40 @@ def test_no_secret_is_logged_or_told(world: ScriptedWorld, login: Login) -> None
     assert told
     for secret in ("very-secret", "refresh-1", "refresh-2", "eyJ.new"):
         assert secret not in told
+
+
+def test_a_token_file_that_others_may_read_is_not_used_and_heals_by_chmod(world: ScriptedWorld, login: Login) -> None:
+    """As ssh does it with a private key: refused until its owner closes it."""
+    world.modes["login.json"] = "0644"
+    with pytest.raises(Refused, match=r"has mode 0644, others may use it: not used; chmod 600 login\.json"):
+        login.read()
+    assert not world.requests
+    del world.modes["login.json"]
+    world.advance(60.0)
+    assert login.read().access_token == "eyJ.new"
+    assert [event.incident_state for event in world.events] == ["opened", "resolved"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "is not there: sign in"),
+        (b"\xff\xfe garbage", "is not JSON: sign in again"),
+        (b"[]", "is not JSON: sign in again"),
+        (b'{"client_secret": "very-secret"}', "does not serve: Object missing required field `refresh_token`"),
+        (b'{"refresh_token": 5, "client_secret": "very-secret"}', "does not serve: Expected `str`, got `int`"),
+    ],
+)
+def test_a_token_file_that_does_not_serve_is_login_needed_and_left_as_it_is(
+    world: ScriptedWorld, login: Login, content: bytes | None, says: str
+) -> None:
+    world.files.pop("login.json")
+    if content is not None:
+        world.files["login.json"] = content
+    with pytest.raises(Refused) as refused:
+        login.read()
+    assert str(refused.value).startswith("login needed")
+    assert says in str(refused.value)
+    assert "very-secret" not in str(refused.value)
+    assert world.files.get("login.json") == content
+    assert [(event.kind, event.level) for event in world.events] == [("connection.login_needed", "PAGE")]

@@ -27,6 +27,11 @@ import sys, msgspec
 from brokers.tradestation.emulator.server import Options, serve
 serve(msgspec.json.decode(sys.argv[1], type=Options))
 """
+DESK = """
+import sys
+from tests.feeds.real_desk import main
+sys.exit(main(*sys.argv[1:]))
+"""
 CONNECTION = paths.process("sim")
 BARS_FEED = paths.feed("sim", BARS)
 ALL = [CONNECTION, BARS_FEED, paths.feed("sim", ORDERS), paths.feed("sim", POSITIONS), paths.books("sim", ACCOUNT)]
@@ -46,7 +51,7 @@ class Desk:
         self.url = self.emulator.stdout.readline().split()[-1]
         self.login = home / "login.json"
         self.login.write_text(json.dumps({"client_secret": "demo-secret", "refresh_token": "demo-refresh"}))
-        self.supervisor = started("-m", "tests.feeds.real_desk", str(home), self.url)
+        self.supervisor = started("-c", DESK, str(home), self.url)
         self.client = Client(str(home))
 
     def stop(self) -> None:

@@ -32,7 +32,7 @@ from supervisor.core.tree import (
     Tick,
     TreeEvent,
 )
-from supervisor.messages import ChildSpec, SupervisorFlags
+from supervisor.messages import ChildSpec, EnsureChild, RestartChild, SupervisorFlags
 
 CRASH = Exit("abnormal", "crashed")
 
@@ -90,11 +90,13 @@ class Edge:
     # -- events -------------------------------------------------------------------------------------------------------
 
     def feed(self, event: TreeEvent) -> list[Action]:
-        self.broken = True
+        self.broken, before = True, self.tree.nodes
         self.tree, actions = step(self.tree, event, self.now_s)
         for action in actions:
             self.perform(action)
         self.check()
+        self.check_ended_stay_down(event, before)
+        self.check_held_leave_elders_alone(event, before)
         self.broken = False
         return actions
 
@@ -265,6 +267,26 @@ class Edge:
         assert all(child.state != "ended" or child.spec.restart != "temporary" for child in children)
         if node.state == "up" and node.regroup_from is None and node.flags.strategy == "one_for_one":
             assert all(child.state != "idle" for child in children), f"{node.path} forgot to start a child"
+
+    def check_ended_stay_down(self, event: TreeEvent, before: dict[str, Node]) -> None:
+        """What has ended comes back on request, with its group, or with a new incarnation of its supervisor."""
+        for path, old in before.items():
+            new = self.tree.nodes.get(path)
+            if old.state != "ended" or new is None or new.state == "ended" or old.parent is None:
+                continue
+            over, over_before = self.tree.nodes[old.parent], before[old.parent]
+            asked = isinstance(event, Asked) and isinstance(event.request, RestartChild | EnsureChild)
+            with_its_group = over.flags.strategy != "one_for_one" and isinstance(event, Exited)
+            assert asked or with_its_group or over.incarnation != over_before.incarnation, f"{path} came back unasked"
+
+    def check_held_leave_elders_alone(self, event: TreeEvent, before: dict[str, Node]) -> None:
+        """The death of a held child ends its juniors and no elder."""
+        old = before.get(event.path) if isinstance(event, Exited) else None
+        if old is None or not old.held or old.parent is None or before[old.parent].regroup_from is not None:
+            return
+        over = self.tree.nodes.get(old.parent)
+        if over is not None and over.state in ("starting", "up") and over.regroup_from is not None:
+            assert over.regroup_from == over.order.index(old.path)
 
     def check_tokens(self) -> None:
         """Each request is answered, or noted at exactly one place that lives or is about to."""

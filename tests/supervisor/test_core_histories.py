@@ -40,8 +40,9 @@ HOWS: list[Literal["normal", "shutdown", "expected", "ignore", "abnormal"]] = [
 ]
 IDS = ["a", "b", "c", "d"]
 
-restarts = st.sampled_from(["permanent", "transient", "temporary"])
-back_offs = st.sampled_from([None, BackOff(base_s=1.0, cap_s=8.0, healthy_s=20.0)])
+restarts = st.sampled_from(["transient", "permanent", "temporary", "permanent"])
+back_offs = st.sampled_from([BackOff(base_s=1.0, cap_s=8.0, healthy_s=20.0), None])
+strategies = st.sampled_from(["one_for_all", "rest_for_one", "one_for_one"])
 
 
 @st.composite
@@ -55,22 +56,22 @@ def workers(draw: st.DrawFn, id: str, auto_shutdown: str = "never") -> ChildSpec
 @st.composite
 def supervisors(draw: st.DrawFn, id: str, depth: int) -> ChildSpec:
     flags: dict[str, Any] = {
-        "intensity": draw(st.integers(0, 2)),
+        "intensity": draw(st.sampled_from([2, 20, 1, 0])),
         "period_s": 5.0,
         "back_off": draw(back_offs),
     }
     restart = draw(restarts)
-    if draw(st.integers(0, 3)) == 0:
+    if draw(st.integers(0, 4)) == 4:
         return sup(id, restart=restart, dynamic=True, **flags)
     flags["auto_shutdown"] = draw(st.sampled_from(["never", "any_significant", "all_significant"]))
-    flags["strategy"] = draw(st.sampled_from(["one_for_one", "one_for_all", "rest_for_one"]))
-    ids = IDS[: draw(st.integers(0, 3))]
+    flags["strategy"] = draw(strategies)
+    ids = IDS[: draw(st.sampled_from([3, 2, 4, 1, 0]))]
     return sup(id, *(draw(children(each, depth - 1, flags["auto_shutdown"])) for each in ids), restart=restart, **flags)
 
 
 @st.composite
 def children(draw: st.DrawFn, id: str, depth: int, auto_shutdown: str = "never") -> ChildSpec:
-    if depth > 0 and draw(st.integers(0, 2)) == 0:
+    if depth > 0 and draw(st.integers(0, 2)) == 2:
         return draw(supervisors(id, depth))
     return draw(workers(id, auto_shutdown))
 
@@ -80,12 +81,16 @@ class Histories(RuleBasedStateMachine):
 
     edge: Edge
 
-    @initialize(root=supervisors("root", 3))
-    def boot(self, root: ChildSpec) -> None:
+    @initialize(root=supervisors("root", 3), steps=st.sampled_from([100, 100, 100, 3, 0]))
+    def boot(self, root: ChildSpec, steps: int) -> None:
+        """Most histories begin with a tree that is up, under a root that does not give up at the first death."""
         assert isinstance(root.supervisor, SupervisorFlags)
         flags = {name: getattr(root.supervisor, name) for name in root.supervisor.__struct_fields__}
+        if steps == 100:
+            flags["intensity"] = 50
         self.edge = Edge(*root.children, boot=False, **flags)
         self.edge.feed(Boot())
+        self.the_world_cooperates_for_a_while(steps)
 
     def pick(self, data: st.DataObject, paths: list[str]) -> str:
         assume(paths)
@@ -101,13 +106,39 @@ class Histories(RuleBasedStateMachine):
         self.edge.ready(self.pick(data, [path for path, process in self.edge.alive.items() if not process.ready]))
 
     @rule(data=st.data(), how=st.sampled_from(HOWS))
-    def a_child_ends(self, data: st.DataObject, how: str) -> None:
-        self.edge.die(self.pick(data, list(self.edge.alive)), how)
+    def a_start_fails(self, data: st.DataObject, how: str) -> None:
+        self.edge.die(self.pick(data, [path for path, process in self.edge.alive.items() if not process.ready]), how)
 
-    @rule(data=st.data())
-    def a_child_that_was_told_to_ends(self, data: st.DataObject) -> None:
-        told = [path for path, process in self.edge.alive.items() if process.asked or process.killed]
-        self.edge.die(self.pick(data, told), "shutdown")
+    @rule(data=st.data(), hows=st.lists(st.sampled_from(HOWS), min_size=1, max_size=3), steps=st.integers(0, 3))
+    def children_end(self, data: st.DataObject, hows: list[str], steps: int) -> None:
+        """One, or several in a row with little time between, whatever they had been told."""
+        for how in hows:
+            self.edge.die(self.pick(data, [path for path, process in self.edge.alive.items() if process.ready]), how)
+            self.the_world_cooperates_for_a_while(steps)
+
+    @rule(data=st.data(), times=st.integers(1, 6))
+    def a_child_dies_again_and_again(self, data: st.DataObject, times: int) -> None:
+        path = self.pick(data, [path for path, process in self.edge.alive.items() if process.ready])
+        for _ in range(times):
+            if path in self.edge.alive:
+                self.edge.die(path)
+            self.the_world_cooperates_for_a_while(6)
+            self.edge.wait(0.5, run=False)
+
+    @rule(data=st.data(), word=st.sampled_from(["terminate", "ensure", "restart", "delete"]))
+    def somebody_asks_about_one_that_is_ending(self, data: st.DataObject, word: str) -> None:
+        ending = [
+            node for node in self.edge.tree.nodes.values() if node.state == "stopping" and node.parent is not None
+        ]
+        path = self.pick(data, [node.path for node in ending])
+        node = self.edge.tree.nodes[path]
+        requests = {
+            "terminate": TerminateChild(path),
+            "ensure": EnsureChild(node.parent or "", node.spec),
+            "restart": RestartChild(path),
+            "delete": DeleteChild(path),
+        }
+        self.edge.ask(requests[word])
 
     @rule(data=st.data())
     def a_child_hangs(self, data: st.DataObject) -> None:
@@ -121,7 +152,7 @@ class Histories(RuleBasedStateMachine):
         assert self.edge.feed(Hung(path, old, 1.0)) == []
         assert self.edge.tree == before
 
-    @rule(steps=st.integers(1, 8))
+    @rule(steps=st.sampled_from([1, 2, 3, 8, 100]))
     def the_world_cooperates_for_a_while(self, steps: int) -> None:
         for _ in range(steps):
             self.edge.help_one()
@@ -170,7 +201,7 @@ class Histories(RuleBasedStateMachine):
     # -- the end, and rest --------------------------------------------------------------------------------------------
 
     @rule()
-    @precondition(lambda self: len(self.edge.told) > 20)
+    @precondition(lambda self: len(self.edge.told) > 150)
     def told_to_shut_down(self) -> None:
         self.edge.shut_down()
 

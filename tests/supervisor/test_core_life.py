@@ -470,6 +470,16 @@ def test_an_ensured_child_that_fails_after_a_past_life_is_forgotten_by_a_dynamic
     assert edge.state("d/a") == "forgotten"
 
 
+def test_an_ended_supervisor_that_is_ensured_as_a_worker_leaves_no_children_behind() -> None:
+    # Regression: until it started its old children were still there, and terminating one crashed the core.
+    edge = Edge(worker("a"), sup("s", worker("w")), boot=False)
+    edge.stubborn = {"a"}
+    edge.boot()
+    edge.ask(TerminateChild("s"))
+    edge.ask(EnsureChild("", worker("s")))
+    assert edge.answer(edge.ask(TerminateChild("s/w"))) == "not_found"
+
+
 def test_ensure_child_is_refused_when_its_supervisor_ends_meanwhile() -> None:
     edge = Edge(worker("a"))
     edge.ask(TerminateChild("a"))

@@ -188,16 +188,35 @@ def test_a_child_terminated_while_its_group_restarts_stays_down() -> None:
     assert edge.state("g/c") == "ended"
 
 
-def test_a_supervisor_that_gives_up_while_its_group_restarts_comes_back_with_the_group() -> None:
-    edge = Edge(sup("g", worker("a"), sup("s", worker("w"), intensity=0), strategy="one_for_all", intensity=3))
+def test_a_child_that_is_being_terminated_when_its_group_restarts_stays_down() -> None:
+    edge = trio("one_for_all")
+    edge.stubborn = {"g/c"}
+    edge.ask(TerminateChild("g/c"))
     edge.die("g/a")
-    edge.run()
-    edge.stubborn = {"g/s/w"}
-    edge.die("g/a")
-    edge.die("g/s/w")
     edge.stubborn = set()
     edge.run()
-    assert edge.up() == ["g/a", "g/s/w"]
+    assert edge.up() == ["g/a", "g/b"]
+
+
+def test_a_supervisor_that_is_giving_up_when_its_group_restarts_comes_back_with_the_group() -> None:
+    inner = sup("s", worker("v"), worker("w"), intensity=0, restart="transient")
+    edge = Edge(sup("g", worker("a"), inner, strategy="one_for_all", intensity=3))
+    edge.stubborn = {"g/s/v"}
+    edge.die("g/s/w")
+    edge.die("g/a")
+    edge.stubborn = set()
+    edge.run()
+    assert edge.up() == ["g/a", "g/s/v", "g/s/w"]
+
+
+def test_in_a_group_nobody_starts_while_an_elder_is_still_going_down() -> None:
+    edge = trio("rest_for_one")
+    edge.stubborn = {"g/a"}
+    edge.ask(TerminateChild("g/a"))
+    edge.ask(StartChild("g", worker("d")))
+    assert edge.incarnations("g/d") == 0
+    edge.die("g/a", "shutdown")
+    assert edge.incarnations("g/d") == 1
 
 
 # -- intensity and escalation -----------------------------------------------------------------------------------------
@@ -249,6 +268,17 @@ def test_a_supervisor_that_gave_up_is_not_restarted_unless_permanent(restart: st
     edge.run()
     assert edge.state("g") == after
     assert edge.up() == ["other"]
+
+
+def test_a_supervisor_that_gives_up_before_it_is_up_has_failed_to_start() -> None:
+    edge = Edge(sup("g", worker("a"), worker("b"), intensity=0, restart="transient"), boot=False, intensity=0)
+    edge.stubborn = {"g/b"}
+    edge.boot()
+    edge.die("g/a")
+    edge.stubborn = set()
+    edge.run()
+    assert edge.records("child.start_failed")[0].subject == "g"
+    assert edge.finished is not None
 
 
 def test_escalation_reaches_the_root_which_finishes_and_says_that_it_gave_up() -> None:

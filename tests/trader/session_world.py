@@ -13,6 +13,7 @@ from brokers.broker import AccountSnapshot
 from brokers.model import Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
 from feeds.config import ConnectionConfig, Timing
 from feeds.messages import InstrumentRead, OrdersSeen, ReadInstrument, ReadToken, Snapshot, Token
+from supervisor.errors import StoreFailed
 from supervisor.messages import Done, Predecessor, Request
 from supervisor.process.world import HttpReply
 from tests.scripted_world import HttpRequest, MemoryStore, ScriptedWorld
@@ -50,6 +51,8 @@ class SessionWorld(ScriptedWorld):
     """Applies our schemas, which are tuples of SQL counted by user_version, as the real store does."""
 
     def store(self, path: str, *, schema: str | None = None) -> MemoryStore:
+        if schema is None and path not in self.stores:
+            raise StoreFailed(f"store {path} cannot be opened: there is none")
         store = self.stores[path] = self.stores.get(path) or MemoryStore(path, self.trace)
         migrations = resolve_name(schema) if schema is not None else ()
         (done,) = store.connection.execute("PRAGMA user_version").fetchone()

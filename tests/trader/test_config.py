@@ -45,11 +45,28 @@ def test_connection_is_named_by_its_section_and_is_sim_by_default(tmp_path: Path
         (GOOD.replace("]", "", 1), r"nightdesk\.toml"),
         (GOOD + "environment = 'LIVE'", "LIVE does not start"),
         (GOOD + "environment = 'PAPER'", "environment"),
+        (GOOD.replace("sim", "'../../etc'"), "connection name '../../etc': wanted"),
+        ("x = " + "[" * 100_000, "nested too deep"),
+        ("# " + "x" * 1_000_000, "larger than 1000000 bytes"),
     ],
 )
 def test_wrong_configuration_is_refused_naming_the_key(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(BadConfig, match=complaint):
         read_config(configured(tmp_path, text))
+
+
+@pytest.mark.parametrize("content", [GOOD.encode("utf-16"), b"# caf\xe9\n" + GOOD.encode(), bytes(range(256))])
+def test_other_encodings_are_refused_with_the_place(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "nightdesk.toml"
+    path.write_bytes(content)
+    with pytest.raises(BadConfig, match=r"nightdesk\.toml: byte \d+ is not UTF-8"):
+        read_config(tmp_path)
+
+
+def test_a_folder_in_the_files_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "nightdesk.toml").mkdir()
+    with pytest.raises(BadConfig, match="Is a directory"):
+        read_config(tmp_path)
 
 
 def test_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:

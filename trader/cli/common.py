@@ -41,6 +41,10 @@ class NoSuchSession(Failed):
     exit_code = 4
 
 
+class BadConfiguration(Failed):
+    exit_code = 78
+
+
 class RefusedByGate(Failed):
     exit_code = 6
 
@@ -72,5 +76,19 @@ def control(home: Path) -> Iterator[Client]:
             raise kind(str(error)) from error
 
 
-def print_json(value: dict[str, Any]) -> None:
+def print_json(value: dict[str, Any] | msgspec.Struct) -> None:
     click.echo(json.dumps({"schema": SCHEMA, **msgspec.to_builtins(value)}))
+
+
+def parameters_of(settings: tuple[str, ...]) -> dict[str, Any]:
+    """``--set KEY=VALUE``: a value that is JSON is taken as that, anything else as text."""
+    parameters: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.isidentifier():
+            raise BadUsage(f"--set {setting!r}: wanted KEY=VALUE")
+        try:
+            parameters[key] = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            parameters[key] = value
+    return parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,19 @@ from supervisor.control.client import Client
 from supervisor.errors import CallFailed, StoreFailed
 from supervisor.messages import Tree
 from supervisor.process.store import SqliteStore
-from trader.cli.common import BadUsage, Failed, NoSuchSession, NotRunning, as_json, control, home_of, print_json
+from trader.cli.common import (
+    BadConfiguration,
+    BadUsage,
+    Failed,
+    NoSuchSession,
+    NotRunning,
+    RefusedByGate,
+    as_json,
+    control,
+    home_of,
+    parameters_of,
+    print_json,
+)
 from trader.cli.main import home_option
 from trader.code import BadStrategy, find_code
 from trader.config import BadConfig, read_config
@@ -33,6 +46,8 @@ from trader.store import desk
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 SHOW_LIMIT_S = 3.0
 POLL_S = 0.1
+PATIENCE_S = 5.0
+"""Machine seconds in which what hinders a start may pass by itself: a token's refresh, a confirming read."""
 wait_option = click.option(
     "--timeout", "timeout_s", type=float, default=20.0, show_default=True, help="How long to wait for it to show."
 )
@@ -75,7 +90,7 @@ def add(
         account=account,
         symbols=symbols,
         connection=_connection(folder, connection),
-        parameters=_parameters(settings),
+        parameters=parameters_of(settings),
     )
     with control(folder) as client:
         client.call(AddSession(session=new, code=code))
@@ -176,9 +191,13 @@ def stored(home: Path) -> list[Session]:
     try:
         store = SqliteStore(home / desk.DESK_DB, None)
     except StoreFailed as error:
+        if (home / desk.DESK_DB).exists():
+            raise Failed(str(error)) from error
         raise NotRunning(f"{error} Has a desk ever run on {home}?") from error
     try:
         return desk.read_sessions(store)
+    except StoreFailed as error:
+        raise Failed(str(error)) from error
     finally:
         store.close()
 
@@ -196,29 +215,45 @@ def _start(home: Path, name: str, *, take_over: bool, restart: bool, timeout_s: 
     with control(home) as client:
         before = {child.incarnation for child in client.tree(trader_name(name)).children}
         client.call(StartSession(name=name, code=code, take_over=take_over, restart=restart))
-        word = _wait(client, trader_name(name), ("up",), timeout_s, not_among=before if restart else set())
-        problem = _problem(client, name, timeout_s)
-    click.echo(f"session {name}: trader {word}{'; ' + problem if problem else ''}", err=True)
+        not_among = before if restart else set[int]()
+        word = _wait(client, trader_name(name), ("up",), timeout_s, not_among=not_among, known=before)
+        _wait_for_agreement(client, row, timeout_s)
+    click.echo(f"session {name}: trader {word}, position agreed with the broker", err=True)
 
 
 def _wait(
-    client: Client, name: str, states: tuple[str, ...], timeout_s: float, not_among: set[int] | None = None
+    client: Client,
+    name: str,
+    states: tuple[str, ...],
+    timeout_s: float,
+    *,
+    not_among: Collection[int] = (),
+    known: Collection[int] | None = None,
 ) -> str:
-    """Poll the tree until the child is in one of these states (a held child that is up counts as up)."""
-    until_s = time.monotonic() + timeout_s
+    """Poll the tree until the child is in one of these states (a held child that is up counts as up). ``known``: what
+    is none of these incarnations and is held has failed to start, which is told without waiting on."""
+    began_s = time.monotonic()
     while True:
         found = client.tree(name).children
         state = found[0].state if found else "gone"
-        fresh = not (found and not_among and found[0].incarnation in not_among)
+        fresh = not (found and found[0].incarnation in not_among)
         if fresh and any(state == wanted or state.endswith(f", {wanted}") for wanted in states):
             return state
-        if time.monotonic() > until_s:
-            why = f": {found[0].why}" if found and found[0].why else ""
+        failed = known is not None and state.startswith("held") and found[0].incarnation not in known
+        if failed or time.monotonic() > began_s + timeout_s:
             raise Failed(
-                f"{name} is {state} after {timeout_s:g} s{why}. What was commanded is stored and goes on being tried; "
-                f"`nightdesk logs {name}` tells more."
+                f"{name} is {state} after {time.monotonic() - began_s:.1f} s{_cause(client, name)}. What was commanded "
+                f"is stored and goes on being tried; `nightdesk logs {name}` tells more."
             )
         time.sleep(POLL_S)
+
+
+def _cause(client: Client, name: str) -> str:
+    """Why a child is not there: its own end, or that of the one in its group that is held."""
+    group = client.tree(name.rpartition("/")[0]).children
+    causes = [child for child in group if child.name == name and child.why]
+    causes += [child for child in group if child.state.startswith("held") and child.name != name]
+    return "".join(f": {child.name + ' is held: ' if child.name != name else ''}{child.why}" for child in causes[:1])
 
 
 def _live(home: Path, name: str) -> tuple[Tree | None, SessionStatus | None]:
@@ -237,15 +272,38 @@ def _status(client: Client, name: str) -> SessionStatus | None:
         return None
 
 
-def _problem(client: Client, name: str, timeout_s: float) -> str:
-    """What keeps a started session from agreeing with the broker, if anything does within the time."""
+def _wait_for_agreement(client: Client, row: Session, timeout_s: float) -> None:
+    """Until the started session could enter; else one message with the cause that the venue gave. What it says at
+    first (no token yet, say) may pass by itself; what it says for ``PATIENCE_S`` is told."""
     until_s = time.monotonic() + timeout_s
-    while time.monotonic() < until_s:
-        status = _status(client, name)
-        if status is not None and status.agreed_age_s:
-            return ""
+    said_s = until_s
+    while True:
+        status = _status(client, row.name)
+        found = hindrances(row, status)
+        if not found:
+            return
+        now_s = time.monotonic()
+        told = status is not None and (status.holds or any(each.text for each in status.hindrances))
+        said_s = min(said_s, now_s) if told else until_s
+        if now_s >= min(until_s, said_s + PATIENCE_S):
+            kind = RefusedByGate if status is not None and status.holds else Failed
+            raise kind(
+                f"session {row.name} runs, but cannot enter: {'; '.join(found)}. It goes on trying by itself; "
+                f"`nightdesk status` shows when it can, `nightdesk session stop {row.name}` ends it."
+            )
         time.sleep(POLL_S)
-    return "position not agreed with the broker yet: entries wait. `nightdesk status` says why"
+
+
+def hindrances(row: Session, status: SessionStatus | None) -> list[str]:
+    """What keeps a session from entering, in words; empty when nothing does."""
+    if status is None:
+        return ["its account manager does not answer"]
+    found = [f"{each.about}: {each.text.rstrip('.') or 'not read from the venue yet'}" for each in status.hindrances]
+    found += [f"entries of {hold.symbol} are held: {hold.why}" for hold in status.holds]
+    if not found:
+        missing = [symbol for symbol in row.symbols if symbol not in status.agreed_age_s]
+        found = [f"{symbol}: position not agreed with the broker yet" for symbol in missing]
+    return found
 
 
 def _status_lines(status: SessionStatus) -> list[str]:
@@ -255,6 +313,7 @@ def _status_lines(status: SessionStatus) -> list[str]:
         lines.append(f"position  {position.symbol} {position.quantity} @ {position.average_price} {agreed}")
     lines += [f"order  {each.order_id} {each.purpose} {each.side} {each.symbol}" for each in status.orders]
     lines += [f"hold  {each.symbol}: {each.why}" for each in status.holds]
+    lines += [f"hindered  {each.about}: {each.text or 'not read yet'}" for each in status.hindrances]
     lines += [f"unsettled  {each.key} {each.symbol}: {each.why}" for each in status.unsettled]
     return lines
 
@@ -292,22 +351,9 @@ def _connection(home: Path, name: str | None) -> str:
     try:
         config = read_config(home)
     except BadConfig as error:
-        raise Failed(str(error)) from error
+        raise BadConfiguration(str(error)) from error
     if name is not None and name not in config.connections:
         raise BadUsage(
             f"no connection is called {name!r} in nightdesk.toml (there are: {', '.join(config.connections)})"
         )
     return name or next(iter(config.connections))
-
-
-def _parameters(settings: tuple[str, ...]) -> dict[str, Any]:
-    parameters: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key.isidentifier():
-            raise BadUsage(f"--set {setting!r}: wanted KEY=VALUE")
-        try:
-            parameters[key] = msgspec.json.decode(value)
-        except msgspec.DecodeError:
-            parameters[key] = value
-    return parameters

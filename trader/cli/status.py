@@ -13,7 +13,7 @@ from supervisor.control.client import Client
 from supervisor.errors import CallFailed, StoreFailed
 from supervisor.messages import ChildInfo, Tree
 from supervisor.process.store import SqliteStore
-from trader.cli.common import as_json, control, home_of, print_json
+from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
 from trader.cli.session import stored
 from trader.messages import ReadSessionStatus, SessionStatus
@@ -43,16 +43,28 @@ class SessionView(msgspec.Struct, frozen=True):
 def status(context: click.Context, as_json: bool, home: str | None) -> None:
     """The whole desk on one screen. Exit code 0 all well, 3 not running, 5 running but degraded."""
     folder = home_of(context, home)
+    unread: list[str] = []
     with control(folder) as client:
         tree = client.tree()
-        views = [session_view(client, each, tree) for each in stored(folder)]
-    events = open_pages(folder)
-    degraded = bool(events) or any(view.trouble for view in views) or any(_bad(child) for child in tree.children)
+        views = [session_view(client, each, tree) for each in stored_or_told(folder, unread)]
+    events = open_pages(folder, unread)
+    degraded = bool(events) or bool(unread) or any(view.trouble for view in views) or any(_bad(child) for child in tree.children)
     if as_json:
         word = "degraded" if degraded else "ok"
-        print_json({"state": word, "pid": tree.pid, "sessions": views, "open": events, "tree": tree.children})
+        print_json(
+            {
+                "state": word,
+                "pid": tree.pid,
+                "sessions": views,
+                "open": events,
+                "unread": unread,
+                "tree": tree.children,
+            }
+        )
     else:
         _print_status(tree, views, events, degraded)
+        for text in unread:
+            click.echo(f"  ✖ {text}")
     sys.exit(EXIT_DEGRADED if degraded else 0)
 
 
@@ -91,6 +103,7 @@ def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
 
 def _troubles(row: Session, manager: SessionStatus) -> list[str]:
     found = [f"entries of {hold.symbol} held: {hold.why}" for hold in manager.holds]
+    found += [f"{each.about}: {each.text or 'not read from the venue yet'}" for each in manager.hindrances]
     found += [f"order {each.key} of unknown fate: {each.why}" for each in manager.unsettled]
     for symbol in row.symbols:
         age_s = manager.agreed_age_s.get(symbol)
@@ -104,20 +117,33 @@ def _troubles(row: Session, manager: SessionStatus) -> list[str]:
     return found
 
 
-def open_pages(home: Path) -> list[dict[str, Any]]:
-    """Incidents that were opened and not resolved, newest last, of desk.db and of the sessions' journals."""
+def stored_or_told(home: Path, unread: list[str]) -> list[Session]:
+    """The stored sessions; where desk.db cannot be read, ``unread`` says so and the rest of the desk is shown."""
+    try:
+        return stored(home)
+    except Failed as error:
+        unread.append(str(error))
+        return []
+
+
+def open_pages(home: Path, unread: list[str]) -> list[dict[str, Any]]:
+    """Incidents that were opened and not resolved, newest last, of desk.db and of the sessions' journals. What cannot
+    be read goes to ``unread``: a store that is broken must not hide the others' troubles."""
     rows: list[dict[str, Any]] = []
     for path in [home / desk.DESK_DB, *sorted((home / "sessions").glob("*.db"))]:
-        rows += _open_incidents(path)
+        try:
+            rows += _open_incidents(path)
+        except StoreFailed as error:
+            if str(error) not in unread:
+                unread.append(str(error))
     return sorted(rows, key=lambda row: row["market_utc"])
 
 
 def _open_incidents(path: Path) -> list[dict[str, Any]]:
-    try:
-        store = SqliteStore(path, None)
-    except StoreFailed:
-        # No such store yet: nothing was recorded in it.
+    if not path.exists():
+        # Nothing was recorded yet.
         return []
+    store = SqliteStore(path, None)
     try:
         return store.query(
             "SELECT incident, level, subject, text, market_utc FROM events AS opened WHERE incident_state = 'opened'"

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -16,9 +17,10 @@ from trader.code import find_code
 from trader.demo.script import STANDS, Fault, Stand, faults, told
 from trader.demo.show import Show
 from trader.demo.stage import Failed, Stage
-from trader.demo.verify import Count, count, count_bars
+from trader.demo.verify import Books, Count, count, count_bars
 from trader.messages import AddSession, ReadSessionStatus, StartSession
 from trader.sessions import Session, journal_path, manager_name
+from trader.store import desk
 
 SETTLE_LIMIT_S = 25.0
 """After the market has stopped: the slowest way back is a feed's silence, a restart and the history read."""
@@ -48,7 +50,8 @@ def play(plan: Plan, show: Show) -> Count:
             show.tree(stage.tree())
             show.say("the desk is told to end; its positions and stops stay at the broker")
             stage.close_desk()
-            return count(stage.home, orders, bars, injected, time.monotonic() - began_s)
+            with _books(stage.home, orders, bars) as books:
+                return count(books, injected, time.monotonic() - began_s)
     finally:
         stage.remove()
 
@@ -163,6 +166,22 @@ def _settled(stage: Stage, stand: Stand, closed_bars: list[int], stopped_s: floa
         return False
     age_s = status.agreed_age_s.get(stand.symbol)
     return age_s is not None and age_s < time.monotonic() - stopped_s and not status.unsettled
+
+
+@contextmanager
+def _books(home: Path, orders: dict[str, Any], bars: dict[str, list[int]]) -> Iterator[Books]:
+    """What the desk has left on disk, open for reading."""
+    paths = {stand.name: journal_path(stand.name) for stand in STANDS}
+    with ExitStack() as closing:
+
+        def opened(path: str) -> SqliteStore:
+            store = SqliteStore(home / path, None)
+            closing.callback(store.close)
+            return store
+
+        log = (home / "logs" / "nightdesk.log").read_text(errors="replace")
+        journals = {name: opened(path) for name, path in paths.items()}
+        yield Books(STANDS, opened(desk.DESK_DB), journals, orders, bars, log.count("supervisor starts"))
 
 
 def _watch(stage: Stage, show: Show, until_s: float) -> None:

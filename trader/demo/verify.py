@@ -1,21 +1,37 @@
-"""The count at the end: what the emulator's book (the oracle) says against what the desk recorded.
+"""The count at the end: what the emulator's book (the oracle) says against what the desk recorded. PURE but for the
+stores that it is lent: files of a real desk, or the disks of a simulated one.
 
-It reads files and the emulator only; nothing of the desk is asked, so that a desk that lies to itself is found out.
+It reads these and the emulator only; nothing of the desk is asked, so that a desk that lies to itself is found out.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from supervisor.process.store import SqliteStore
-from trader.demo.script import STANDS, Stand
-from trader.sessions import journal_path
-from trader.store import desk
+from trader.demo.script import Stand
+
+
+class Readable(Protocol):
+    """A store, as far as it is read here."""
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]: ...
+
+
+class Books(msgspec.Struct, frozen=True):
+    """What is compared. ``journals`` by session; ``orders``: the emulator's answer to /emulator/orders; ``bars``: the
+    stamps that it closed, by symbol; ``starts``: lives of the supervisor."""
+
+    stands: tuple[Stand, ...]
+    desk: Readable
+    journals: dict[str, Readable]
+    orders: dict[str, Any]
+    bars: dict[str, list[int]]
+    starts: int
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -52,23 +68,22 @@ class Bars(msgspec.Struct, frozen=True):
     doubled: tuple[int, ...]
 
 
-def count(home: Path, orders: dict[str, Any], bars: dict[str, list[int]], faults: int, seconds: float) -> Count:
-    """``orders``: the emulator's answer to /emulator/orders; ``bars``: the stamps that it closed, by symbol."""
-    journals = {stand.name: SqliteStore(home / journal_path(stand.name), None) for stand in STANDS}
-    store = SqliteStore(home / desk.DESK_DB, None)
-    by_stand = {stand.name: count_bars(journals[stand.name], bars[stand.symbol]) for stand in STANDS}
+def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ()) -> Count:
+    """``broken``: problems that were found by others."""
+    journals, orders = books.journals, books.orders
+    by_stand = {stand.name: count_bars(journals[stand.name], books.bars[stand.symbol]) for stand in books.stands}
     keys = {row["key"] for journal in journals.values() for row in placing_intents(journal)}
     used = Counter(order["OrderConfirmID"] for order in orders["Orders"] if not order["ByHand"])
     twice = sum(number - 1 for number in used.values() if number > 1) + sum(key not in keys for key in used)
-    wrong = [text for stand in STANDS for text in books_differ(stand, journals[stand.name], orders)]
-    deaths = store.query(
+    wrong = [text for stand in books.stands for text in books_differ(stand, journals[stand.name], orders)]
+    deaths = books.desk.query(
         "SELECT kind, data FROM events WHERE kind IN ('child.died', 'child.ended', 'child.start_failed')"
     )
     hows = Counter(msgspec.json.decode(row["data"])["how"] for row in deaths)
-    problems = [*wrong, *bar_problems(by_stand)]
+    problems = [*wrong, *bar_problems(by_stand), *broken]
     if twice:
         problems.append(f"{twice} orders were sent twice or are not in any journal")
-    result = Count(
+    return Count(
         bars_expected=sum(each.expected for each in by_stand.values()),
         bars_seen=sum(each.seen for each in by_stand.values()),
         bars_missing=sum(len(each.missing) for each in by_stand.values()),
@@ -81,19 +96,16 @@ def count(home: Path, orders: dict[str, Any], bars: dict[str, list[int]], faults
         books_agree=not wrong,
         restarts=hows["abnormal"] + hows["expected"],
         expected_restarts=hows["expected"],
-        supervisor_starts=starts_of_supervisor(home),
-        goaways=len(store.query("SELECT number FROM events WHERE kind = 'feed.goaway'")),
+        supervisor_starts=books.starts,
+        goaways=len(books.desk.query("SELECT number FROM events WHERE kind = 'feed.goaway'")),
         uncovered_s=round(sum(uncovered_s(journal) for journal in journals.values()), 3),
         faults=faults,
         seconds=round(seconds, 1),
         problems=tuple(problems),
     )
-    for each in (*journals.values(), store):
-        each.close()
-    return result
 
 
-def count_bars(journal: SqliteStore, closed: list[int]) -> Bars:
+def count_bars(journal: Readable, closed: list[int]) -> Bars:
     """Each bar that the emulator closed, from the session's first on, is in exactly one committed turn."""
     rows = journal.query("SELECT closed_utc FROM turns WHERE closed_utc IS NOT NULL ORDER BY number")
     seen = [int(row["closed_utc"]) for row in rows]
@@ -116,11 +128,11 @@ def bar_problems(by_stand: dict[str, Bars]) -> list[str]:
     return problems
 
 
-def placing_intents(journal: SqliteStore) -> list[dict[str, Any]]:
+def placing_intents(journal: Readable) -> list[dict[str, Any]]:
     return journal.query("SELECT key FROM intents WHERE kind = 'place'")
 
 
-def books_differ(stand: Stand, journal: SqliteStore, orders: dict[str, Any]) -> list[str]:
+def books_differ(stand: Stand, journal: Readable, orders: dict[str, Any]) -> list[str]:
     """Positions and working orders: ours against the emulator's fills and orders."""
     theirs = sum((Decimal(str(fill["Quantity"])) for fill in orders["Fills"] if _of(fill, stand)), start=Decimal(0))
     rows = journal.query("SELECT quantity FROM positions WHERE symbol = ?", (stand.symbol,))
@@ -139,11 +151,6 @@ def _of(thing: dict[str, Any], stand: Stand) -> bool:
     return bool(thing["AccountID"] == stand.account and thing["Symbol"] == stand.symbol)
 
 
-def uncovered_s(journal: SqliteStore) -> float:
+def uncovered_s(journal: Readable) -> float:
     rows = journal.query("SELECT data FROM events WHERE kind = 'uncovered.over'")
     return sum(float(msgspec.json.decode(row["data"])["machine_s"]) for row in rows)
-
-
-def starts_of_supervisor(home: Path) -> int:
-    log = (home / "logs" / "nightdesk.log").read_text(errors="replace")
-    return log.count("supervisor starts")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
 from brokers.tradestation.emulator.app import advance, app, drop_stream, next_due
+from brokers.tradestation.emulator.book import Entry
 from brokers.tradestation.emulator.market import Market
-from brokers.tradestation.emulator.state import Settings, new_state
+from brokers.tradestation.emulator.orders import cancel
+from brokers.tradestation.emulator.state import Settings, new_state, rebuilt
 from brokers.tradestation.emulator.values import Cut, Now, OpenStream, Reply, Request, StreamBytes
 from supervisor.process.world import HttpReply
 from supervisor.sim.kernel import START_S
 
 URL = "http://venue.invalid"
 """Never looked up: the simulated machine has no other network."""
+URLS_KEPT = 256
+"""Read lately: most requests go to a few."""
 CHUNK_S = 0.01
 """A stream sends at most one chunk in this time, as the served emulator does."""
 
@@ -38,17 +43,25 @@ class StreamOutput(msgspec.Struct, frozen=True):
 
 
 class EmulatorOutside:
-    """``supervisor.sim.kernel.Outside`` over an emulator whose market time is ``origin + rate * machine time``."""
+    """``supervisor.sim.kernel.Outside`` over an emulator whose market time is ``origin + rate * machine time``; up to
+    ``begins_s`` (machine time) it stands at the origin."""
 
-    def __init__(self, settings: Settings, market: Market, origin_utc: float, rate: float) -> None:
+    def __init__(
+        self, settings: Settings, market: Market, origin_utc: float, rate: float, begins_s: float = START_S
+    ) -> None:
         self._origin_utc = origin_utc
         self._rate = rate
-        self.state = new_state(settings, market, self._now(START_S))
-        self.state.take_entries()
+        self._begins_s = begins_s
+        self._settings, self._market = settings, market
+        self._book: list[Entry] = []
+        self._cut: list[int] = []
+        self.down = False
+        self.state = new_state(settings, market, Now(START_S, origin_utc))
+        self._keep_book()
 
     def market_utc(self, now_s: float) -> float:
-        shown = self._origin_utc + self._rate * (now_s - START_S)
-        stopped = self._stopped_at_utc
+        shown = self._origin_utc + self._rate * max(0.0, now_s - self._begins_s)
+        stopped = self.state.ledger.stopped_at_utc
         return shown if stopped is None else min(shown, stopped)
 
     def rate(self) -> float:
@@ -62,7 +75,10 @@ class EmulatorOutside:
         return HttpReply(answer.status, {"content-type": answer.content_type}, answer.body)
 
     def open(self, url: str, headers: dict[str, str], now_s: float) -> OpenedStream:
-        answer = self._ask("GET", url, headers, b"", now_s)
+        try:
+            answer = self._ask("GET", url, headers, b"", now_s)
+        except ConnectionRefusedError as refused:
+            return OpenedStream(0, 0, {}, str(refused).encode())
         if isinstance(answer, OpenStream):
             return OpenedStream(answer.stream_id, 200, answer.headers, b"")
         if isinstance(answer, Reply):
@@ -73,8 +89,11 @@ class EmulatorOutside:
         drop_stream(self.state, stream)
 
     def advance(self, now_s: float) -> list[StreamOutput]:
+        if self.down:
+            cut, self._cut = self._cut, []
+            return [StreamOutput(stream, b"", "reset") for stream in cut]
         outputs = advance(self.state, self._now(now_s))
-        self.state.take_entries()
+        self._keep_book()
         return [
             StreamOutput(each.stream_id, each.data, "")
             if isinstance(each, StreamBytes)
@@ -83,13 +102,27 @@ class EmulatorOutside:
         ]
 
     def next_due_s(self, now_s: float) -> float:
+        if self.down:
+            return float("inf")
         due = next_due(self.state, self._now(now_s))
         moments = [float("inf")]
         if due.machine_s is not None:
             moments.append(due.machine_s)
-        if due.market_utc is not None and self._stopped_at_utc is None:
-            moments.append(START_S + (due.market_utc - self._origin_utc) / self._rate)
+        if due.market_utc is not None and self.state.ledger.stopped_at_utc is None:
+            moments.append(self._begins_s + (due.market_utc - self._origin_utc) / self._rate)
         return max(min(moments), now_s + CHUNK_S)
+
+    # -- its death -----------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """kill -9: all its streams break, and nobody listens until ``restart``. Its book is on disk."""
+        self.down = True
+        self._cut = list(self.state.streams)
+
+    def restart(self) -> None:
+        """A new emulator on the same book: what it had told anybody is there."""
+        self.state = rebuilt(self._settings, self._market, self._book)
+        self.down = False
 
     # -- the tester's door ---------------------------------------------------------------------------
 
@@ -101,6 +134,11 @@ class EmulatorOutside:
         words = "&".join(f"{name}={value}" for name, value in query.items())
         return self._admin("GET", f"{URL}/emulator/{path}?{words}", b"", now_s)
 
+    def cancel_by_hand(self, order_id: str, now_s: float) -> None:
+        """As a person does it on the broker's own screen. Raises the emulator's ``Refusal`` where it is not open."""
+        cancel(self.state, order_id, self._now(now_s))
+        self._keep_book()
+
     def _admin(self, method: str, url: str, body: bytes, now_s: float) -> Any:
         reply = self.request(method, url, {}, body, now_s)
         if reply is None or reply.status != 200:
@@ -109,18 +147,24 @@ class EmulatorOutside:
 
     # -- how -------------------------------------------------------------------------------------------
 
-    @property
-    def _stopped_at_utc(self) -> float | None:
-        state = getattr(self, "state", None)
-        return None if state is None else state.ledger.stopped_at_utc
-
     def _now(self, now_s: float) -> Now:
         return Now(machine_s=now_s, market_utc=self.market_utc(now_s))
 
     def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes, now_s: float) -> Any:
-        parts = urlsplit(url)
-        query = {name.lower(): value for name, value in parse_qsl(parts.query, keep_blank_values=True)}
+        if self.down:
+            raise ConnectionRefusedError("connection refused: nobody listens there")
+        path, query = _read_url(url)
         lower = {name.lower(): value for name, value in headers.items()}
-        answer = app(self.state, Request(method, unquote(parts.path), query, lower, body), self._now(now_s))
-        self.state.take_entries()
+        answer = app(self.state, Request(method, path, query, lower, body), self._now(now_s))
+        self._keep_book()
         return answer
+
+    def _keep_book(self) -> None:
+        self._book += self.state.take_entries()
+
+
+@lru_cache(URLS_KEPT)
+def _read_url(url: str) -> tuple[str, dict[str, str]]:
+    """Path, decoded, and query, names in lower case."""
+    parts = urlsplit(url)
+    return unquote(parts.path), {name.lower(): value for name, value in parse_qsl(parts.query, keep_blank_values=True)}

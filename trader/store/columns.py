@@ -17,7 +17,7 @@ def intent_of(row: dict[str, Any]) -> Intent:
     return msgspec.convert({**row, "known": json.loads(row["known"])}, Intent, strict=False)
 
 
-def to_json(value: msgspec.Struct) -> str:
+def to_json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from supervisor.messages import Event
+from supervisor.process.store import refuse_newer
 from supervisor.process.world import Store
 from trader.sessions import Code, Session, Wanted
 
@@ -44,6 +45,8 @@ def read_session(store: Store, name: str) -> Session:
 
 
 def read_sessions(store: Store) -> list[Session]:
+    """``StoreFailed`` also where a newer program has written it: it may mean more than we would read."""
+    refuse_newer(DESK_DB, store.query("PRAGMA user_version")[0]["user_version"], migrations)
     return [_session(row) for row in store.query("SELECT * FROM session ORDER BY name")]
 
 
@@ -83,6 +86,16 @@ def write_event(store: Store, sender: str, incarnation: int, number: int, event:
             *(sender, incarnation, number, event.kind, event.level, event.subject, event.text),
             *(event.machine_s, event.market_utc, event.incident, event.incident_state, _json(event.data)),
         ),
+    )
+
+
+def open_incidents(store: Store, sender: str, before_incarnation: int) -> list[dict[str, Any]]:
+    """Incidents that incarnations of ``sender`` older than this one have opened and nobody has resolved."""
+    return store.query(
+        "SELECT incident, kind, level, subject FROM events AS opened WHERE sender = ? AND sender_incarnation < ?"
+        " AND incident_state = 'opened' AND NOT EXISTS (SELECT 1 FROM events AS later WHERE"
+        " later.incident = opened.incident AND later.incident_state = 'resolved' AND later.number > opened.number)",
+        (sender, before_incarnation),
     )
 
 

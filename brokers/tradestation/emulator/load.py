@@ -1,11 +1,13 @@
-"""Reading bar files (CSV, gzip) into series. EDGE. Nothing is repaired: what is wrong is named by file, line, value."""
+"""Reading bar files (CSV, plain or gzip) into series. EDGE. What is wrong is named by file, line, value; nothing is
+repaired, but the same bar said twice in a row is used once, with a warning."""
 
 from __future__ import annotations
 
 import datetime
 import gzip
+import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -15,15 +17,18 @@ from brokers.tradestation.emulator.market import MINUTE_S, Bar, Market, Series
 
 HEADER = "time,open,high,low,close,volume"
 SUFFIX = "_1m.csv.gz"
+PLAIN_SUFFIX = "_1m.csv"
 BUNDLED = Path(__file__).parent / "data"
+OUT_OF_ORDER = "is earlier than the line before; sort the file by time"
 FILE_BYTES_MAX = 512 * 1024 * 1024  # unpacked; about twenty years of minutes
 
 
-def load_market(names: Sequence[str]) -> Market:
-    """Bars of bundled symbols ("ESZ13") or of files (".../GCZ13_1m.csv.gz"). Raises DataError."""
+def load_market(names: Sequence[str], warn: Callable[[str], None] | None = None) -> Market:
+    """Bars of bundled symbols ("ESZ13") or of files (".../GCZ13_1m.csv.gz"). Raises DataError. ``warn`` is told, in
+    one line a file, what was left out (default: stderr)."""
     if not names:
         raise DataError(f"no bars were named; bundled are {', '.join(bundled_symbols())}")
-    series = [load_series(_path(name)) for name in names]
+    series = [load_series(_path(name), warn or to_stderr) for name in names]
     seen: set[str] = set()
     for one in series:
         if one.symbol in seen:
@@ -36,23 +41,46 @@ def bundled_symbols() -> list[str]:
     return sorted(path.name.removesuffix(SUFFIX) for path in BUNDLED.glob(f"*{SUFFIX}"))
 
 
-def load_series(path: Path) -> Series:
-    symbol = path.name.removesuffix(SUFFIX)
-    if not path.name.endswith(SUFFIX) or instrument(symbol) is None:
+def load_series(path: Path, warn: Callable[[str], None], symbol: str = "") -> Series:
+    """The same bar said twice in a row is dropped and counted: exporters that append do that. A bar told twice with
+    different values, or out of order, is refused: which one is right is not ours to guess. ``symbol``: of a file whose
+    name does not tell it."""
+    symbol = symbol or _symbol_of(path)
+    if instrument(symbol) is None:
         raise DataError(
-            f"{path}: the name must be SYMBOL{SUFFIX}, the symbol a stock of 1 to 5 letters or a future "
-            f"(root + month letter + two-digit year) of {', '.join(ROOTS)}"
+            f"{path}: the name must be SYMBOL{SUFFIX} or SYMBOL{PLAIN_SUFFIX} (or the symbol be given), the symbol a "
+            f"stock of 1 to 5 letters or a future (root + month letter + two-digit year) of {', '.join(ROOTS)}; it is "
+            f"{symbol!r}"
         )
     bars: list[Bar] = []
+    doubled: list[int] = []
     for number, line in enumerate(_lines(path)[1:], 2):
         bar = _bar(path, number, line)
+        if bars and bar == bars[-1]:
+            doubled.append(number)
+            continue
         if bars and bar.stamp_utc <= bars[-1].stamp_utc:
-            what = "comes twice" if bar.stamp_utc == bars[-1].stamp_utc else "is earlier than the line before"
+            what = "comes twice, with other values" if bar.stamp_utc == bars[-1].stamp_utc else OUT_OF_ORDER
             raise DataError(f"{path}, line {number}: the time {line.split(',')[0]} {what}")
         bars.append(bar)
     if not bars:
         raise DataError(f"{path}: no bars after the header")
+    if doubled:
+        first = f"(first: line {doubled[0]})"
+        warn(f"{path}: {len(doubled)} bars come twice with the same values {first}; one of each is used")
     return Series(symbol, tuple(bars))
+
+
+def _symbol_of(path: Path) -> str:
+    """Nothing where the name does not tell."""
+    for suffix in (SUFFIX, PLAIN_SUFFIX):
+        if path.name.endswith(suffix):
+            return path.name.removesuffix(suffix)
+    return ""
+
+
+def to_stderr(warning: str) -> None:
+    sys.stderr.write(f"warning: {warning}\n")
 
 
 def _path(name: str) -> Path:
@@ -65,7 +93,7 @@ def _path(name: str) -> Path:
 
 def _lines(path: Path) -> list[str]:
     try:
-        with gzip.open(path, "rb") as file:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             raw = file.read(FILE_BYTES_MAX + 1)
         text = raw.decode("ascii")
     except EOFError as error:

@@ -114,12 +114,15 @@ class Series:
 
     def next_change(self, interval: int, after_utc: float) -> float | None:
         """When a stream of this interval next has something to say: a print, or the close of a bar."""
-        upcoming = self.next_print(after_utc)
+        upcoming, close_utc = self.next_print(after_utc), self.next_close(interval, after_utc)
+        if upcoming is None or close_utc is None:
+            return upcoming.at_utc if upcoming else close_utc
+        return min(upcoming.at_utc, close_utc)
+
+    def next_close(self, interval: int, after_utc: float) -> float | None:
         stamps = self.at_interval(interval).stamps
         i = bisect_right(stamps, after_utc)
-        candidates = [upcoming.at_utc] if upcoming else []
-        candidates += [float(stamps[i])] if i < len(stamps) else []
-        return min(candidates, default=None)
+        return float(stamps[i]) if i < len(stamps) else None
 
     def at_interval(self, interval: int) -> Series:
         if interval == 1:

@@ -35,6 +35,9 @@ class Settings(msgspec.Struct, frozen=True):
     client_secret: str = "demo-secret"
     refresh_token: str = "demo-refresh"
     authorization_code: str = "demo-code"
+    every_print: bool = True
+    """Streams show each print, as the venue's do: the forming bar and the position's value. False: only what has
+    changed for good, closed bars and positions themselves (a tester's desk would drop the rest unread)."""
 
 
 def account_spec(text: str) -> book.AccountSpec:

@@ -12,7 +12,7 @@ import msgspec
 
 from brokers.tradestation.emulator import book, wire
 from brokers.tradestation.emulator.ledger import Ledger, Order
-from brokers.tradestation.emulator.market import Market, Print
+from brokers.tradestation.emulator.market import Print
 from brokers.tradestation.emulator.values import Now, Output, StreamBytes, StreamEnd
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _has_news(stream: Stream, now: Now) -> bool:
 
 
 def _news(stream: Stream, state: State, now: Now) -> list[bytes]:
-    frames = _bars(stream, state.market, now) if stream.kind == "bars" else []
+    frames = _bars(stream, state, now) if stream.kind == "bars" else []
     if stream.kind == "positions":
         frames = _positions(stream, state, now)
     stream.seen_utc = now.market_utc
@@ -152,7 +152,13 @@ def _news(stream: Stream, state: State, now: Now) -> list[bytes]:
 def _next_news(stream: Stream, state: State) -> float | None:
     if stream.kind == "bars":
         series = state.market.series(stream.symbol)
-        return series.next_change(stream.interval, stream.seen_utc) if series else None
+        if series is None:
+            return None
+        if not state.settings.every_print:
+            return series.next_close(stream.interval, stream.seen_utc)
+        return series.next_change(stream.interval, stream.seen_utc)
+    if not state.settings.every_print:
+        return None
     upcoming: list[Print] = []
     for _, symbol in stream.seen_positions:
         series = state.market.series(symbol)
@@ -160,15 +166,15 @@ def _next_news(stream: Stream, state: State) -> float | None:
     return min((one.at_utc for one in upcoming), default=None)
 
 
-def _bars(stream: Stream, market: Market, now: Now) -> list[bytes]:
-    series = market.series(stream.symbol)
+def _bars(stream: Stream, state: State, now: Now) -> list[bytes]:
+    series = state.market.series(stream.symbol)
     if series is None:
         return []
     frames = [
         wire.bar_object(bar, status="Closed", realtime=True, end_of_history=False)
         for bar in series.closed(stream.interval, stream.seen_utc, now.market_utc)
     ]
-    forming = series.forming(stream.interval, now.market_utc)
+    forming = series.forming(stream.interval, now.market_utc) if state.settings.every_print else None
     if forming and (mark := (forming.bar.stamp_utc, forming.step)) != stream.seen_forming:
         stream.seen_forming = mark
         frames.append(wire.bar_object(forming.bar, status="Open", realtime=True, end_of_history=False))

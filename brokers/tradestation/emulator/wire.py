@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -27,6 +28,8 @@ STATUS_TEXT = {
 }
 SIDE_TEXT = {"BUY": "Buy", "SELL": "Sell", "SELLSHORT": "SellShort", "BUYTOCOVER": "BuyToCover"}
 _DECIMALS_SHOWN = Decimal("0.00000001")
+TEXTS_KEPT = 4096
+"""Prices and times that were put into words lately: each is shown many times (frames, snapshots, history)."""
 
 
 def line(value: Object) -> bytes:
@@ -34,6 +37,7 @@ def line(value: Object) -> bytes:
     return msgspec.json.encode(value) + b"\n"
 
 
+@lru_cache(TEXTS_KEPT)
 def number(value: Decimal | int) -> str:
     """Trailing zeros are dropped, as the venue does ("395", "216.5"); never an exponent."""
     if isinstance(value, int):
@@ -42,7 +46,12 @@ def number(value: Decimal | int) -> str:
 
 
 def time_text(utc: float) -> str:
-    return datetime.datetime.fromtimestamp(int(utc), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _second_text(int(utc))
+
+
+@lru_cache(TEXTS_KEPT)
+def _second_text(utc: int) -> str:
+    return f"{datetime.datetime.fromtimestamp(utc, datetime.UTC).isoformat()[:19]}Z"  # strftime costs ten times that
 
 
 def day_text(day: str) -> str:

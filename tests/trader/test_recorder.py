@@ -1,0 +1,142 @@
+"""The recorder: the one writer of desk.db."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from supervisor.errors import Refused
+from supervisor.messages import Done, Event, Recorded, RecordEvents, Supervision, Up
+from tests.scripted_world import ScriptedWorld
+from tests.trader.session_world import SessionWorld
+from trader.messages import AddSession, RemoveSession, SessionStarted, SetWanted, StartSession, StopSession
+from trader.recorder import Recorder
+from trader.sessions import Code, Session, Wanted
+from trader.store import desk
+
+CODE = Code(sha256="aa", filename="x.py", source="class X: ...")
+OTHER_CODE = Code(sha256="bb", filename="x.py", source="class X: y = 1")
+ES = Session(
+    name="es",
+    strategy="x.py",
+    class_name="X",
+    code_sha256="aa",
+    account="SIM1",
+    symbols=("ESZ13", "SPY"),
+    connection="sim",
+    parameters={"a": 1},
+)
+
+
+def event(kind: str, incident: str = "", state: Any = "") -> Event:
+    return Event(kind, "NOTIFY", "x", f"{kind} happened", 1.0, 2.0, incident, state, {"n": 1})
+
+
+def rows(world: ScriptedWorld) -> list[dict[str, Any]]:
+    return world.store(desk.DESK_DB).query("SELECT * FROM events ORDER BY number")
+
+
+@pytest.fixture
+def world() -> ScriptedWorld:
+    made = SessionWorld("recorder", incarnation=5_000_001)
+    made.start(Recorder, {})
+    return made
+
+
+def added(world: ScriptedWorld) -> Session:
+    assert world.ask(AddSession(session=ES, code=CODE)) == Done()
+    return desk.read_session(world.store(desk.DESK_DB), "es")
+
+
+def test_added_session_is_stored_whole_with_its_code_and_is_off(world: ScriptedWorld) -> None:
+    assert added(world) == ES
+    assert desk.read_code(world.store(desk.DESK_DB), "aa") == CODE
+
+
+def test_start_raises_the_number_and_takes_the_new_code(world: ScriptedWorld) -> None:
+    added(world)
+    assert world.ask(StartSession(name="es", code=OTHER_CODE)) == SessionStarted(1)
+    assert world.ask(StartSession(name="es", code=OTHER_CODE)) == SessionStarted(2)
+    now = desk.read_session(world.store(desk.DESK_DB), "es")
+    assert (now.wanted, now.start_no, now.code_sha256) == (Wanted.TRADE, 2, "bb")
+    assert desk.read_code(world.store(desk.DESK_DB), "aa") == CODE, "older copies are kept"
+
+
+def test_stop_of_a_trading_session_wants_it_minded_and_of_one_that_is_off_changes_nothing(world: ScriptedWorld) -> None:
+    added(world)
+    world.ask(StopSession(name="es"))
+    assert desk.read_session(world.store(desk.DESK_DB), "es").wanted is Wanted.OFF
+    world.ask(StartSession(name="es", code=CODE))
+    world.ask(StopSession(name="es"))
+    assert desk.read_session(world.store(desk.DESK_DB), "es").wanted is Wanted.MIND
+
+
+def test_word_of_an_older_start_does_not_end_a_newer_one(world: ScriptedWorld) -> None:
+    added(world)
+    world.ask(StartSession(name="es", code=CODE))
+    with pytest.raises(Refused, match="was started again"):
+        world.ask(SetWanted(name="es", wanted="off", start_no=0, reason="flat"))
+    assert desk.read_session(world.store(desk.DESK_DB), "es").wanted is Wanted.TRADE
+    world.ask(SetWanted(name="es", wanted="off", start_no=1, reason="flat"))
+    assert desk.read_session(world.store(desk.DESK_DB), "es").wanted is Wanted.OFF
+
+
+def test_name_and_contract_have_one_owner(world: ScriptedWorld) -> None:
+    added(world)
+    with pytest.raises(Refused, match="is called 'es' already"):
+        world.ask(AddSession(session=ES, code=CODE))
+    rival = msgspec.structs.replace(ES, name="rival", symbols=("GCZ13", "SPY"))
+    with pytest.raises(Refused, match="session es owns SPY on account SIM1"):
+        world.ask(AddSession(session=rival, code=CODE))
+    world.ask(AddSession(session=msgspec.structs.replace(rival, account="SIM2"), code=CODE))
+
+
+def test_only_a_session_that_is_off_can_be_removed(world: ScriptedWorld) -> None:
+    added(world)
+    world.ask(StartSession(name="es", code=CODE))
+    with pytest.raises(Refused, match="is not off"):
+        world.ask(RemoveSession(name="es"))
+    world.ask(SetWanted(name="es", wanted="off", start_no=1, reason="flat"))
+    world.ask(RemoveSession(name="es"))
+    with pytest.raises(Refused, match="no session is called 'es'"):
+        world.ask(RemoveSession(name="es"))
+
+
+def test_events_sent_again_are_stored_once_and_acknowledged_each_time(world: ScriptedWorld) -> None:
+    batch = RecordEvents("feed", 3, 7, (event("a"), event("b")))
+    world.tell(batch)
+    world.tell(batch)
+    world.tell(RecordEvents("feed", 4, 7, (event("c"),)))
+    assert [row["kind"] for row in rows(world)] == ["a", "b", "c"]
+    assert [message for _, message in world.casts] == [Recorded(8), Recorded(8), Recorded(7)]
+
+
+def test_supervisor_s_events_are_stored_by_their_life(world: ScriptedWorld) -> None:
+    world.deliver(Supervision(1, event("child.died")))
+    world.deliver(Supervision(1, event("child.died")))
+    assert [(row["sender"], row["sender_incarnation"]) for row in rows(world)] == [("nightdesk", 5)]
+
+
+def test_incident_of_an_older_incarnation_ends_when_the_next_is_up(world: ScriptedWorld) -> None:
+    world.tell(RecordEvents("books", 3, 1, (event("unread", "u1", "opened"), event("login", "l1", "opened"))))
+    world.tell(RecordEvents("books", 3, 3, (event("login", "l1", "resolved"),)))
+    world.deliver(Up("books", 3))
+    assert len(rows(world)) == 3, "it is the same incarnation: still open"
+    world.deliver(Up("books", 4))
+    world.deliver(Up("books", 4))
+    assert [(row["kind"], row["incident"], row["incident_state"]) for row in rows(world)[3:]] == [
+        ("incident.superseded", "u1", "resolved")
+    ]
+
+
+def test_incident_of_an_older_life_of_the_supervisor_ends_with_the_new_one(world: ScriptedWorld) -> None:
+    world.deliver(Supervision(1, event("child.held", "h1", "opened")))
+    world.next_incarnation()
+    world.start(Recorder, {})
+    assert len(rows(world)) == 1, "the same life"
+    later = SessionWorld("recorder", incarnation=6_000_001)
+    later.stores = world.stores
+    later.start(Recorder, {})
+    assert [row["incident_state"] for row in rows(later)] == ["opened", "resolved"]

@@ -1,0 +1,84 @@
+"""A desk put together in the simulated world: kernel, the emulator outside, what stands on its disk, one life of it.
+
+Testers and nights use the same pieces: ``machine`` once, then ``life`` for each start of the supervisor on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from brokers.tradestation.emulator.market import Market
+from brokers.tradestation.emulator.state import Settings
+from feeds.config import ConnectionConfig, Timing
+from supervisor.process.store import SqliteStore
+from supervisor.sim.desk import SimDesk
+from supervisor.sim.kernel import START_S, Chances, Kernel
+from trader.config import DeskConfig
+from trader.sessions import Code, Session, Wanted
+from trader.simulate.outside import URL, EmulatorOutside
+from trader.specs import root_spec
+from trader.store import desk
+
+CONNECTION = "sim"
+LOGIN_FILE = "login.json"
+LOGIN = b'{"client_secret": "demo-secret", "refresh_token": "demo-refresh"}'
+"""The emulator's own demo login; there is nothing secret in it."""
+RECORDER = "recorder"
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """A simulated machine with a home, and the venue that it is connected to."""
+
+    kernel: Kernel
+    outside: EmulatorOutside
+    config: DeskConfig
+
+    def life(self, number: int, *, keep_log: bool = False) -> SimDesk:
+        """The supervisor's life of this number (from 1 on), not booted yet. ``boot`` it, then ``kernel.run``."""
+        return SimDesk(self.kernel, root_spec(self.config), number, RECORDER, keep_log)
+
+    def store(self, path: str) -> SqliteStore:
+        """A store of this machine, to be read. KeyError where nothing has made it."""
+        return SqliteStore(path, None, self.kernel.disks[path])
+
+
+def machine(
+    market: Market,
+    sessions: Iterable[tuple[Session, Code]],
+    *,
+    origin_utc: float,
+    rate: float,
+    begins_s: float = START_S,
+    seed: int = 1,
+    settings: Settings | None = None,
+    timing: Timing | None = None,
+    chances: Chances | None = None,
+) -> Machine:
+    """``sessions`` are in its desk.db, wanted to trade. ``rate``: market seconds in a machine second, from
+    ``begins_s`` (machine time) on; before that market time stands at its origin."""
+    outside = EmulatorOutside(settings or Settings(), market, origin_utc, rate, begins_s)
+    built = Machine(Kernel(seed, outside, chances), outside, desk_config(timing or Timing()))
+    built.kernel.files[LOGIN_FILE] = LOGIN
+    _write_sessions(built.kernel, sessions)
+    return built
+
+
+def desk_config(timing: Timing) -> DeskConfig:
+    connection = ConnectionConfig(
+        name=CONNECTION, api_url=URL, signin_url=URL, client_id="demo-client", login_file=LOGIN_FILE
+    )
+    return DeskConfig(connections={CONNECTION: connection}, timing=timing)
+
+
+def _write_sessions(kernel: Kernel, sessions: Iterable[tuple[Session, Code]]) -> None:
+    disk = kernel.disks[desk.DESK_DB] = SimDesk.new_disk()
+    store = SqliteStore(desk.DESK_DB, "trader.store.desk:migrations", disk)
+    with store.transaction():
+        for session, code in sessions:
+            desk.write_code(store, code)
+            started = msgspec.structs.replace(
+                session, code_sha256=code.sha256, connection=CONNECTION, wanted=Wanted.TRADE, start_no=1
+            )
+            desk.write_session(store, started)

@@ -1,0 +1,42 @@
+"""Who is in a simulation: its sessions, and an account at the venue for each beyond the first two. PURE but for the
+strategies' files, which are read."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from brokers.tradestation.emulator.book import AccountSpec
+from trader.code import find_code
+from trader.demo.script import STANDS, Stand
+from trader.sessions import Code, Session
+
+SESSIONS_MAX = 200
+"""Far above what one account holder runs; each costs a few megabytes of this machine."""
+CASH_USD = Decimal(100_000)
+KINDS = {"ESZ13": ("F", "Futures"), "SPY": ("M", "Margin")}
+
+
+def stands(count: int) -> tuple[Stand, ...]:
+    """The demo's two first; then both strategies on both symbols in turn, each on an account of its own, because one
+    owner per account and symbol is a rule of the desk."""
+    return tuple(_stand(number) for number in range(count))
+
+
+def _stand(number: int) -> Stand:
+    model = STANDS[number % 2]
+    if number < len(STANDS):
+        return model
+    strategy = STANDS[(number + number // 2) % 2].strategy
+    account = f"SIM{100001 + number // 2}{KINDS[model.symbol][0]}"
+    return Stand(f"{model.symbol.lower()}-{strategy.replace('_', '-')}-{number + 1}", model.symbol, account, strategy)
+
+
+def accounts(cast: tuple[Stand, ...]) -> tuple[AccountSpec, ...]:
+    return tuple(AccountSpec(each.account, KINDS[each.symbol][1], CASH_USD) for each in cast)
+
+
+def session(stand: Stand) -> tuple[Session, Code]:
+    """As ``trader.simulate.assembly`` takes it."""
+    code, class_name = find_code(stand.strategy)
+    fields = {"name": stand.name, "strategy": stand.strategy, "class_name": class_name, "code_sha256": code.sha256}
+    return Session(**fields, account=stand.account, symbols=(stand.symbol,), connection=""), code

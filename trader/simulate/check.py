@@ -1,0 +1,88 @@
+"""What must hold of a simulated night beyond the demo's count. PURE: reads what the emulator's book and the journals say.
+
+* A position never crosses zero by an order of ours, and a closing order of ours never opens one, unless a person
+  traded in between (law 1: no order of ours is a guess at what somebody else did).
+* No entry comes of a late bar, reaches the venue past its validity, or is written while its symbol is held.
+* Nothing dies but by an injected fault, or as a feed that says how its stream ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from brokers.tradestation.emulator.ledger import Ledger
+from trader.demo.script import Stand
+from trader.demo.verify import Readable
+
+EXPECTED_DEATHS = ("feeds.stream.FeedEnded: ",)
+ON_THE_WAY_S = 60.0
+"""Market seconds from an adoption until the cancel that follows from it has reached the venue."""
+HOLD_BEGINS = ("divergence.adopted", "hold.unexplained", "hold.found", "hold.ambiguous", "hold.unsettled")
+HOLD_ENDS = ("hold.released", "divergence.resumed", "unexplained.over")
+
+
+def crashes(told: Iterable[str]) -> Iterator[str]:
+    """``told``: ``SimDesk.crashes``, one traceback each. Those that nobody injected."""
+    for trace in told:
+        last = trace.rstrip().splitlines()[-1]
+        if not last.startswith(EXPECTED_DEATHS):
+            yield f"a process crashed: {trace.rstrip()}"
+
+
+def crossings(ledger: Ledger, stand: Stand, journal: Readable) -> Iterator[str]:
+    """Between a trade by hand and its adoption nothing is judged: what our orders then do was decided before."""
+    purposes = {row["order_id"]: row["purpose"] for row in journal.query("SELECT order_id, purpose FROM orders")}
+    adopted = [row["adopted_utc"] for row in journal.query("SELECT adopted_utc FROM adoptions ORDER BY number")]
+    held, by_hand_utc = 0, float("inf")
+    for fill in ledger.fills:
+        if (fill.account, fill.symbol) != (stand.account, stand.symbol):
+            continue
+        after = held + fill.quantity
+        order = ledger.orders[fill.order_id]
+        if order.by_hand:
+            by_hand_utc = fill.at_utc
+        elif any(by_hand_utc < at_utc < fill.at_utc - ON_THE_WAY_S for at_utc in adopted):
+            by_hand_utc = float("inf")
+        wrong = held * after < 0 or (abs(after) > abs(held) and purposes.get(fill.order_id) != "entry")
+        if wrong and by_hand_utc == float("inf"):
+            yield f"{stand.name}: order {fill.order_id} ({purposes.get(fill.order_id)}) took {held} to {after} unasked"
+        held = after
+
+
+def late_entries(journal: Readable, ledger: Ledger, stand: Stand, rate: float) -> Iterator[str]:
+    """Entries of late bars, and those that were booked past their validity."""
+    sql = (
+        "SELECT key FROM intents JOIN turns ON committed_utc = written_utc WHERE kind = 'place' AND purpose = 'entry'"
+        " AND late = 1 AND turns.symbol = intents.symbol AND NOT EXISTS"
+        " (SELECT 1 FROM turns AS other WHERE other.committed_utc = written_utc AND other.late = 0)"
+    )
+    for row in journal.query(sql):
+        yield f"{stand.name}: entry {row['key']} comes of a late bar"
+    valid = "SELECT key, valid_until_utc FROM intents WHERE kind = 'place' AND valid_until_utc IS NOT NULL"
+    for row in journal.query(valid):
+        order_id = ledger.confirm_ids.get(row["key"])
+        if order_id and ledger.orders[order_id].opened_utc > row["valid_until_utc"] + rate:
+            yield f"{stand.name}: entry {row['key']} was booked past its validity"
+
+
+def held_entries(journal: Readable, stand: Stand) -> Iterator[str]:
+    """Entries that were written while a hold of the symbol stood in the journal."""
+    events = [row for row in _rows(journal) if row["kind"] in (*HOLD_BEGINS, *HOLD_ENDS)]
+    entries = journal.query("SELECT key, written_utc FROM intents WHERE kind = 'place' AND purpose = 'entry'")
+    since: float | None = None
+    for event in [*events, {"kind": HOLD_ENDS[0], "market_utc": float("inf")}]:
+        if event["kind"] in HOLD_BEGINS:
+            since = event["market_utc"] if since is None else since
+            continue
+        for entry in entries:
+            if since is not None and since < entry["written_utc"] < event["market_utc"]:
+                yield f"{stand.name}: entry {entry['key']} was written while entries were held"
+        since = None
+
+
+def _rows(journal: Readable) -> list[dict[str, Any]]:
+    return journal.query("SELECT kind, market_utc FROM events ORDER BY number")

@@ -1,0 +1,157 @@
+"""What breaks in a simulated night, and when: a function of seed, level and length. PURE.
+
+The demo has each fault once; here they come at random moments, on whatever runs then, and on each other's heels.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Literal
+
+import msgspec
+
+Level = Literal["light", "heavy"]
+Kind = Literal[
+    "kill",
+    "die_at_boundary",
+    "freeze",
+    "kill_supervisor",
+    "goaway",
+    "stall",
+    "end",
+    "reset",
+    "error",
+    "lose_reply",
+    "hand_trade",
+    "hand_flat",
+    "hand_cancel",
+    "kill_venue",
+]
+EVERY_S = {"light": 300.0, "heavy": 20.0}
+"""Mean machine seconds between two faults: a bad night, and one in which repairs overlap all the time."""
+FIRST_S = 1.0
+"""From the start on: a desk that is just coming up is killed too."""
+WEIGHTS: dict[Kind, int] = {
+    "kill": 30,
+    "die_at_boundary": 30,
+    "freeze": 10,
+    "kill_supervisor": 4,
+    "goaway": 5,
+    "stall": 5,
+    "end": 4,
+    "reset": 4,
+    "error": 3,
+    "lose_reply": 10,
+    "hand_trade": 4,
+    "hand_flat": 3,
+    "hand_cancel": 3,
+    "kill_venue": 3,
+}
+ROLES: dict[str, int] = {
+    "account_manager": 8,
+    "trader": 5,
+    "data_source": 4,
+    "connection": 3,
+    "books": 3,
+    "bars": 3,
+    "orders": 3,
+    "positions": 2,
+    "recorder": 2,
+    "ensure_sessions": 2,
+    "control": 1,
+}
+"""How often each kind of process is hit."""
+BOUNDARY_MAX = 60
+"""A process dies at one of its next so many messages sent or handled: within a few turns."""
+FREEZE_MAX_S = 25.0
+"""Within and past the liveness limit of 10 s."""
+STALL_MAX_S = 60.0
+"""Within and past three heartbeats."""
+DOWN_MAX_S = 8.0
+"""How long a killed supervisor or venue stays away: systemd waits a second, an operator longer."""
+DELAY_MAX_S = 0.5
+"""Of one message between two processes: a machine under load."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """``at_s``: machine seconds from the start. ``place``: 0 to 1, which one of those that can be hit then. ``role``:
+    kind of process, or of stream. ``number``: of a boundary, or of units traded by hand."""
+
+    at_s: float
+    kind: Kind
+    place: float
+    role: str = ""
+    form: str = ""
+    seconds: float = 0.0
+    number: int = 0
+
+
+class Odds(msgspec.Struct, frozen=True):
+    """What goes wrong by itself: shares of all messages, and of all publications to one subscriber."""
+
+    delayed: float
+    lost: float
+
+
+ODDS = {"light": Odds(delayed=0.002, lost=0.001), "heavy": Odds(delayed=0.02, lost=0.02)}
+
+
+def faults(seed: int, level: Level, length_s: float) -> list[Fault]:
+    """The faults of a night that lasts ``length_s`` machine seconds, in order."""
+    draw = random.Random(f"faults {seed}")
+    drawn: list[Fault] = []
+    at_s = FIRST_S + draw.expovariate(1 / EVERY_S[level])
+    while at_s < length_s:
+        drawn.append(_fault(draw, at_s))
+        at_s += draw.expovariate(1 / EVERY_S[level])
+    return drawn
+
+
+def _fault(draw: random.Random, at_s: float) -> Fault:
+    kind: Kind = _one(draw, WEIGHTS)
+    role = _one(draw, ROLES)
+    if kind in ("goaway", "stall", "end", "reset", "error"):
+        role = draw.choice(("bars", "orders", "positions"))
+    form = {"goaway": draw.choice(("status", "error")), "lose_reply": draw.choice(("before", "after"))}.get(kind, "")
+    longest_s = {"freeze": FREEZE_MAX_S, "stall": STALL_MAX_S}.get(kind, DOWN_MAX_S)
+    seconds = 1.0 + draw.random() * (longest_s - 1.0)
+    number = draw.choice((-1, 1)) if kind == "hand_trade" else draw.randrange(1, BOUNDARY_MAX + 1)
+    return Fault(at_s, kind, draw.random(), role, form, seconds, number)
+
+
+def _one(draw: random.Random, weights: dict[Kind, int] | dict[str, int]) -> Kind:
+    """A key by its weight."""
+    return draw.choices(list(weights), list(weights.values()))[0]  # type: ignore[return-value]
+
+
+class Mishaps:
+    """``supervisor.sim.kernel.Chances``: what goes wrong by itself, and who is to die at which of its messages."""
+
+    def __init__(self, odds: Odds) -> None:
+        self._odds = odds
+        self._armed: dict[str, int] = {}
+
+    def arm(self, name: str, boundaries: int) -> None:
+        """The process of this name dies at its so-manieth message from now on."""
+        self._armed[name] = boundaries
+
+    def calm_down(self) -> None:
+        """From now on nothing goes wrong by itself."""
+        self._odds = Odds(0.0, 0.0)
+        self._armed.clear()
+
+    def delay_s(self, draw: random.Random) -> float:
+        return DELAY_MAX_S * draw.random() if draw.random() < self._odds.delayed else 0.0
+
+    def loses_publication(self, draw: random.Random) -> bool:
+        return draw.random() < self._odds.lost
+
+    def dies_at_boundary(self, name: str, draw: random.Random) -> bool:
+        left = self._armed.get(name)
+        if left is None:
+            return False
+        if left > 1:
+            self._armed[name] = left - 1
+            return False
+        del self._armed[name]
+        return True

@@ -1,0 +1,176 @@
+"""Faults put into a running simulation: on whatever runs at that moment, by its place in a sorted list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from brokers.tradestation.emulator.errors import Refusal
+from feeds import paths
+from supervisor.process.server import Caller
+from supervisor.sim.desk import SimDesk
+from trader.demo.script import Stand
+from trader.messages import ReleaseHold
+from trader.sessions import journal_path, manager_name
+from trader.simulate.assembly import CONNECTION, Machine
+from trader.simulate.faults import Fault, Mishaps
+
+PERSON = "person"
+PERSON_EVERY_S = 40.0
+"""Somebody looks at the desk this often and releases what is held, else a night would soon only mind positions."""
+STREAM_MESSAGE = "injected by the simulation"
+
+
+class Injector:
+    """``desk``: the life that is there now. ``injected``: faults that found something to hit."""
+
+    def __init__(self, machine: Machine, stands: tuple[Stand, ...], mishaps: Mishaps, new_life: Callable[[], None]):
+        self._machine = machine
+        self._stands = stands
+        self._mishaps = mishaps
+        self._new_life = new_life
+        self._asked = 0
+        self.injected = 0
+
+    def inject(self, fault: Fault, desk: SimDesk) -> None:
+        self.injected += self._inject(fault, desk)
+
+    def _inject(self, fault: Fault, desk: SimDesk) -> bool:
+        match fault.kind:
+            case "kill" | "die_at_boundary" | "freeze":
+                return self._hit_process(fault, desk)
+            case "kill_supervisor":
+                return self._kill_supervisor(fault, desk)
+            case "kill_venue":
+                return self._kill_venue(fault)
+            case _ if self._machine.outside.down:
+                return False
+            case "lose_reply":
+                self._tell("order_reply", lose=1, when=fault.form)
+                return True
+            case "hand_trade" | "hand_flat" | "hand_cancel":
+                return self._by_hand(fault)
+            case _:
+                return self._hit_stream(fault)
+
+    # -- processes -------------------------------------------------------------------------------------
+
+    def _hit_process(self, fault: Fault, desk: SimDesk) -> bool:
+        there = sorted(name for name in desk.kids if role_of(name) == fault.role)
+        if desk.gone or not there:
+            return False
+        name = there[int(fault.place * len(there))]
+        if fault.kind == "kill":
+            return desk.kill_process(name)
+        if fault.kind == "freeze":
+            return desk.freeze(name, fault.seconds)
+        self._mishaps.arm(name, fault.number)
+        return True
+
+    def _kill_supervisor(self, fault: Fault, desk: SimDesk) -> bool:
+        if desk.gone:
+            return False
+        desk.kill_all()
+        self._machine.kernel.after(fault.seconds, self._new_life)
+        return True
+
+    # -- the venue -------------------------------------------------------------------------------------
+
+    def _kill_venue(self, fault: Fault) -> bool:
+        outside, kernel = self._machine.outside, self._machine.kernel
+        if outside.down:
+            return False
+        outside.kill()
+        kernel.let_outside_go_on()
+        kernel.after(fault.seconds, self._restart_venue)
+        return True
+
+    def _restart_venue(self) -> None:
+        self._machine.outside.restart()
+        self._machine.kernel.let_outside_go_on()
+
+    def _hit_stream(self, fault: Fault) -> bool:
+        stand = self._stand(fault)
+        target = {"symbol": stand.symbol} if fault.role == "bars" else {"account": stand.account}
+        target["kind"] = fault.role
+        match fault.kind:
+            case "goaway":
+                self._tell("goaway", **target, form=fault.form)
+            case "stall":
+                self._tell("stall", **target, seconds=fault.seconds)
+            case "error":
+                self._tell("error", **target, message=STREAM_MESSAGE)
+            case _:
+                self._tell("end", **target, how="reset" if fault.kind == "reset" else "close")
+        return True
+
+    def _by_hand(self, fault: Fault) -> bool:
+        """A person at the broker's own screen. Before the session has agreed once, there is nothing to disturb."""
+        stand, outside, now_s = self._stand(fault), self._machine.outside, self._machine.kernel.now_s
+        if not self._agreed(stand):
+            return False
+        if fault.kind == "hand_cancel":
+            return self._cancel_by_hand(stand)
+        held = outside.state.ledger.accounts[stand.account].quantity(stand.symbol)
+        quantity = -held if fault.kind == "hand_flat" else fault.number
+        if not quantity:
+            return False
+        try:
+            outside.tell("trade", now_s, account=stand.account, symbol=stand.symbol, quantity=quantity)
+        except ValueError:
+            return False  # the venue refuses it in words: a person cannot do it either
+        self._machine.kernel.let_outside_go_on()
+        return True
+
+    def _cancel_by_hand(self, stand: Stand) -> bool:
+        outside = self._machine.outside
+        orders = (outside.state.ledger.orders[order_id] for order_id in outside.state.ledger.open_ids)
+        ours = [order for order in orders if (order.account, order.symbol) == (stand.account, stand.symbol)]
+        if not ours:
+            return False
+        try:
+            outside.cancel_by_hand(ours[0].order_id, self._machine.kernel.now_s)
+        except Refusal:
+            return False  # it was filled at this very moment
+        self._machine.kernel.let_outside_go_on()
+        return True
+
+    def _tell(self, path: str, **body: object) -> None:
+        self._machine.outside.tell(path, self._machine.kernel.now_s, **body)
+        self._machine.kernel.let_outside_go_on()
+
+    # -- the person at the desk ------------------------------------------------------------------------
+
+    def release(self, desk: SimDesk) -> None:
+        """What `nightdesk session release` does, for all that is held."""
+        for stand in self._stands:
+            process = desk.kids.get(manager_name(stand.name))
+            if process is not None and process.ready and self._held(stand):
+                self._asked += 1
+                caller = Caller(PERSON, 0, self._asked, self._machine.kernel.now_s + PERSON_EVERY_S)
+                process.world.on_call(ReleaseHold(symbol=stand.symbol), caller)
+
+    def _held(self, stand: Stand) -> bool:
+        disk = self._machine.kernel.disks.get(journal_path(stand.name))
+        if disk is None:
+            return False
+        if disk.execute("SELECT 1 FROM holds").fetchone():
+            return True
+        by_person = "SELECT 1 FROM declarations WHERE json_extract(body, '$.stop_by_person') <> ''"
+        return disk.execute(by_person).fetchone() is not None
+
+    def _agreed(self, stand: Stand) -> bool:
+        disk = self._machine.kernel.disks.get(journal_path(stand.name))
+        return disk is not None and disk.execute("SELECT 1 FROM positions").fetchone() is not None
+
+    def _stand(self, fault: Fault) -> Stand:
+        return self._stands[int(fault.place * len(self._stands))]
+
+
+def role_of(name: str) -> str:
+    """The kind of process that a name belongs to."""
+    feeds = f"{paths.feeds(CONNECTION)}/"
+    if name.startswith(feeds):
+        return name.removeprefix(feeds).partition("/")[0]
+    if name.startswith(paths.books(CONNECTION, "")):
+        return "books"
+    return name.rpartition("/")[2]

@@ -1,0 +1,209 @@
+"""A simulated night: the whole desk on the virtual clock against the emulator's pure app, breaking all the time.
+
+Everything follows from the plan: the same plan gives the same night, byte for byte, in every interpreter. At the end
+the market stops, what was broken heals, and the books are counted by the demo's own count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from functools import partial
+
+import msgspec
+
+from brokers.tradestation.emulator.state import Settings
+from supervisor.sim.desk import SimDesk
+from supervisor.sim.kernel import START_S
+from trader.demo.script import Stand
+from trader.demo.verify import Books, Count, books_differ, count, count_bars
+from trader.sessions import journal_path
+from trader.simulate import cast, check, week
+from trader.simulate.assembly import Machine, machine
+from trader.simulate.faults import ODDS, Fault, Level, Mishaps, faults
+from trader.simulate.inject import PERSON_EVERY_S, Injector
+from trader.simulate.measure import LOOK_EVERY_S, Divergence
+from trader.store import desk as desk_store
+
+RATE = 10.0
+"""Market seconds in a machine second. The desk has its real machine periods (a tick each second, a snapshot each 30)
+and a week takes 17 virtual hours of them; a market minute is six seconds, so that repairs of seconds still end within
+a bar or two, as they do at 1x within one. Machine allowances grow with the rate (DESIGN 5): a bar is late 56 market
+seconds after its end, an entry is valid for 110."""
+TOKEN_LIFETIMES_S = (1200.0, 1200.0, 170.0, 110.0)
+"""The venue's, or so short that tokens expire all night; the seed chooses."""
+DAY_S = 86_400
+SETTLE_LIMIT_S = 300.0
+"""Machine seconds after the market has stopped: the slowest way back is a held child's longest back-off and a read."""
+QUIET_S = 75.0
+"""The books must still agree two snapshots later."""
+CLOSE_LIMIT_S = 120.0
+"""An orderly end of the whole tree: the longest shutdown limits, one after the other."""
+RECORDS = {
+    "events": "SELECT * FROM events ORDER BY number",
+    "turns": "SELECT * FROM turns ORDER BY number",
+    "intents": "SELECT * FROM intents ORDER BY number",
+    "orders": "SELECT * FROM orders ORDER BY order_id",
+}
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """``days``: of market time from ``begin_utc`` on, weekends included."""
+
+    days: float
+    sessions: int
+    level: Level
+    seed: int
+    begin_utc: float = week.BEGINS_UTC
+
+    def command(self) -> str:
+        """What repeats this night."""
+        begin = "" if self.begin_utc == week.BEGINS_UTC else f" --begin {self.begin_utc:.0f}"
+        days = f"{self.days:g}"
+        return f"nightdesk simulate --days {days} --sessions {self.sessions} --faults {self.level} --seed {self.seed}{begin}"
+
+
+class Night:
+    """One night. ``machine`` and ``lives`` are left for whoever looks for the cause of a failure."""
+
+    def __init__(self, plan: Plan, *, keep_log: bool = False) -> None:
+        self.plan = plan
+        self.stands = cast.stands(plan.sessions)
+        self._mishaps = Mishaps(ODDS[plan.level])
+        self._keep_log = keep_log
+        self.machine: Machine = self._machine()
+        self.lives: list[SimDesk] = []
+        self._injector = Injector(self.machine, self.stands, self._mishaps, self._new_life)
+        self.divergence = Divergence(self.machine, self.stands)
+        self.problems: list[str] = []
+
+    def _machine(self) -> Machine:
+        plan = self.plan
+        weeks = int((plan.begin_utc - week.BEGINS_UTC + plan.days * DAY_S) // week.WEEK_S) + 1
+        lifetime_s = TOKEN_LIFETIMES_S[plan.seed % len(TOKEN_LIFETIMES_S)]
+        return machine(
+            week.market(weeks),
+            [cast.session(stand) for stand in self.stands],
+            origin_utc=plan.begin_utc,
+            rate=RATE,
+            seed=plan.seed,
+            settings=Settings(accounts=cast.accounts(self.stands), token_lifetime_s=lifetime_s),
+            chances=self._mishaps,
+        )
+
+    @property
+    def desk(self) -> SimDesk:
+        return self.lives[-1]
+
+    # -- the play --------------------------------------------------------------------------------------
+
+    def play(self) -> Count:
+        began_s = time.perf_counter()
+        length_s = self.plan.days * DAY_S / RATE
+        self._new_life()
+        for fault in faults(self.plan.seed, self.plan.level, length_s):
+            self.machine.kernel.after(fault.at_s, partial(self._inject, fault))
+        self._look()
+        self._person_looks()
+        self._run(length_s)
+        self._stop_the_market()
+        self._close()
+        return self._count(time.perf_counter() - began_s)
+
+    def _run(self, seconds: float) -> None:
+        self.machine.kernel.run(self.machine.kernel.now_s + seconds)
+
+    def _new_life(self) -> None:
+        self.lives.append(self.machine.life(len(self.lives) + 1, keep_log=self._keep_log))
+        self.desk.boot()
+
+    def _inject(self, fault: Fault) -> None:
+        self._note(f"FAULT {fault}")
+        self._injector.inject(fault, self.desk)
+
+    def _look(self) -> None:
+        self.machine.kernel.after(LOOK_EVERY_S, self._look)
+        self.divergence.look(self.desk)
+
+    def _person_looks(self) -> None:
+        self.machine.kernel.after(PERSON_EVERY_S, self._person_looks)
+        if not self.desk.gone:
+            self._injector.release(self.desk)
+
+    # -- the end ---------------------------------------------------------------------------------------
+
+    def _stop_the_market(self) -> None:
+        """Nothing breaks any more; what is broken heals, and then the books must agree, and stay so."""
+        self._mishaps.calm_down()
+        while self.machine.outside.down or self.desk.gone:
+            self._run(LOOK_EVERY_S)
+        self.machine.outside.tell("clock", self.machine.kernel.now_s, action="stop")
+        self.machine.kernel.let_outside_go_on()
+        until_s = self.machine.kernel.now_s + SETTLE_LIMIT_S
+        while self.machine.kernel.now_s < until_s and not all(map(self._settled, self.stands)):
+            self._run(LOOK_EVERY_S)
+        self._run(QUIET_S)
+
+    def _settled(self, stand: Stand) -> bool:
+        journal = self.machine.store(journal_path(stand.name))
+        if journal.query("SELECT 1 FROM intents WHERE state IN ('written', 'unsent', 'unknown')"):
+            return False
+        orders = self._orders()
+        if books_differ(stand, journal, orders):
+            return False
+        return not count_bars(journal, self._bars()[stand.symbol]).missing
+
+    def _close(self) -> None:
+        self.desk.shut_down()
+        until_s = self.machine.kernel.now_s + CLOSE_LIMIT_S
+        while self.machine.kernel.now_s < until_s and self.desk.finished is None:
+            self._run(LOOK_EVERY_S)
+        if self.desk.finished is None:
+            left = ", ".join(sorted(self.desk.kids))
+            self.problems.append(f"the desk did not end within {CLOSE_LIMIT_S:g} s; still there: {left}")
+
+    # -- the count -------------------------------------------------------------------------------------
+
+    def _count(self, seconds: float) -> Count:
+        journals = {stand.name: self.machine.store(journal_path(stand.name)) for stand in self.stands}
+        ledger = self.machine.outside.state.ledger
+        broken = [*self.problems, *self.divergence.too_long.values()]
+        for desk in self.lives:
+            broken += check.crashes(desk.crashes)
+        for stand in self.stands:
+            journal = journals[stand.name]
+            broken += check.crossings(ledger, stand, journal)
+            broken += check.late_entries(journal, ledger, stand, RATE)
+            broken += check.held_entries(journal, stand)
+            unsettled = journal.query("SELECT key, kind, state FROM intents WHERE state IN ('written','unsent','unknown')")
+            broken += [f"{stand.name}: {row['kind']} {row['key']} is still {row['state']}" for row in unsettled]
+        books = Books(
+            self.stands, self.machine.store(desk_store.DESK_DB), journals, self._orders(), self._bars(), len(self.lives)
+        )
+        return count(books, self._injector.injected, seconds, broken)
+
+    def _orders(self) -> dict[str, object]:
+        return self.machine.outside.ask("orders", self.machine.kernel.now_s)
+
+    def _bars(self) -> dict[str, list[int]]:
+        now_s, outside = self.machine.kernel.now_s, self.machine.outside
+        after = self.plan.begin_utc
+        symbols = {stand.symbol for stand in self.stands}
+        return {s: outside.ask("bars", now_s, symbol=s, after=after)["Stamps"] for s in sorted(symbols)}
+
+    def record(self) -> bytes:
+        """All events, turns, intents and orders, one JSON line each: what must be the same for the same plan."""
+        lines = []
+        for path in sorted(self.machine.kernel.disks):
+            store = self.machine.store(path)
+            tables = {name: sql for name, sql in RECORDS.items() if path != desk_store.DESK_DB or name == "events"}
+            for name, sql in tables.items():
+                lines += [msgspec.json.encode([path, name, row]) for row in store.query(sql)]
+        return b"\n".join(lines)
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.record()).hexdigest()
+
+    def _note(self, text: str) -> None:
+        if self.lives and self.desk.log_lines is not None:
+            self.desk.log_lines.append(f"{self.machine.kernel.now_s:.4f} {text}")
