@@ -29,6 +29,7 @@ from trader.intents import Intent, IntentState, Kind, change, placing
 from trader.journal import SCHEMA, Journal
 from trader.messages import (
     Attach,
+    BeginSeries,
     EndTrading,
     ReadRows,
     ReadSessionStatus,
@@ -105,7 +106,7 @@ class AccountManager(Server):
     # -- messages ----------------------------------------------------------------------------------------------------
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
-        if isinstance(request, Attach | Turn | TradingDone | EndTrading | ReleaseHold):
+        if isinstance(request, Attach | BeginSeries | Turn | TradingDone | EndTrading | ReleaseHold):
             self.reply(caller, self._attach(request) if isinstance(request, Attach) else self._committed(request))
             self._after_commit()
             return None
@@ -146,11 +147,13 @@ class AccountManager(Server):
             self.trader_finished, self.wanted_told = False, ""
         return attached
 
-    def _committed(self, request: Turn | TradingDone | EndTrading | ReleaseHold) -> Message:
+    def _committed(self, request: BeginSeries | Turn | TradingDone | EndTrading | ReleaseHold) -> Message:
         """One step; its reply is given when it is on disk, and before anything is sent."""
         with self._step() as now:
             if isinstance(request, Turn):
                 turn(self.account, request, now)
+            elif isinstance(request, BeginSeries):
+                self.journal.begin(request.after)
             elif isinstance(request, TradingDone):
                 self._trading_done(request, now)
             elif isinstance(request, EndTrading):

@@ -343,6 +343,11 @@ class Journal:
             committed_s=now_s,
         )
 
+    def begin(self, after: Cursor) -> None:
+        """A series that has no cursor yet begins after this stamp."""
+        if (after.symbol, after.interval_s) not in self.cursors:
+            self._cursor(after)
+
     def _cursor(self, bar: Cursor) -> None:
         self.cursors[bar.symbol, bar.interval_s] = bar.closed_utc
         self._put("cursors", symbol=bar.symbol, interval_s=bar.interval_s, closed_utc=bar.closed_utc)

@@ -114,6 +114,14 @@ class Attach(Request[Attached], frozen=True):
     died_on: Cursor | None = None
 
 
+class BeginSeries(Request[Done], frozen=True):
+    """A fresh series begins after this stamp: kept as its cursor, so that a first bar whose turn is never committed
+    comes again. Changes nothing where the series has a cursor already."""
+
+    REPLY = Done
+    after: Cursor
+
+
 class TurnDone(Message, frozen=True):
     """The turn is committed (or was before: the same turn sent again changes nothing)."""
 

@@ -20,6 +20,7 @@ from trader.loader import load, parameters
 from trader.messages import (
     Attach,
     Attached,
+    BeginSeries,
     BarsAfter,
     CleanBar,
     CleanBars,
@@ -71,6 +72,7 @@ class Trader(Server):
         self.waiting: deque[CleanBar] = deque()
         self.newest: dict[tuple[str, int], int] = {}
         self.behind: set[tuple[str, int]] = set()
+        self.unbegun: dict[tuple[str, int], int] = {}
         self.last_row = 0
         self.state = b""
         self.open_turn: Turn | None = None
@@ -173,6 +175,8 @@ class Trader(Server):
             for clean in message.bars:
                 self.desk.keep(_bar(clean))
             return
+        if key not in self.newest:
+            self.unbegun[key] = message.after_utc
         newest = self.newest.setdefault(key, message.after_utc)
         if message.after_utc > newest:
             self.behind.add(key)
@@ -217,12 +221,26 @@ class Trader(Server):
             return
         if self.rows:
             self._row_turn(self.rows.popleft())
+        elif self.waiting and self.unbegun and not self._begin_series():
+            return
         elif self.waiting:
             self._bar_turn(self.waiting.popleft())
         elif self.behind:
             self._read_bars()
         if self.rows or self.waiting:
             self._go_on()
+
+    def _begin_series(self) -> bool:
+        """Where a fresh series begins is durable before its first turn: a bar that kills us comes again."""
+        for key, after_utc in list(self.unbegun.items()):
+            try:
+                self.world.call(self.manager, BeginSeries(Cursor(*key, after_utc)), timeout_s=self.limit_s)
+            except CallFailed as failed:
+                self.world.log.warning("the beginning is told again", symbol=key[0], error=str(failed))
+                self._go_on(RETRY_S)
+                return False
+            del self.unbegun[key]
+        return True
 
     def _bar_turn(self, clean: CleanBar) -> None:
         bar = _bar(clean)

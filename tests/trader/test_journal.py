@@ -88,3 +88,11 @@ def test_a_new_file_gets_a_new_key(tmp_path: Path) -> None:
     for name in ("one.db", "two.db"):
         Journal(SqliteStore(tmp_path / name, SCHEMA), lambda: next(keys))
     assert Journal(SqliteStore(tmp_path / "two.db", SCHEMA), lambda: "c" * 22).key == "b" * 12
+
+
+def test_series_begins_once_and_its_beginning_is_found_again(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    with journal.transaction():
+        journal.begin(Cursor("SPY", 60, 600))
+        journal.begin(Cursor("SPY", 60, 540))
+    assert opened(tmp_path).cursors == {("SPY", 60): 600}

@@ -17,6 +17,7 @@ from trader.loader import BadStrategy
 from trader.messages import (
     Attach,
     Attached,
+    BeginSeries,
     BarsAfter,
     CleanBar,
     CleanBars,
@@ -87,6 +88,7 @@ class Desk:
         self.attached = Attached(done=False, **attached)
         self.rows: tuple[Row, ...] = ()
         self.world.answer(MANAGER, Attach, lambda _: self.attached)
+        self.world.answer(MANAGER, BeginSeries, Done())
         self.world.answer(MANAGER, Turn, lambda _: TurnDone(self.rows, (HELD,)))
         self.world.answer(MANAGER, ReadRows, lambda _: Rows(self.rows, (HELD,)))
         self.world.answer(MANAGER, TradingDone, Done())
@@ -123,6 +125,32 @@ def test_a_turn_is_one_call_with_bar_state_and_declarations() -> None:
     assert turn.late
     assert decode(turn.state) == {"seen": ["bar"]}
     assert [(d.quantity, d.stop) for d in turn.declarations] == [(Decimal(1), Decimal(166))]
+
+
+def test_beginning_of_a_fresh_series_is_durable_before_its_first_turn_and_told_once() -> None:
+    desk = Desk().start()
+    desk.bars(1)
+    desk.bars(2)
+    kinds = [type(request) for _, request in desk.world.calls if isinstance(request, BeginSeries | Turn)]
+    assert kinds == [BeginSeries, Turn, Turn]
+    assert desk.asked(BeginSeries) == [BeginSeries(Cursor(SYMBOL, 60, OPENED_UTC))]
+
+
+def test_first_turn_waits_until_the_beginning_is_durable() -> None:
+    desk = Desk().start()
+    desk.world.answer(MANAGER, BeginSeries, OutcomeUnknown("lost"))
+    desk.bars(1)
+    assert desk.turns == []
+    desk.world.answer(MANAGER, BeginSeries, Done())
+    desk.world.advance(1.0)
+    assert [turn.bar for turn in desk.turns] == [Cursor(SYMBOL, 60, OPENED_UTC + 60)]
+
+
+def test_series_with_a_cursor_has_begun_long_ago() -> None:
+    desk = Desk(cursors=(Cursor(SYMBOL, 60, OPENED_UTC),)).start()
+    desk.bars(1)
+    assert desk.asked(BeginSeries) == []
+    assert len(desk.turns) == 1
 
 
 def test_rows_come_before_bars_and_the_position_is_updated_in_the_fill_hook() -> None:
