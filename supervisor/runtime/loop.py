@@ -50,13 +50,13 @@ class Runtime(Performer[Kid]):
             turned_s = time.monotonic()
             planned_s = self._wake_s()
             ready = self.epoll.poll(max(0.0, planned_s - time.monotonic()))
-            self._look_at_own_lateness(turned_s, planned_s)
+            watched_s = self._look_at_own_lateness(turned_s, planned_s)
             for fd, mask in ready:
                 if fd == signals:
                     self._on_signals(os.read(signals, 64))
                 else:
                     self._on_fd(fd, mask)
-            self._judge_liveness()
+            self._judge_liveness(watched_s)
             if next_deadline_s(self.tree) <= time.monotonic():
                 self.feed(Tick())
         self.log.info("supervisor ends", why=self.finished.why)
@@ -78,17 +78,25 @@ class Runtime(Performer[Kid]):
         look_s = liveness.next_look_s(self.judge, self._slots(), now_s)
         return min(next_deadline_s(self.tree), look_s, now_s + ASLEEP_MAX_S)
 
-    def _look_at_own_lateness(self, turned_s: float, planned_s: float) -> None:
+    def _look_at_own_lateness(self, turned_s: float, planned_s: float) -> float:
+        """Whoever judges silence first looks at himself. Returns when he did."""
         now_s = time.monotonic()
         if now_s - planned_s > liveness.STALL_S:
             self.judge = liveness.stalled(self.judge, now_s - turned_s, self._slots())
             self.feed(Stalled(late_s=now_s - planned_s, unwatched_s=now_s - turned_s))
+        return now_s
 
     def _slots(self) -> list[tuple[int, float]]:
         return [(kid.slot, self.page.read(kid.slot)) for kid in self.kids.values()]
 
-    def _judge_liveness(self) -> None:
-        late = dict(liveness.overdue(self.judge, self._slots(), time.monotonic()))
+    def _judge_liveness(self, watched_s: float) -> None:
+        """The clock is read before the page: a stall between the two would accuse everybody. One since the judge
+        looked at himself (this turn's work was long, or the machine stood still) excuses everybody as well."""
+        now_s = time.monotonic()
+        slots = self._slots()
+        if now_s - watched_s > liveness.STALL_S:
+            self.judge = liveness.stalled(self.judge, now_s - watched_s, slots)
+        late = dict(liveness.overdue(self.judge, slots, now_s))
         for kid in [kid for kid in self.kids.values() if kid.slot in late]:
             self.feed(Hung(kid.name, kid.incarnation, kid.spec.liveness_limit_s + late[kid.slot]))
 
