@@ -57,7 +57,11 @@ class OrderStatus(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        return self in (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
+        return self in _TERMINAL
+
+
+_TERMINAL = (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
+"""Put together once: it is asked of every order at every turn."""
 
 
 class Bar(Value, frozen=True):

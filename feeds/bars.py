@@ -26,6 +26,9 @@ filled from history by the data source."""
 class BarsFeed(StreamFeed):
     """``connections/<name>/feeds/bars/<symbol>/<interval>``; publishes ``BarsClosed`` on "bars"."""
 
+    newest_utc = 0
+    """Of the bars that the venue streamed to us: its history reaches there, whatever our own clock says."""
+
     def request(self) -> StreamRequest:
         return self.broker.bars_stream(self.feed.subject, self.feed.interval_s, BACK)
 
@@ -34,6 +37,7 @@ class BarsFeed(StreamFeed):
 
     def publish(self, items: list[StreamItem], received_s: float) -> None:
         bars = tuple(item.bar for item in items if isinstance(item, BarItem) and item.closed)
+        self.newest_utc = max([self.newest_utc, *(bar.closed_utc for bar in bars)])
         if bars:
             self.world.publish("bars", BarsClosed(bars, received_s))
 
@@ -45,7 +49,7 @@ class BarsFeed(StreamFeed):
         return super().handle_call(request, caller)
 
     def _history(self, after_utc: int) -> Bars:
-        until_utc = int(self.world.now_utc())
+        until_utc = max(int(self.world.now_utc()), self.newest_utc)
         return self._read(lambda symbol, interval_s: self.broker.bars_since(symbol, interval_s, after_utc, until_utc))
 
     def _read(self, read: Callable[[str, int], tuple[Bar, ...]]) -> Bars:

@@ -30,9 +30,9 @@ class LineSplitter:
             self._parts, self._length = [], 0
         self._parts.append(rest)
         self._length += len(rest)
-        for length in (*map(len, complete), self._length):
-            if length > self._limit_bytes:
-                raise LineTooLong(f"a line of {length} bytes or more, allowed are {self._limit_bytes}")
+        longest = max([self._length, *map(len, complete)])
+        if longest > self._limit_bytes:
+            raise LineTooLong(f"a line of {longest} bytes or more, allowed are {self._limit_bytes}")
         return [line for part in complete if (line := part.strip())]
 
     def finish(self) -> list[bytes]:

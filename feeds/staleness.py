@@ -33,8 +33,7 @@ class Silence(msgspec.Struct, frozen=True):
         return MISSED_BEATS * self.heartbeat_s if self.alive else self.first_byte_s
 
     def heard(self, now_s: float) -> Silence:
-        alive = msgspec.structs.replace(self, alive=True)
-        return msgspec.structs.replace(alive, deadline_s=now_s + alive.limit_s)
+        return msgspec.structs.replace(self, alive=True, deadline_s=now_s + MISSED_BEATS * self.heartbeat_s)
 
     def turn(self, now_s: float) -> Silence:
         """The judge's turn has come, perhaps late."""

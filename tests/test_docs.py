@@ -30,14 +30,14 @@ from trader.cli import common
 from trader.cli.main import EXIT_CODES, main
 from trader.code import find_code
 from trader.config import DeskSection, parse_config
-from trader.messages import Attach, Attached, CleanBar, CleanBars, NeedBars, Turn, TurnDone
+from trader.messages import Attach, Attached, BeginSeries, CleanBar, CleanBars, NeedBars, Turn, TurnDone
 from trader.runner import Trader
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PACKAGES = ("supervisor", "brokers", "feeds", "trader")
 LEVELS = {"PAGE", "NOTIFY", "DIGEST", "LOG"}
-EMITTERS = {"event", "Record", "record_death", "_crash", "_end_by_routine"}
+EMITTERS = {"event", "Event", "Record", "record_death", "_crash", "_end_by_routine"}
 """Functions whose first text argument is the kind of an event (or, handed on by them, its level)."""
 RUN_LIMIT_S = 60.0
 """Of an example with real processes on a busy machine; alone it takes two seconds."""
@@ -315,13 +315,6 @@ def test_the_supervisors_example_prints_what_its_page_says(tmp_path: Path) -> No
     assert ran == blocks(text, "output")["drill.py"]
 
 
-def test_the_example_of_a_release_compiles_and_knows_its_message() -> None:
-    source = blocks(doc("operating.md"), "file")["release.py"]
-    imports = "\n".join(line for line in source.splitlines() if line.startswith(("import", "from")))
-    compile(source, "release.py", "exec")
-    exec(compile(imports, "release.py", "exec"), {})
-
-
 def test_the_restarts_of_the_performance_page_can_be_measured_again(tmp_path: Path) -> None:
     assert "2 times" in run_python([str(DOCS / "measure.py"), "restart", "2"], tmp_path)
 
@@ -340,6 +333,7 @@ def turns_of(file: str, parameters: dict[str, Any], closes: list[int]) -> list[T
     session = msgspec.structs.replace(SESSION, class_name=class_name, parameters=parameters)
     world = session_world(TRADER, session, code.source)
     world.answer(MANAGER, Attach, Attached(done=False))
+    world.answer(MANAGER, BeginSeries, Done())
     world.answer(MANAGER, Turn, TurnDone((), ()))
     world.answer(SOURCE, NeedBars, Done())
     world.start(Trader, ARGUMENTS)

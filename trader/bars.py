@@ -85,6 +85,10 @@ class BarSeries:
         """The next bar's end passed longer ago than the limit, and nothing is known of it yet."""
         return self.started and now_utc > self.known_until_utc + self.interval_s + limit_s
 
+    def clock_says(self, now_utc: float) -> None:
+        """The clock went back: that nothing traded up to a later moment was believed because of the clock alone."""
+        self.known_until_utc = max(self.last_utc, min(self.known_until_utc, int(now_utc)))
+
     def after(self, after_utc: int) -> tuple[Bar, ...] | None:
         """The delivered bars after a stamp; None when that reaches further back than the ring."""
         if after_utc < self._ring_after_utc:

@@ -52,7 +52,9 @@ def read_config(home: Path) -> DeskConfig:
         with path.open("rb") as file:
             data = file.read(CONFIG_BYTES_MAX + 1)
         if len(data) > CONFIG_BYTES_MAX:
-            raise BadConfig(f"{path} is larger than {CONFIG_BYTES_MAX} bytes. Is it the right file? Nothing was started.")
+            raise BadConfig(
+                f"{path} is larger than {CONFIG_BYTES_MAX} bytes. Is it the right file? Nothing was started."
+            )
         content = tomllib.loads(data.decode())
     except FileNotFoundError:
         raise BadConfig(f"{path} does not exist. Write it (docs/operating.md shows one), or give --home.") from None

@@ -111,6 +111,7 @@ class DataSource(Server):
         rate = self.world.market_rate()
         for kept in self.kept.values():
             limit_s = late_limit_s(kept.need.interval_s, self.timing.late_machine_s, rate)
+            kept.series.clock_says(self.world.now_utc())
             if kept.series.overdue(self.world.now_utc(), limit_s):
                 kept.series.doubt()
             self._catch_up(kept)

@@ -18,6 +18,8 @@ from trader.orders import Happening, OwnOrder, What, given_up, placed, seen
 from trader.position import after_fill
 from trader.target import Action, Cancel, Place, RefuseEntry, ReplaceStop, clamped, plan
 
+CLOCK_BACK_S = 1.0
+"""A clock that is kept right by NTP is slewed, or steps back by less than this; more is somebody who sets it."""
 DUPLICATE = "the venue has an order of this key"
 replace = msgspec.structs.replace
 
@@ -96,8 +98,11 @@ def _change(account: Account, action: Action, now: Now) -> Intent:
 
 
 def overdue(intent: Intent, now: Now) -> bool:
-    """Past its validity an entry is never sent (order-safety 3.3)."""
-    return intent.valid_until_utc is not None and now.utc > intent.valid_until_utc
+    """Past its validity an entry is never sent (order-safety 3.3). Nor when the clock has gone back behind the moment
+    at which it was written: then nobody knows how old it is."""
+    if intent.valid_until_utc is None:
+        return False
+    return now.utc > intent.valid_until_utc or now.utc < intent.written_utc - CLOCK_BACK_S * now.rate
 
 
 def expire(account: Account, intent: Intent, now: Now) -> None:

@@ -39,7 +39,9 @@ def parameters(strategy: Strategy, given: dict[str, Any]) -> msgspec.Struct:
     try:
         return msgspec.convert(given, strategy.Parameters, strict=False)
     except msgspec.ValidationError as error:
-        known = ", ".join(f"{f.name}: {_type_name(f.type)}" for f in msgspec.structs.fields(strategy.Parameters)) or "none"
+        known = (
+            ", ".join(f"{f.name}: {_type_name(f.type)}" for f in msgspec.structs.fields(strategy.Parameters)) or "none"
+        )
         settings = " ".join(f"{name}={value!r}" for name, value in given.items())
         raise BadStrategy(
             f"parameters of {type(strategy).__name__}: {error}; given: {settings}; it has: {known}. "

@@ -71,8 +71,8 @@ class Recorder(Server):
             for row in opened:
                 self.written += 1
                 event = Event(
-                    kind="incident.superseded",
-                    level="LOG",
+                    "incident.superseded",
+                    "LOG",
                     subject=row["subject"],
                     text=f"{row['kind']} of an older {sender} is over; it is told again if it still holds",
                     machine_s=self.world.now_s(),

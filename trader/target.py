@@ -8,8 +8,9 @@ to. Hence an exit is made of the working stop, a reduction first shrinks it, and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from brokers.model import ZERO, Instrument, OrderType, Side, Value
 from trader.intents import Purpose
@@ -92,7 +93,32 @@ def plan(s: Situation) -> tuple[Action, ...]:
     """The next changes; none when all is as declared, or when an answer must come first."""
     if not s.orders and s.position == s.declaration.quantity == 0:
         return ()
-    return (*_withdraw(s), *_close(s), *_protect(s), *_open(s))
+    o = _sorted_out(s)
+    return (*_withdraw(s, o), *_close(s, o), *_protect(s, o), *_open(s, o))
+
+
+class _Orders(NamedTuple):
+    """The working orders, by what they would do to the position. ``stops``: protective ones on the closing side, also
+    those being cancelled (they may still fill). ``astray``: made to close, and there is nothing for them to close."""
+
+    entries: list[OwnOrder]
+    exits: list[OwnOrder]
+    stops: list[OwnOrder]
+    astray: list[OwnOrder]
+
+
+def _sorted_out(s: Situation) -> _Orders:
+    found = _Orders([], [], [], [])
+    for order in s.orders:
+        if not order.working:
+            continue
+        if order.purpose is Purpose.ENTRY:
+            found.entries.append(order)
+        elif s.position * order.side.sign >= 0:
+            found.astray.append(order)
+        else:
+            (found.exits if order.exiting else found.stops).append(order)
+    return found
 
 
 def safe_stop(price: Decimal, protects: Side, tick_size: Decimal) -> Decimal:
@@ -115,42 +141,41 @@ def to_close(position: Decimal, declared: Decimal) -> Decimal:
     return abs(position)
 
 
-def stop_wanted(s: Situation) -> Decimal:
+def stop_wanted(s: Situation, exits: Iterable[OwnOrder]) -> Decimal:
     """The quantity the protective stop should have: what is held and is not being closed."""
-    exits = sum((o.remaining_at_most for o in _exits(s)), ZERO)
-    return abs(s.position) - max(exits, to_close(s.position, s.declaration.quantity))
+    closing = sum((o.remaining_at_most for o in exits), ZERO)
+    return abs(s.position) - max(closing, to_close(s.position, s.declaration.quantity))
 
 
 # -- the four parts of a plan -----------------------------------------------------------------------------------------
 
 
-def _withdraw(s: Situation) -> list[Action]:
+def _withdraw(s: Situation, o: _Orders) -> list[Action]:
     """Cancel what must not fill any more: entries beyond the declaration, stops that protect nothing, second stops."""
     cancels: list[OwnOrder] = []
     room = _entry_room(s)
-    for order in s.orders:
-        if order.working and order.purpose is Purpose.ENTRY:
-            if same_side(order.side.sign * Decimal(1), s.declaration.quantity) and order.remaining <= room:
-                room -= order.remaining
-            else:
-                cancels.append(order)
-    cancels += [o for o in s.orders if o.working and _is_closing(o) and not _closes(o, s.position)]
-    cancels += _stops(s)[1:]
+    for order in o.entries:
+        if same_side(order.side.sign * Decimal(1), s.declaration.quantity) and order.remaining <= room:
+            room -= order.remaining
+        else:
+            cancels.append(order)
+    cancels += o.astray
+    cancels += o.stops[1:]
     return [Cancel(order) for order in cancels if not order.cancelling and not order.pending]
 
 
-def _close(s: Situation) -> list[Action]:
+def _close(s: Situation, o: _Orders) -> list[Action]:
     """Get rid of what is held beyond the declaration, without two orders that could both fill."""
     closing = to_close(s.position, s.declaration.quantity)
-    need = closing - sum((o.remaining_at_most for o in _exits(s)), ZERO)
+    need = closing - sum((each.remaining_at_most for each in o.exits), ZERO)
     if need <= 0 or Purpose.EXIT in s.declaration.refused:
         return []
-    stops, keep = _stops(s), abs(s.position) - closing
+    keep = abs(s.position) - closing
     if closing > _sure(s):  # an order that finds less than it closes would open the other side
         return []
-    if stops and keep == 0:
-        return _stop_becomes_exit(s, stops, need)
-    if s.unsettled or _free(s) < need:  # a stop that is too large is shrunk first (_protect)
+    if o.stops and keep == 0:
+        return _stop_becomes_exit(s, o.stops, need)
+    if s.unsettled or _free(s, o) < need:  # a stop that is too large is shrunk first (_protect)
         return []
     return [Place(Purpose.EXIT, _against(s.position), need, OrderType.MARKET)]
 
@@ -164,38 +189,37 @@ def _stop_becomes_exit(s: Situation, stops: list[OwnOrder], need: Decimal) -> li
     return [Cancel(stop)]
 
 
-def _protect(s: Situation) -> list[Action]:
+def _protect(s: Situation, o: _Orders) -> list[Action]:
     """The one protective stop: there, of the right size, at the declared price."""
-    wanted, stops = stop_wanted(s), _stops(s)
+    wanted = stop_wanted(s, o.exits)
     if wanted <= 0 or s.instrument is None or Purpose.STOP in s.declaration.refused:
         return []
-    if not stops:
-        return _place_stop(s, wanted, s.instrument)
-    stop = stops[0]
+    if not o.stops:
+        return _place_stop(s, o, wanted, s.instrument)
+    stop = o.stops[0]
     assert stop.stop_price is not None
     price = stop.stop_price
     if s.declaration.stop is not None and not s.declaration.stop_by_person:
         price = safe_stop(s.declaration.stop, stop.side.opposite, s.instrument.tick_size)
-    total = stop.filled_quantity + min(wanted, stop.remaining + _free(s))
+    total = stop.filled_quantity + min(wanted, stop.remaining + _free(s, o))
     if stop.pending or (total, price) == (stop.quantity, stop.stop_price):
         return []
     return [ReplaceStop(stop, total, price)]
 
 
-def _place_stop(s: Situation, wanted: Decimal, instrument: Instrument) -> list[Action]:
+def _place_stop(s: Situation, o: _Orders, wanted: Decimal, instrument: Instrument) -> list[Action]:
     d = s.declaration
-    if d.stop is None or d.stop_by_person == "removed" or s.unsettled or _free(s) < wanted:
+    if d.stop is None or d.stop_by_person == "removed" or s.unsettled or _free(s, o) < wanted:
         return []
     side = _against(s.position)
     price = safe_stop(d.stop, side.opposite, instrument.tick_size)
     return [Place(Purpose.STOP, side, wanted, OrderType.STOP_MARKET, price)]
 
 
-def _open(s: Situation) -> list[Action]:
+def _open(s: Situation, o: _Orders) -> list[Action]:
     """What is missing to the declared exposure, once nothing is left that closes the other way."""
     d, side = s.declaration, Side.BUY if s.declaration.quantity > 0 else Side.SELL
-    entries = _entries(s)
-    missing = _entry_room(s) - sum((o.remaining for o in entries if o.side is side), ZERO)
+    missing = _entry_room(s) - sum((each.remaining for each in o.entries if each.side is side), ZERO)
     if missing <= 0 or s.unsettled:
         return []
     left = d.quantity - side.sign * missing
@@ -204,8 +228,8 @@ def _open(s: Situation) -> list[Action]:
         return [RefuseEntry("validity", f"the entry's validity ended {late_s:.0f} market seconds ago", left)]
     if s.entry_refusal is not None:
         return [RefuseEntry(*s.entry_refusal, left)]
-    closing = any(o.working and _is_closing(o) and (o.exiting or s.position == 0) for o in s.orders)
-    leaving = any(o.cancelling or o.side is not side for o in entries)
+    closing = bool(o.exits) or any(each.exiting or s.position == 0 for each in o.astray)
+    leaving = any(each.cancelling or each.side is not side for each in o.entries)
     if closing or leaving or s.position * side.sign < 0:
         return []
     return [Place(Purpose.ENTRY, side, missing, OrderType.MARKET)]
@@ -225,31 +249,10 @@ def _sure(s: Situation) -> Decimal:
     return abs(s.position if s.seen is None else clamped(s.position, s.seen))
 
 
-def _free(s: Situation) -> Decimal:
+def _free(s: Situation, o: _Orders) -> Decimal:
     """How much of the position no working order would close: the most that a further closing order may have."""
-    closing = (o.remaining_at_most for o in s.orders if o.working and _closes(o, s.position))
-    return max(ZERO, _sure(s) - sum(closing, ZERO))
-
-
-def _entries(s: Situation) -> list[OwnOrder]:
-    return [o for o in s.orders if o.working and o.purpose is Purpose.ENTRY]
-
-
-def _exits(s: Situation) -> list[OwnOrder]:
-    return [o for o in s.orders if o.working and o.exiting and _closes(o, s.position)]
-
-
-def _stops(s: Situation) -> list[OwnOrder]:
-    """Protective stops on the closing side, also those being cancelled: they may still fill."""
-    return [o for o in s.orders if o.working and o.purpose is Purpose.STOP and not o.exiting and _closes(o, s.position)]
-
-
-def _is_closing(order: OwnOrder) -> bool:
-    return order.purpose in (Purpose.STOP, Purpose.EXIT)
-
-
-def _closes(order: OwnOrder, position: Decimal) -> bool:
-    return _is_closing(order) and position * order.side.sign < 0
+    closing = sum((each.remaining_at_most for each in (*o.exits, *o.stops)), ZERO)
+    return max(ZERO, _sure(s) - closing)
 
 
 def _against(position: Decimal) -> Side:

@@ -24,6 +24,9 @@ from trader.turns import DIVERGENCE
 
 UNCOVERED_PAGE_S = 5.0
 """Machine seconds an open position may be without its stop before it pages: a stop is placed after the entry's fill."""
+ON_ITS_WAY_S = 60.0
+"""Machine seconds after its intent was given up in which an order may still reach the venue: six times our own limit
+of a request. What opens later is somebody else's, however alike it looks."""
 
 replace = msgspec.structs.replace
 
@@ -67,9 +70,16 @@ def settle_intents(account: Account, orders: tuple[Order, ...], requested_s: flo
             account.settling[intent.number] = so_far
             _settle(account, intent, verdict, order, now)
     for intent in list(journal.given_up.values()):
-        found = [order for order in orders if matches(intent, order, journal.orders)]
+        found = [order for order in orders if _late_order_of(account, intent, order, now)]
         if len(found) == 1 and not journal.knows_order(found[0].order_id):
             _showed_up_late(account, intent, found[0], now)
+
+
+def _late_order_of(account: Account, intent: Intent, order: Order, now: Now) -> bool:
+    """Not one that somebody placed long after, nor one that has explained an agreed position as somebody else's."""
+    given_up_utc = intent.settled_utc or now.utc
+    in_time = order.opened_utc <= given_up_utc + ON_ITS_WAY_S * now.rate
+    return in_time and order.order_id not in account.journal.foreign and matches(intent, order, account.journal.orders)
 
 
 def _settle(account: Account, intent: Intent, verdict: Verdict, order: Order | None, now: Now) -> None:
@@ -146,6 +156,7 @@ def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list
     if journal.drop_holds(symbol, "unexplained"):
         text = f"{symbol}: the broker shows the position {finding.theirs} again"
         account.event(now, "unexplained.over", "NOTIFY", text, incident=f"unexplained:{symbol}", state="resolved")
+    _found_is_over(account, symbol, f"{symbol}: what was found there is gone", now)
 
 
 def _not_ours(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:
@@ -161,6 +172,12 @@ def _not_ours(account: Account, finding: Finding, snapshot: Snapshot, theirs: li
     account.agreed_s[symbol] = snapshot.requested_s
     journal.account_foreign(o for o in theirs if o.symbol == symbol)
     account.event(now, "position.taken_over", "NOTIFY", f"{symbol}: took over {finding.theirs}")
+    _found_is_over(account, symbol, f"{symbol}: what was found there is ours now", now)
+
+
+def _found_is_over(account: Account, symbol: str, text: str, now: Now) -> None:
+    if account.journal.drop_holds(symbol, "found"):
+        account.event(now, "found.over", "NOTIFY", text, incident=f"found:{symbol}", state="resolved")
 
 
 def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:

@@ -15,6 +15,8 @@ from brokers.model import ZERO
 from supervisor.errors import Refused
 from trader.account import Account, Now
 from trader.bars import is_late
+from trader.execution import settled
+from trader.intents import IntentState, Kind
 from trader.messages import Attach, Attached, Cursor, Declared, Turn
 from trader.target import Declaration, clamped, same_side
 
@@ -22,6 +24,8 @@ DEATHS_TO_SKIP = 2
 """A bar that has killed the trader so often is skipped (DESIGN 5, the trader's turn)."""
 
 DIVERGENCE = "divergence"
+UNSETTLED = frozenset({"ambiguous", "unsettled"})
+"""Holds over a placing that no read can settle: several orders could be of it, or none that is shown."""
 replace = msgspec.structs.replace
 
 
@@ -183,13 +187,29 @@ def _resume(account: Account, symbol: str, now: Now) -> None:
     declare(account, (again,), now, now.utc)
 
 
+def _give_up_what_no_read_settles(account: Account, symbol: str, why: tuple[str, ...], now: Now) -> None:
+    """A person has looked at the broker. What of it was ours cannot be told, so the next reads adopt what is there."""
+    if not UNSETTLED.intersection(why):
+        return
+    for intent in list(account.journal.open_intents.values()):
+        if intent.symbol == symbol and intent.kind is Kind.PLACE and intent.state is IntentState.UNKNOWN:
+            settled(account, intent, IntentState.GIVEN_UP, "released by a person, its order was never told apart", now)
+            account.want_read = True
+    declaration, held = account.journal.declaration(symbol), account.journal.holding(symbol).quantity
+    account.journal.declare(replace(declaration, quantity=clamped(declaration.quantity, held)))
+
+
 def release(account: Account, symbol: str, now: Now) -> None:
     """A person's word: holds go, and what the strategy declares from now on is a new decision."""
     why = account.journal.drop_holds(symbol)
+    _give_up_what_no_read_settles(account, symbol, why, now)
     declaration = account.journal.declaration(symbol)
     if not why and not declaration.stop_by_person:
         raise Refused(f"{symbol} is not held: nothing to release")
     account.journal.declare(replace(declaration, voided=False, voided_quantity=ZERO, stop_by_person=""))
-    text = f"{symbol} released by a person: {', '.join(why) or 'stop'}"
     account.end_repeats(now, symbol)
-    account.event(now, "hold.released", "NOTIFY", text, incident=f"divergence:{symbol}", state="resolved")
+    if not why:
+        account.event(now, "stop.released", "NOTIFY", f"{symbol}: a person lets the desk place its stop again")
+    for each in why:
+        text = f"{symbol} released by a person: {each}"
+        account.event(now, "hold.released", "NOTIFY", text, incident=f"{each}:{symbol}", state="resolved")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from brokers.errors import BadAnswer, BrokerError, NotAllowed, Unavailable
 from brokers.model import (
@@ -131,6 +132,7 @@ def order_type(shape: OrderShape) -> OrderType:
         raise BadAnswer(f"order {shape.order_id}: order type {shape.order_type!r} is unknown") from None
 
 
+@lru_cache(32)
 def side(text: str) -> Side:
     """Buy, BuyToCover, BUYTOOPEN ... are buys."""
     for sort in Side:
@@ -200,4 +202,4 @@ def epoch_utc(text: str) -> float:
 
 def time_text(epoch: float) -> str:
     """UTC, RFC 3339 with Z, in whole seconds."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{datetime.fromtimestamp(epoch, UTC).isoformat()[:19]}Z"

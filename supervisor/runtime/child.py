@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,9 @@ def live(birth: Birth, sock: socket.socket, page: Page, slot: int) -> None:
         status = serve(birth, Line(sock), page, slot, log)
     finally:
         # Not sys.exit: nothing of the supervisor's (its finally blocks, its atexit) may run in a child.
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError):  # a full disk keeps what was printed, never the process
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(status)
 
 
@@ -153,14 +155,16 @@ def resolve(start: str) -> Any:
 
 
 def report(error: Exception, line: Line, log: FieldLog) -> None:
+    """The supervisor first: it hears of it also where the disk of the logs is full, and what is written there fails."""
     text = f"{type(error).__name__}: {error}"
     where = innermost(error)
-    log.error(f"dies of {text}", where=where)
-    traceback.print_exception(error)
     try:
         line.send(LastException(text[:LAST_WORDS_MAX], where))
     except OSError as gone:
         log.error("the supervisor cannot be told", error=str(gone))
+    log.error(f"dies of {text}", where=where)
+    with suppress(OSError):
+        traceback.print_exception(error)
 
 
 def innermost(error: BaseException) -> str:

@@ -95,6 +95,9 @@ class Chances(Protocol):
     def delay_s(self, draw: random.Random) -> float:
         """Added to a hop."""
 
+    def net_delay_s(self, draw: random.Random) -> float:
+        """Added to the way of one request to the venue, or of its answer."""
+
     def loses_publication(self, draw: random.Random) -> bool: ...
 
     def dies_at_boundary(self, name: str, draw: random.Random) -> bool: ...
@@ -104,6 +107,9 @@ class Calm:
     """A machine on which nothing goes wrong: the tester's."""
 
     def delay_s(self, draw: random.Random) -> float:
+        return 0.0
+
+    def net_delay_s(self, draw: random.Random) -> float:
         return 0.0
 
     def loses_publication(self, draw: random.Random) -> bool:
@@ -152,6 +158,10 @@ class Kernel:
         arrives_s = max(self.now_s + delay_s, self._arrived_s.get(lane, 0.0))
         self._arrived_s[lane] = arrives_s
         return self.after(arrives_s - self.now_s, act)
+
+    def cross(self, act: Callable[[], None]) -> Entry:
+        """A request on its way to the venue, or its answer on the way back."""
+        return self.after(NET_S + self.chances.net_delay_s(self.draw), act)
 
     def run(self, until_s: float, stop: Callable[[], bool] | None = None) -> bool:
         """Let time pass up to ``until_s``, or until ``stop`` says so (True then); it is asked after each event."""

@@ -272,7 +272,7 @@ class SimWorld:
         self._boundary()
         number = self.next_number()
         asked = (method, url, dict(headers), body or b"")
-        self.kernel.after(NET_S, lambda: self._at_the_venue(number, asked))
+        self.kernel.cross(lambda: self._at_the_venue(number, asked))
         answer = self.wait_for_reply(timeout_s)
         if isinstance(answer, ConnectionRefusedError):
             raise HttpFailed(f"{method} {url}: {answer}", sent=False)
@@ -289,7 +289,7 @@ class SimWorld:
         except ConnectionRefusedError as refused:
             answer = refused
         self.kernel.let_outside_go_on()
-        self.kernel.after(NET_S, lambda: self.on_reply(number, answer))
+        self.kernel.cross(lambda: self.on_reply(number, answer))
 
     def stream(self, url: str, *, headers: Mapping[str, str]) -> int:
         self._boundary()

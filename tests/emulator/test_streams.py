@@ -215,3 +215,18 @@ def test_bad_opens_are_answered_like_reads() -> None:
     assert emulator.reply("GET", "/v3/brokerage/stream/accounts/SIM9X/orders")[0] == 403
     assert emulator.reply("GET", f"{ORDERS}/77")[0] == 404
     assert emulator.reply("GET", "/v3/nothing/here")[1]["Error"] == "NotFound"
+
+
+def test_without_every_print_streams_tell_only_what_has_changed_for_good() -> None:
+    bars = [bar(1, "10", "13", "9", "12"), bar(2, "12", "12", "11", "11"), bar(3, "11", "11", "11", "11")]
+    emulator = Emulator(market(ESZ13=bars), Settings(every_print=False))
+    prices, held = emulator.stream(BARS, unit="Minute"), emulator.stream(POSITIONS)
+    emulator.pass_time(1)
+    emulator.place()
+    frames: list[Any] = []
+    for _ in range(9):
+        emulator.pass_time(15)
+        frames += emulator.frames(prices)
+    assert minutes(frames) == [(1, "Closed"), (2, "Closed")]
+    told = [frame for frame in emulator.frames(held) if "PositionID" in frame]
+    assert [frame["Quantity"] for frame in told] == ["1"]

@@ -345,3 +345,22 @@ def test_an_orderly_end_by_the_supervisor_closes_the_stream(kind: str) -> None:
     assert world.server is not None
     world.server.terminate("shutdown")
     assert world.streams[0].closed
+
+
+# -- dirty bars on the wire ----------------------------------------------------------------------------------------
+
+
+def test_doubled_and_unsorted_bars_are_published_as_they_came_and_kill_no_feed() -> None:
+    """The feed keeps no memory; the data source keys bars by stamp (tests/trader/test_bars.py)."""
+    world = opened("bars")
+    world.feed(bar_line(2) + bar_line(1) + bar_line(2))
+    assert [stamp - STAMP for stamp in stamps(world)[-1]] == [60, 0, 60]
+
+
+def test_history_reaches_to_the_newest_bar_of_the_stream_when_our_clock_is_behind() -> None:
+    world = opened("bars")
+    assert world.now_utc() < STAMP - 7200
+    world.feed(bar_line(5))
+    world.answer_http("GET", "/marketdata/barcharts/", ok(golden.BARS))
+    world.ask(ReadHistory(after_utc=STAMP - 60))
+    assert "lastdate=2026-11-20T15%3A05%3A00Z" in world.requests[-1].url

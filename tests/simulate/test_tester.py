@@ -16,9 +16,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 from brokers.model import ZERO, Side
+from brokers.tradestation.emulator.load import load_market
+from brokers.tradestation.emulator.market import Market, Series
+from supervisor.sim.kernel import START_S, Calm
 from trader.cli.main import main
+from trader.code import find_code
+from trader.sessions import Session
+from trader.simulate.assembly import machine
 from trader.simulate.figures import Fill, Ticker, exposure, money, refusals
+from trader.simulate.tester import Plan, run
 
+MORNING_UTC = 1381154400.0  # 2013-10-07T14:00:00Z
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = "time,open,high,low,close,volume"
 ONE_TRADE = '''
@@ -164,6 +172,29 @@ def test_two_interpreters_with_different_hash_seeds_tell_the_same() -> None:
     assert same_every_time(runs[0]) == same_every_time(runs[1])
     assert set(runs[0]) - set(same_every_time(runs[0])) == {"elapsed_s", "bars_per_s"}
     assert runs[0]["fills"]
+
+
+def test_a_desk_with_its_own_periods_bytes_and_every_print_makes_the_same_fills() -> None:
+    """What makes a tester fast (a quiet venue, long periods, messages that stay objects, the rate) changes no trade."""
+    plan = Plan("ema_cross", symbol="ESZ13", from_utc=MORNING_UTC, to_utc=MORNING_UTC + 2 * 3600)
+    bars = load_market(["ESZ13"]).series("ESZ13")
+    assert bars is not None and plan.to_utc is not None
+    code, class_name = find_code("ema_cross")
+    session = Session("slow", "ema_cross", class_name, code.sha256, "SIM100001F", ("ESZ13",), "")
+    built = machine(
+        Market([Series("ESZ13", tuple(bar for bar in bars.bars if bar.stamp_utc <= plan.to_utc))]),
+        [(session, code)],
+        origin_utc=MORNING_UTC,
+        rate=60.0,
+        begins_s=START_S + 5.0,
+        chances=Calm(),
+    )
+    built.life(1).boot()
+    built.kernel.run(START_S + 5.0 + 2 * 60.0 + 2.0)
+    rows = built.store("sessions/slow.db").query("SELECT side, quantity, price FROM fills ORDER BY number")
+    fast = [(str(each.side), str(each.quantity), str(each.price)) for each in run(plan).fills]
+    assert len(fast) > 5
+    assert fast == [(row["side"], row["quantity"], row["price"]) for row in rows]
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------

@@ -75,7 +75,9 @@ def test_a_stopped_market_stands_while_the_machine_goes_on(machine: Machine, tmp
         (b'{"origin_utc": 1, "rate": 60, "anchor_wall_s": 9e9}', "which is no date"),
     ],
 )
-def test_a_clock_file_that_tells_no_time_is_refused_by_name_and_value(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_clock_file_that_tells_no_time_is_refused_by_name_and_value(
+    tmp_path: Path, content: bytes, says: str
+) -> None:
     path = tmp_path / "clock.json"
     path.write_bytes(content)
     with pytest.raises(BadClock) as bad:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,3 +84,62 @@ def test_commit_is_synced_and_the_log_is_ahead(tmp_path: Path) -> None:
     assert store.query("PRAGMA synchronous") == [{"synchronous": 2}]
     assert store.query("PRAGMA journal_mode") == [{"journal_mode": "wal"}]
     assert sqlite3.connect(tmp_path / "x.db").execute("SELECT count(*) FROM _sqlite_migrations").fetchone() == (2,)
+
+
+def cut(path: Path) -> None:
+    SqliteStore(path, HERE + "migrations").close()
+    path.write_bytes(path.read_bytes()[:6000])
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda path: path.write_bytes(b"this is no database, " * 500), "file is not a database"),
+        (cut, "malformed"),
+        (lambda path: path.mkdir(), "unable to open database file"),
+    ],
+)
+def test_what_is_no_store_is_refused_and_left_as_it_is(tmp_path: Path, harm: Any, says: str) -> None:
+    path = tmp_path / "x.db"
+    harm(path)
+    before = None if path.is_dir() else path.read_bytes()
+    with pytest.raises(StoreFailed) as failed:
+        SqliteStore(path, HERE + "migrations").query("SELECT * FROM one")
+    assert says in str(failed.value)
+    assert str(path) in str(failed.value)
+    assert before is None or path.read_bytes() == before
+
+
+def test_a_file_where_the_folder_should_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "sessions").write_text("not a folder")
+    with pytest.raises(StoreFailed, match="cannot be opened"):
+        SqliteStore(tmp_path / "sessions" / "x.db", HERE + "migrations")
+
+
+def test_store_of_a_newer_program_keeps_each_byte(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    with sqlite3.connect(path) as newer:
+        newer.execute("PRAGMA user_version = 9")
+    newer.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreFailed, match="version 9, this program knows up to 2"):
+        SqliteStore(path, HERE + "migrations")
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["x.db"]
+
+
+def test_a_write_that_the_disk_refuses_leaves_what_was(tmp_path: Path) -> None:
+    """By a limit of the file's size: an error of the disk as SQLite sees it."""
+    store = SqliteStore(tmp_path / "x.db", HERE + "migrations")
+    with store.transaction():
+        store.execute("INSERT INTO one VALUES (1, 2)")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, before[1]))
+    try:
+        with pytest.raises(StoreFailed, match="cannot be written"), store.transaction():
+            store.execute("INSERT INTO two SELECT hex(randomblob(100000))")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert store.query("SELECT * FROM one") == [{"a": 1, "c": 2}]
+    assert store.query("SELECT * FROM two") == []

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from brokers.model import OrderStatus, OrderType
-from feeds.messages import ReadSnapshot, SnapshotFailed
+from brokers.model import Instrument, OrderStatus, OrderType
+from feeds.messages import InstrumentRead, ReadInstrument, ReadSnapshot, SnapshotFailed
 from supervisor.errors import HttpFailed, Refused
 from supervisor.messages import Done
 from tests.trader.session_world import ACCOUNT, BOOKS, JOURNAL, SESSION, SYMBOL, TRADER, Desk, reply
@@ -577,3 +577,84 @@ def test_foreign_orders_are_counted_and_never_touched(desk: Desk) -> None:
     assert not [r for r in desk.world.requests if "hand" in r.url]
     assert ACCOUNT in desk.world.requests[0].body.decode()  # type: ignore[union-attr]
     assert all(isinstance(row, RejectRow | FillRow) for row in desk.rows())
+
+
+# -- refusals that repeat, what hinders, a clock that goes back --------------------------------------------------------
+
+
+def refusals(desk: Desk) -> list[str]:
+    return [
+        row["text"] for row in desk.query("SELECT text FROM events WHERE kind LIKE 'order.refused%' ORDER BY number")
+    ]
+
+
+def test_a_refusal_that_repeats_on_each_bar_is_one_event_and_then_a_count(desk: Desk) -> None:
+    desk.by_hand(2)
+    desk.read()
+    desk.read()
+    for _ in range(5):
+        desk.declare(5)
+    assert len(refusals(desk)) == 1
+    assert [type(row) for row in desk.rows()].count(RejectRow) == 5, "the strategy is told each time"
+    desk.world.ask(ReleaseHold(SYMBOL))
+    assert refusals(desk)[1:] == [f"{SYMBOL}: refused 4 times more by the gate 'diverged'"]
+
+
+def test_another_gate_begins_a_new_count(desk: Desk) -> None:
+    for stop in (None, None, "166", None):
+        desk.declare(1 if stop is None else 5000, stop)
+    assert [text.split(": ")[1][:28] for text in refusals(desk)] == [
+        "an entry needs a protective ",
+        "refused 1 times more by the ",
+        "quantity 5000, limit 1000",
+        "an entry needs a protective ",
+    ]
+
+
+def test_what_the_venue_says_instead_of_a_read_hinders_until_it_is_read() -> None:
+    desk = Desk()
+    status = desk.world.ask(ReadSessionStatus())
+    assert [(each.about, each.text) for each in status.hindrances] == [(ACCOUNT, ""), (SYMBOL, "")]
+    desk.world.answer(BOOKS, ReadInstrument, Refused("SPY was not read: NotAllowed: HTTP 404"))
+    desk.world.deliver(SnapshotFailed(1, desk.world.now_s(), "NotAllowed: Invalid Account ID."))
+    desk.world.advance(1.0)
+    status = desk.world.ask(ReadSessionStatus())
+    assert [(each.about, each.text) for each in status.hindrances] == [
+        (ACCOUNT, "NotAllowed: Invalid Account ID."),
+        (SYMBOL, "SPY was not read: NotAllowed: HTTP 404"),
+    ]
+    desk.world.answer(BOOKS, ReadInstrument, InstrumentRead(Instrument(SYMBOL, "STOCK", Decimal("0.01"), Decimal(1))))
+    desk.world.advance(6.0)
+    desk.read()
+    assert desk.world.ask(ReadSessionStatus()).hindrances == ()
+
+
+def test_a_symbol_that_the_venue_trades_under_another_name_hinders_and_says_which() -> None:
+    desk = Desk()
+    other = Instrument("SPYX", "STOCK", Decimal("0.01"), Decimal(1))
+    desk.world.answer(BOOKS, ReadInstrument, InstrumentRead(other))
+    desk.world.advance(1.0)
+    desk.read()
+    (hindrance,) = desk.world.ask(ReadSessionStatus()).hindrances
+    assert "the venue trades it as SPYX" in hindrance.text
+
+
+def test_an_entry_is_not_sent_after_the_clock_went_back_behind_its_decision(desk: Desk) -> None:
+    """Its validity cannot be judged any more, and an old entry is never sent late."""
+    desk.on_order = lambda request: HttpFailed("no route", sent=False)
+    desk.declare(1)
+    assert desk.query("SELECT state FROM intents") == [{"state": "unsent"}]
+    desk.on_order = None
+    desk.world._now_utc -= 7200
+    sent = len(desk.sent("POST"))
+    desk.world.advance(3.0)
+    assert len(desk.sent("POST")) == sent
+    assert desk.query("SELECT state FROM intents") == [{"state": "refused"}]
+
+
+def test_a_session_of_which_nothing_was_ever_read_is_over_when_it_is_stopped() -> None:
+    """An account that the venue does not know can never agree; nothing was ever sent to it."""
+    desk = Desk()
+    desk.attach()
+    desk.world.ask(EndTrading(1, "session stop"))
+    assert [each.wanted for each in desk.asked(SetWanted)] == ["off"]

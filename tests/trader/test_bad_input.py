@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.trader.test_desk import Desk
-from trader.store import desk as desk_store
-from trader.store import journal as journal_store
 
 GARBAGE = b"this is no database, " * 500
 
@@ -94,15 +92,6 @@ def garbage(path: Path) -> None:
     path.write_bytes(GARBAGE)
 
 
-def half(path: Path) -> None:
-    """A good store, cut in the middle."""
-    with sqlite3.connect(path) as store:
-        store.executescript(";".join(journal_store.migrations))
-        store.execute(f"PRAGMA user_version = {len(journal_store.migrations)}")
-    store.close()
-    path.write_bytes(path.read_bytes()[:6000])
-
-
 def folder(path: Path) -> None:
     path.mkdir()
 
@@ -122,8 +111,6 @@ def closed(path: Path) -> None:
     ("harm", "says"),
     [
         (garbage, "file is not a database"),
-        (half, "malformed"),
-        (folder, "unable to open database file"),
         (newer, "has version 999, this program knows up to 1"),
         pytest.param(closed, "unable", marks=pytest.mark.skipif(os.getuid() == 0, reason="root may read all")),
     ],
@@ -156,7 +143,7 @@ def test_journal_that_cannot_be_used_holds_its_account_manager_and_harms_nobody(
         removed(desk, name)
 
 
-@pytest.mark.parametrize(("harm", "says"), [(garbage, "not a database"), (folder, "cannot be opened"), (newer, "999")])
+@pytest.mark.parametrize(("harm", "says"), [(folder, "cannot be opened"), (newer, "999")])
 def test_desk_db_that_cannot_be_used_holds_the_recorder_and_what_trades_goes_on(
     desk: Desk, harm: Callable[[Path], None], says: str
 ) -> None:
@@ -189,3 +176,74 @@ def test_desk_db_that_cannot_be_used_holds_the_recorder_and_what_trades_goes_on(
             each.rename(desk.home / each.name)
         aside.rmdir()
         desk.until(lambda: desk.state("recorder") in ("up", "held, up"), 60)
+
+
+# -- a disk that is full ----------------------------------------------------------------------------------------------
+
+
+class SmallDisk(Desk):
+    """A desk whose journals and logs lie on disks of a few megabytes of their own: where we may mount such."""
+
+    def __enter__(self) -> SmallDisk:
+        self.close_desk()
+        self.mounted: list[Path] = []
+        for folder in (self.home / "sessions", self.home / "logs"):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            made = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+            if subprocess.run(made, capture_output=True, check=False).returncode != 0:
+                self.__exit__()
+                pytest.skip("no right to mount a small disk here")
+            self.mounted.append(folder)
+        self.start_desk()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+        for folder in self.mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> None:
+    with (folder / "filler").open("wb", buffering=0) as file:
+        for size in (65536, 512, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+
+
+def newest_turn(journal: Path) -> int:
+    store = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+    try:
+        return int(store.execute("SELECT max(closed_utc) FROM turns").fetchone()[0])
+    finally:
+        store.close()
+
+
+def test_full_disk_is_told_nothing_is_half_written_and_the_desk_heals_when_there_is_room(tmp_path: Path) -> None:
+    with SmallDisk(tmp_path / "home") as desk:
+        manager, journal, fillers = "sessions/es/account_manager", desk.home / "sessions" / "es.db", desk.mounted
+        desk.ok("session", "add", "es", "--strategy", "breakout", "--account", "SIM100001F", "--symbol", "ESZ13")
+        desk.ok("session", "start", "es")
+        others = pids(desk, "recorder", "connections/sim/connection") | {"nightdesk": desk.tree().pid}
+        for folder in fillers:
+            fill(folder)
+        desk.until(lambda: desk.state(manager).startswith("held"), 60)
+        assert "cannot be written: database or disk is full" in why(desk, manager)
+        assert desk.run("status").returncode == 5
+        assert pids(desk, *others) | {"nightdesk": desk.tree().pid} == others
+        for folder in fillers:
+            (folder / "filler").unlink()
+        last_utc = newest_turn(journal)
+        desk.until(lambda: newest_turn(journal) > last_utc, 60)
+        whole(journal)
+
+
+def whole(journal: Path) -> None:
+    store = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+    doubled = "SELECT closed_utc FROM turns WHERE closed_utc NOT NULL GROUP BY 1 HAVING count(*) > 1"
+    assert store.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert store.execute(doubled).fetchall() == []
+    store.close()

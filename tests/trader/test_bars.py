@@ -107,3 +107,25 @@ def test_each_closed_bar_once_in_order_over_any_interleaving(data: st.DataObject
     series.doubt()
     read(len(minutes) * STEP)
     assert delivered == [b.closed_utc for b in truth]
+
+
+def test_doubled_unsorted_and_late_bars_of_one_read_come_out_once_and_in_order() -> None:
+    series = started()
+    assert stamps(series.streamed([bar(120), bar(60), bar(120), bar(60), bar(180)])) == [60, 120, 180]
+    assert stamps(series.streamed([bar(60), bar(240), bar(180)])) == [240]
+
+
+def test_a_clock_that_was_ahead_and_stepped_back_hides_no_lost_bar() -> None:
+    """While it was two hours ahead, a read of history seemed complete up to then."""
+    series = started()
+    series.history([bar(60)], 7200)
+    series.clock_says(65)
+    assert series.streamed([bar(180)]) == (), "bar 120 was lost by the stream: it must be read first"
+    assert stamps(series.history([bar(120), bar(180)], 180)) == [120, 180]
+
+
+def test_a_clock_behind_takes_nothing_back_that_was_delivered() -> None:
+    series = started()
+    series.streamed([bar(60), bar(120)])
+    series.clock_says(0)
+    assert stamps(series.streamed([bar(180)])) == [180]

@@ -152,3 +152,27 @@ def test_bars_after_come_from_the_ring_or_from_history() -> None:
     assert [c.bar.closed_utc for c in told.bars] == [T - 180, T - 120, T - 60, T]
     with pytest.raises(Refused):
         source.world.ask(BarsAfter("QQQ", 60, T))
+
+
+def test_a_market_clock_that_steps_back_loses_no_bar_and_makes_none_late() -> None:
+    source = Source(after=0)
+    source.welcome()
+    source.world.advance(60.0)
+    source.close(1)
+    source.world._now_utc -= 7200
+    for minute in (2, 3, 4):
+        source.world.advance(60.0)
+        source.close(minute, told=minute != 3)
+    source.world.advance(2.0)
+    assert source.given == [1, 2, 3, 4]
+    assert source.late == [False] * 4
+
+
+def test_machine_periods_go_on_when_the_market_clock_jumps_or_stands() -> None:
+    source = Source(after=0)
+    source.welcome()
+    for step_s in (-7200, 7200, 86400):
+        source.world._now_utc += step_s
+        before = len(source.world.casts)
+        source.world.advance(16.0)
+        assert len(source.world.casts) > before, "the lease is renewed each 15 s of the machine"

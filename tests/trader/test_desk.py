@@ -159,6 +159,17 @@ def test_stored_copy_of_the_code_runs_after_the_file_was_changed(desk: Desk, es:
     desk.ok("session", "rm", "mine")
 
 
+def test_hand_trade_holds_entries_until_a_person_releases_them(desk: Desk, es: str) -> None:
+    nothing = desk.run("session", "release", es)
+    assert nothing.returncode == 1
+    assert "nothing is held" in nothing.stderr
+    desk.tell_emulator("trade", account="SIM100001F", symbol="ESZ13", quantity=1)
+    desk.until(lambda: desk.show(es)["account_manager"]["holds"])
+    assert "entries of ESZ13 held: divergence" in desk.run("status").stdout
+    desk.ok("session", "release", es)
+    assert desk.show(es)["account_manager"]["holds"] == []
+
+
 def test_stopped_session_minds_its_position_or_ends_flat_and_starts_again(desk: Desk, es: str) -> None:
     desk.ok("session", "stop", es)
     assert desk.state("sessions/es/trader") in ("ended", "gone")

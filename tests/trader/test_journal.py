@@ -10,7 +10,7 @@ from brokers.model import Instrument, OrderStatus, OrderType, Side
 from supervisor.messages import Event
 from supervisor.process.store import SqliteStore
 from trader.intents import Intent, IntentState, Kind, Purpose
-from trader.journal import SCHEMA, Journal, Uncovered
+from trader.journal import DEAD_ORDERS_KEPT, SCHEMA, Journal, Uncovered
 from trader.messages import Cursor, RejectRow, Turn
 from trader.orders import OwnOrder
 from trader.position import Holding
@@ -96,3 +96,17 @@ def test_series_begins_once_and_its_beginning_is_found_again(tmp_path: Path) -> 
         journal.begin(Cursor("SPY", 60, 600))
         journal.begin(Cursor("SPY", 60, 540))
     assert opened(tmp_path).cursors == {("SPY", 60): 600}
+
+
+def test_dead_orders_are_bounded_in_memory_and_working_ones_never_leave(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    dead = msgspec.structs.replace(ORDER, status=OrderStatus.FILLED)
+    with journal.transaction():
+        journal.write_order(ORDER)
+        for number in range(DEAD_ORDERS_KEPT + 2):
+            journal.write_order(msgspec.structs.replace(dead, order_id=f"d{number}", intent=number + 2))
+    assert list(journal.working) == ["9"]
+    assert len(journal.orders) == DEAD_ORDERS_KEPT + 1
+    assert ("d0" in journal.orders, "d1" in journal.orders, "d2" in journal.orders) == (False, False, True)
+    assert journal.knows_order("d0")
+    assert opened(tmp_path).orders.keys() == journal.orders.keys()

@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": "trader.cli.demo:demo",
     "emulator": "trader.cli.emulator:emulator",
     "test": "trader.cli.test:test",
+    "simulate": "trader.cli.simulate:simulate",
     "status": "trader.cli.status:status",
     "tree": "trader.cli.status:tree",
     "session": "trader.cli.session:session",

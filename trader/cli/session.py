@@ -7,10 +7,8 @@ import re
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import click
-import msgspec
 
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed, StoreFailed
@@ -35,6 +33,7 @@ from trader.config import BadConfig, read_config
 from trader.messages import (
     AddSession,
     ReadSessionStatus,
+    ReleaseHold,
     RemoveSession,
     SessionStatus,
     StartSession,
@@ -142,7 +141,7 @@ def show(context: click.Context, name: str, as_json: bool, home: str | None) -> 
 @click.pass_context
 def start(context: click.Context, name: str, take_over: bool, timeout_s: float, home: str | None) -> None:
     """Trade: with the strategy's file as it is now. Waits until the tree shows the trader."""
-    _start(home_of(context, home), name, take_over=take_over, restart=False, timeout_s=timeout_s)
+    _start(home_of(context, home), name, take_over=take_over, restart=take_over, timeout_s=timeout_s)
 
 
 @session.command()
@@ -170,6 +169,29 @@ def stop(context: click.Context, name: str, timeout_s: float, home: str | None) 
     click.echo(f"session {name}: trading ended ({child})", err=True)
     for line in _left_resting(status):
         click.echo(f"  {line}", err=True)
+
+
+@session.command()
+@click.argument("name")
+@click.argument("symbols", nargs=-1, metavar="[SYMBOL]...")
+@home_option
+@click.pass_context
+def release(context: click.Context, name: str, symbols: tuple[str, ...], home: str | None) -> None:
+    """Let entries of held symbols pass again (default: all that are held), as after a divergence that you understood.
+
+    What the strategy declares from then on is a new decision.
+    """
+    folder = home_of(context, home)
+    row = _stored_one(folder, name)
+    with control(folder) as client:
+        status = _status(client, name)
+        held = {hold.symbol for hold in status.holds} if status is not None else set()
+        chosen = symbols or tuple(symbol for symbol in row.symbols if symbol in held)
+        if not chosen:
+            raise Failed(f"session {name}: nothing is held; `nightdesk session show {name}` tells what hinders it")
+        for symbol in chosen:
+            client.call(ReleaseHold(symbol=symbol), to=manager_name(name))
+            click.echo(f"session {name}: {symbol} released", err=True)
 
 
 @session.command()

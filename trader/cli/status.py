@@ -23,6 +23,8 @@ from trader.view import duration, tree_lines
 
 EXIT_DEGRADED = 5
 ASK_LIMIT_S = 2.0
+PAGE_SHOWN_S = 12 * 3600.0
+"""Machine seconds for which a page without an incident (a skipped bar, a refused stop) is shown: over a night."""
 AGREED_AGE_S_MAX = 90.0
 """Law 3: older than this, entries wait."""
 
@@ -47,8 +49,13 @@ def status(context: click.Context, as_json: bool, home: str | None) -> None:
     with control(folder) as client:
         tree = client.tree()
         views = [session_view(client, each, tree) for each in stored_or_told(folder, unread)]
-    events = open_pages(folder, unread)
-    degraded = bool(events) or bool(unread) or any(view.trouble for view in views) or any(_bad(child) for child in tree.children)
+    events = open_pages(folder, unread, tree.now_s)
+    degraded = (
+        bool(events)
+        or bool(unread)
+        or any(view.trouble for view in views)
+        or any(_bad(child) for child in tree.children)
+    )
     if as_json:
         word = "degraded" if degraded else "ok"
         print_json(
@@ -126,29 +133,33 @@ def stored_or_told(home: Path, unread: list[str]) -> list[Session]:
         return []
 
 
-def open_pages(home: Path, unread: list[str]) -> list[dict[str, Any]]:
-    """Incidents that were opened and not resolved, newest last, of desk.db and of the sessions' journals. What cannot
+def open_pages(home: Path, unread: list[str], now_s: float) -> list[dict[str, Any]]:
+    """Incidents that were opened and not resolved, and pages of the last hours that are no incident and so never end
+    by themselves; newest last, of desk.db and of the sessions' journals. What cannot
     be read goes to ``unread``: a store that is broken must not hide the others' troubles."""
     rows: list[dict[str, Any]] = []
     for path in [home / desk.DESK_DB, *sorted((home / "sessions").glob("*.db"))]:
         try:
-            rows += _open_incidents(path)
+            rows += _open_incidents(path, now_s)
         except StoreFailed as error:
             if str(error) not in unread:
                 unread.append(str(error))
     return sorted(rows, key=lambda row: row["market_utc"])
 
 
-def _open_incidents(path: Path) -> list[dict[str, Any]]:
+def _open_incidents(path: Path, now_s: float) -> list[dict[str, Any]]:
     if not path.exists():
         # Nothing was recorded yet.
         return []
     store = SqliteStore(path, None)
     try:
         return store.query(
-            "SELECT incident, level, subject, text, market_utc FROM events AS opened WHERE incident_state = 'opened'"
+            "SELECT incident, level, subject, text, market_utc FROM events WHERE level = 'PAGE' AND incident = ''"
+            " AND machine_s BETWEEN ? AND ? UNION ALL"
+            " SELECT incident, level, subject, text, market_utc FROM events AS opened WHERE incident_state = 'opened'"
             " AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.incident = opened.incident"
-            " AND later.incident_state = 'resolved' AND later.number > opened.number) ORDER BY number"
+            " AND later.incident_state = 'resolved' AND later.number > opened.number)",
+            (now_s - PAGE_SHOWN_S, now_s),
         )
     finally:
         store.close()

@@ -80,7 +80,8 @@ def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ())
         "SELECT kind, data FROM events WHERE kind IN ('child.died', 'child.ended', 'child.start_failed')"
     )
     hows = Counter(msgspec.json.decode(row["data"])["how"] for row in deaths)
-    problems = [*wrong, *bar_problems(by_stand), *broken]
+    blind = [stand.name for stand in books.stands if books.bars[stand.symbol] and not by_stand[stand.name].seen]
+    problems = [*wrong, *(f"{name} saw no bar at all" for name in blind), *bar_problems(by_stand), *broken]
     if twice:
         problems.append(f"{twice} orders were sent twice or are not in any journal")
     return Count(
@@ -119,8 +120,6 @@ def count_bars(journal: Readable, closed: list[int]) -> Bars:
 def bar_problems(by_stand: dict[str, Bars]) -> list[str]:
     problems = []
     for name, bars in by_stand.items():
-        if not bars.seen:
-            problems.append(f"{name} saw no bar at all")
         if bars.missing:
             problems.append(f"{name} misses {len(bars.missing)} bars, first {bars.missing[0]}")
         if bars.doubled:
@@ -138,7 +137,11 @@ def books_differ(stand: Stand, journal: Readable, orders: dict[str, Any]) -> lis
     rows = journal.query("SELECT quantity FROM positions WHERE symbol = ?", (stand.symbol,))
     ours = Decimal(rows[0]["quantity"]) if rows else Decimal(0)
     problems = [] if ours == theirs else [f"{stand.name}: our position is {ours}, the broker's is {theirs}"]
-    open_theirs = {order["OrderID"] for order in orders["Orders"] if _of(order, stand) and order["Closed"] is None}
+    open_theirs = {
+        order["OrderID"]
+        for order in orders["Orders"]
+        if _of(order, stand) and order["Closed"] is None and not order["ByHand"]
+    }
     open_ours = {row["order_id"] for row in journal.query("SELECT order_id FROM orders WHERE working = 1")}
     if open_ours != open_theirs:
         problems.append(

@@ -10,8 +10,6 @@ from trader.code import find_code
 from trader.demo.script import STANDS, Stand
 from trader.sessions import Code, Session
 
-SESSIONS_MAX = 200
-"""Far above what one account holder runs; each costs a few megabytes of this machine."""
 CASH_USD = Decimal(100_000)
 KINDS = {"ESZ13": ("F", "Futures"), "SPY": ("M", "Margin")}
 

@@ -2,7 +2,7 @@
 
 * A position never crosses zero by an order of ours, and a closing order of ours never opens one, unless a person
   traded in between (law 1: no order of ours is a guess at what somebody else did).
-* No entry comes of a late bar, reaches the venue past its validity, or is written while its symbol is held.
+* No entry comes of a late bar, is sent to the venue past its validity, or is written while its symbol is held.
 * Nothing dies but by an injected fault, or as a feed that says how its stream ended.
 """
 
@@ -17,6 +17,7 @@ import msgspec
 from brokers.tradestation.emulator.ledger import Ledger
 from trader.demo.script import Stand
 from trader.demo.verify import Readable
+from trader.simulate.faults import SLOW_MAX_S
 
 EXPECTED_DEATHS = ("feeds.stream.FeedEnded: ",)
 ON_THE_WAY_S = 60.0
@@ -35,7 +36,7 @@ def crashes(told: Iterable[str]) -> Iterator[str]:
 
 def crossings(ledger: Ledger, stand: Stand, journal: Readable) -> Iterator[str]:
     """Between a trade by hand and its adoption nothing is judged: what our orders then do was decided before."""
-    purposes = {row["order_id"]: row["purpose"] for row in journal.query("SELECT order_id, purpose FROM orders")}
+    purposes = {row["key"]: row["purpose"] for row in journal.query("SELECT key, purpose FROM intents")}
     adopted = [row["adopted_utc"] for row in journal.query("SELECT adopted_utc FROM adoptions ORDER BY number")]
     held, by_hand_utc = 0, float("inf")
     for fill in ledger.fills:
@@ -47,9 +48,10 @@ def crossings(ledger: Ledger, stand: Stand, journal: Readable) -> Iterator[str]:
             by_hand_utc = fill.at_utc
         elif any(by_hand_utc < at_utc < fill.at_utc - ON_THE_WAY_S for at_utc in adopted):
             by_hand_utc = float("inf")
-        wrong = held * after < 0 or (abs(after) > abs(held) and purposes.get(fill.order_id) != "entry")
+        wrong = held * after < 0 or (abs(after) > abs(held) and purposes.get(order.confirm_id) != "entry")
         if wrong and by_hand_utc == float("inf"):
-            yield f"{stand.name}: order {fill.order_id} ({purposes.get(fill.order_id)}) took {held} to {after} unasked"
+            purpose = purposes.get(order.confirm_id, "no intent")
+            yield f"{stand.name}: order {fill.order_id} ({purpose}) took {held} to {after} unasked"
         held = after
 
 
@@ -65,8 +67,8 @@ def late_entries(journal: Readable, ledger: Ledger, stand: Stand, rate: float) -
     valid = "SELECT key, valid_until_utc FROM intents WHERE kind = 'place' AND valid_until_utc IS NOT NULL"
     for row in journal.query(valid):
         order_id = ledger.confirm_ids.get(row["key"])
-        if order_id and ledger.orders[order_id].opened_utc > row["valid_until_utc"] + rate:
-            yield f"{stand.name}: entry {row['key']} was booked past its validity"
+        if order_id and ledger.orders[order_id].opened_utc > row["valid_until_utc"] + SLOW_MAX_S * rate:
+            yield f"{stand.name}: entry {row['key']} was booked past its validity and the longest way"
 
 
 def held_entries(journal: Readable, stand: Stand) -> Iterator[str]:

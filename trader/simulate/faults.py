@@ -69,6 +69,9 @@ STALL_MAX_S = 60.0
 """Within and past three heartbeats."""
 DOWN_MAX_S = 8.0
 """How long a killed supervisor or venue stays away: systemd waits a second, an operator longer."""
+SLOW_MAX_S = 25.0
+"""Of one request to the venue, or of its answer: within and past our limit of 10 s, so that an order can show up after
+its intent has been given up."""
 DELAY_MAX_S = 0.5
 """Of one message between two processes: a machine under load."""
 
@@ -87,13 +90,15 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Odds(msgspec.Struct, frozen=True):
-    """What goes wrong by itself: shares of all messages, and of all publications to one subscriber."""
+    """What goes wrong by itself: shares of all messages, of all publications to one subscriber, and of all requests to
+    the venue or their answers."""
 
     delayed: float
     lost: float
+    slow: float
 
 
-ODDS = {"light": Odds(delayed=0.002, lost=0.001), "heavy": Odds(delayed=0.02, lost=0.02)}
+ODDS = {"light": Odds(delayed=0.002, lost=0.001, slow=0.001), "heavy": Odds(delayed=0.02, lost=0.02, slow=0.01)}
 
 
 def faults(seed: int, level: Level, length_s: float) -> list[Fault]:
@@ -125,11 +130,13 @@ def _one(draw: random.Random, weights: dict[Kind, int] | dict[str, int]) -> Kind
 
 
 class Mishaps:
-    """``supervisor.sim.kernel.Chances``: what goes wrong by itself, and who is to die at which of its messages."""
+    """``supervisor.sim.kernel.Chances``: what goes wrong by itself, and who is to die at which of its messages.
+    ``slowed``: requests and answers that were slow so far."""
 
     def __init__(self, odds: Odds) -> None:
         self._odds = odds
         self._armed: dict[str, int] = {}
+        self.slowed = 0
 
     def arm(self, name: str, boundaries: int) -> None:
         """The process of this name dies at its so-manieth message from now on."""
@@ -137,11 +144,17 @@ class Mishaps:
 
     def calm_down(self) -> None:
         """From now on nothing goes wrong by itself."""
-        self._odds = Odds(0.0, 0.0)
+        self._odds = Odds(0.0, 0.0, 0.0)
         self._armed.clear()
 
     def delay_s(self, draw: random.Random) -> float:
         return DELAY_MAX_S * draw.random() if draw.random() < self._odds.delayed else 0.0
+
+    def net_delay_s(self, draw: random.Random) -> float:
+        if draw.random() >= self._odds.slow:
+            return 0.0
+        self.slowed += 1
+        return SLOW_MAX_S * draw.random()
 
     def loses_publication(self, draw: random.Random) -> bool:
         return draw.random() < self._odds.lost

@@ -14,8 +14,11 @@ from supervisor.sim.desk import SimDesk
 from trader.demo.script import Stand
 from trader.sessions import journal_path, manager_name
 from trader.simulate.assembly import CONNECTION, Machine
+from trader.simulate.faults import SLOW_MAX_S, Mishaps
 
 LOOK_EVERY_S = 1.0
+WAITING = "SELECT 1 FROM holds WHERE why IN ('ambiguous', 'unsettled', 'unexplained', 'found')"
+"""What no read can decide; somebody was paged."""
 SLACK_S = 5.0
 """Beyond the books' cycle and the confirming read: two reads' way to the venue, a token to be fetched, our looks."""
 
@@ -29,8 +32,11 @@ def bound_s(timing: Timing) -> float:
 class Divergence:
     """``max_s``: the longest of all. ``too_long``: those beyond the bound, in words."""
 
-    def __init__(self, machine: Machine, stands: tuple[Stand, ...]) -> None:
+    def __init__(self, machine: Machine, stands: tuple[Stand, ...], mishaps: Mishaps) -> None:
         self._machine = machine
+        self._mishaps = mishaps
+        self._slowed = 0
+        self._slow_until_s = 0.0
         self._stands = stands
         self._since_s: dict[str, float] = {}
         self._unhindered_since_s: dict[str, float] = {}
@@ -39,6 +45,8 @@ class Divergence:
 
     def look(self, desk: SimDesk) -> None:
         now_s = self._machine.kernel.now_s
+        if self._mishaps.slowed > self._slowed:
+            self._slowed, self._slow_until_s = self._mishaps.slowed, now_s + SLOW_MAX_S
         for stand in self._stands:
             name = stand.name
             if self._theirs(stand) == self._ours(stand):
@@ -54,7 +62,9 @@ class Divergence:
     def _judge(self, name: str, lasted_s: float) -> None:
         limit_s = bound_s(self._machine.config.timing)
         if lasted_s > limit_s:
-            text = f"{name}: book and broker were apart for {lasted_s:.0f} s with nothing in the way, limit {limit_s:g} s"
+            text = (
+                f"{name}: book and broker were apart for {lasted_s:.0f} s with nothing in the way, limit {limit_s:g} s"
+            )
             self.too_long[name] = f"{text} (until {self._machine.kernel.now_s:.0f} s)"
 
     def _theirs(self, stand: Stand) -> Decimal:
@@ -67,9 +77,15 @@ class Divergence:
         row = disk.execute("SELECT quantity FROM positions WHERE symbol = ?", (stand.symbol,)).fetchone()
         return Decimal(row[0]) if row else Decimal(0)
 
+    def _waits_for_a_person(self, stand: Stand) -> bool:
+        disk = self._machine.kernel.disks.get(journal_path(stand.name))
+        return disk is not None and disk.execute(WAITING).fetchone() is not None
+
     def _hindered(self, desk: SimDesk, stand: Stand) -> bool:
-        """Somebody whom the repair needs is not there, frozen or not ready, or the venue is away."""
-        if desk.gone or self._machine.outside.down:
+        """Somebody whom the repair needs is not there, frozen or not ready; the venue is away, or slow to answer."""
+        if desk.gone or self._machine.outside.down or self._machine.kernel.now_s < self._slow_until_s:
+            return True
+        if self._waits_for_a_person(stand):
             return True
         books, connection = paths.books(CONNECTION, stand.account), paths.process(CONNECTION)
         needed = [desk.kids.get(name) for name in (manager_name(stand.name), books, connection)]

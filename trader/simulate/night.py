@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
@@ -58,9 +59,10 @@ class Plan(msgspec.Struct, frozen=True):
 
     def command(self) -> str:
         """What repeats this night."""
-        begin = "" if self.begin_utc == week.BEGINS_UTC else f" --begin {self.begin_utc:.0f}"
-        days = f"{self.days:g}"
-        return f"nightdesk simulate --days {days} --sessions {self.sessions} --faults {self.level} --seed {self.seed}{begin}"
+        moment = datetime.fromtimestamp(self.begin_utc, UTC).isoformat().replace("+00:00", "Z")
+        begin = "" if self.begin_utc == week.BEGINS_UTC else f" --begin {moment}"
+        words = f"--days {self.days!r} --sessions {self.sessions} --faults {self.level} --seed {self.seed}"
+        return f"nightdesk simulate {words}{begin}"
 
 
 class Night:
@@ -74,7 +76,7 @@ class Night:
         self.machine: Machine = self._machine()
         self.lives: list[SimDesk] = []
         self._injector = Injector(self.machine, self.stands, self._mishaps, self._new_life)
-        self.divergence = Divergence(self.machine, self.stands)
+        self.divergence = Divergence(self.machine, self.stands, self._mishaps)
         self.problems: list[str] = []
 
     def _machine(self) -> Machine:
@@ -175,7 +177,9 @@ class Night:
             broken += check.crossings(ledger, stand, journal)
             broken += check.late_entries(journal, ledger, stand, RATE)
             broken += check.held_entries(journal, stand)
-            unsettled = journal.query("SELECT key, kind, state FROM intents WHERE state IN ('written','unsent','unknown')")
+            unsettled = journal.query(
+                "SELECT key, kind, state FROM intents WHERE state IN ('written','unsent','unknown')"
+            )
             broken += [f"{stand.name}: {row['kind']} {row['key']} is still {row['state']}" for row in unsettled]
         books = Books(
             self.stands, self.machine.store(desk_store.DESK_DB), journals, self._orders(), self._bars(), len(self.lives)

@@ -19,7 +19,6 @@ CREATE TABLE turns (
     committed_utc REAL NOT NULL,
     committed_s REAL NOT NULL
 );
-CREATE INDEX turns_by_bar ON turns (symbol, interval_s, closed_utc);
 
 CREATE TABLE cursors (
     symbol TEXT NOT NULL, interval_s INTEGER NOT NULL, closed_utc INTEGER NOT NULL,
@@ -77,7 +76,6 @@ CREATE TABLE adoptions (
 );
 
 CREATE TABLE rows (number INTEGER PRIMARY KEY, symbol TEXT NOT NULL, body TEXT NOT NULL, consumed INTEGER NOT NULL);
-CREATE INDEX rows_by_consumed ON rows (consumed);
 
 CREATE TABLE holds (
     symbol TEXT NOT NULL, why TEXT NOT NULL, since_utc REAL NOT NULL, PRIMARY KEY (symbol, why)
