@@ -88,6 +88,4 @@ if __name__ == "__main__":
     try:
         print(main(Path(sys.argv[1])))
     except OSError as error:
-        sys.exit(
-            f"nightdesk: could not get pip: {error}. Check the network, or set PIP_INDEX_URL to a mirror."
-        )
+        sys.exit(f"nightdesk: could not get pip: {error}. Check the network, or set PIP_INDEX_URL to a mirror.")

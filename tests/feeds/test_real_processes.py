@@ -50,6 +50,7 @@ class Desk:
         assert self.emulator.stdout is not None
         self.url = self.emulator.stdout.readline().split()[-1]
         self.login = home / "login.json"
+        self.login.touch(mode=0o600)
         self.login.write_text(json.dumps({"client_secret": "demo-secret", "refresh_token": "demo-refresh"}))
         self.supervisor = started("-c", DESK, str(home), self.url)
         self.client = Client(str(home))

@@ -1,0 +1,1 @@
+"""Scripts of the project; the benches import what they share from here."""
