@@ -7,6 +7,7 @@ a crash, which the supervisor slows down when it comes too often.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NoReturn
 
 import msgspec
@@ -36,17 +37,20 @@ class JudgeSilence(Message, frozen=True):
     """Timer: is the stream alive?"""
 
 
-class StreamFeed(Server):
+class StreamFeed(Server, ABC):
     """Subclasses say what to ask for, what a line means, and what to publish of one read."""
 
+    @abstractmethod
     def request(self) -> StreamRequest:
-        raise NotImplementedError
+        """What to open."""
 
+    @abstractmethod
     def item(self, line: bytes) -> StreamItem | None:
-        raise NotImplementedError
+        """What a line means; None for one that means nothing. Raises ``BadAnswer``."""
 
+    @abstractmethod
     def publish(self, items: list[StreamItem], received_s: float) -> None:
-        raise NotImplementedError
+        """Tell the subscribers what came in one read."""
 
     def init(self) -> None:
         settings = msgspec.convert(self.arguments, FeedArguments)

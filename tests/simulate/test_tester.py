@@ -178,7 +178,8 @@ def test_a_desk_with_its_own_periods_bytes_and_every_print_makes_the_same_fills(
     """What makes a tester fast (a quiet venue, long periods, messages that stay objects, the rate) changes no trade."""
     plan = Plan("ema_cross", symbol="ESZ13", from_utc=MORNING_UTC, to_utc=MORNING_UTC + 2 * 3600)
     bars = load_market(["ESZ13"]).series("ESZ13")
-    assert bars is not None and plan.to_utc is not None
+    assert bars is not None
+    assert plan.to_utc is not None
     code, class_name = find_code("ema_cross")
     session = Session("slow", "ema_cross", class_name, code.sha256, "SIM100001F", ("ESZ13",), "")
     built = machine(
