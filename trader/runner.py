@@ -20,8 +20,8 @@ from trader.loader import load, parameters
 from trader.messages import (
     Attach,
     Attached,
-    BeginSeries,
     BarsAfter,
+    BeginSeries,
     CleanBar,
     CleanBars,
     Cursor,

@@ -160,7 +160,7 @@ class SimWorld:
     def refuse_rest(self) -> None:
         """We are ending: what waits in the mailbox will not be done, and who asked is told so."""
         for kind, _, caller in self.process.mailbox:
-            if kind == "call":
+            if kind == "call" and caller is not None:
                 self.refuse(caller, f"ending: {self.name} is ending and did nothing of it")
 
     def _break_calls(self) -> None:

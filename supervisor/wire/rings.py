@@ -50,7 +50,8 @@ class Rings:
         state = self.topics.get(request.topic, Topic())
         wanted = [(number, body) for number, body in state.ring if number > request.number]
         first = wanted[0][0] if wanted else state.number + 1
-        return Missed(self._incarnation, first, tuple(body if isinstance(body, bytes) else encode(body) for _, body in wanted))
+        bodies = tuple(body if isinstance(body, bytes) else encode(body) for _, body in wanted)
+        return Missed(self._incarnation, first, bodies)
 
 
 class Following:

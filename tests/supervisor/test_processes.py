@@ -1,4 +1,4 @@
-"""The supervisor with real processes: forks, deaths, hangs, orphans. Each test waits for a condition with a deadline."""
+"""The supervisor with real processes: forks, deaths, hangs, orphans. Each test waits for a condition, with a limit."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ class Desk:
 
     def pid(self, name: str) -> int:
         child = self.child(name)
-        assert child is not None and child.pid, name
+        assert child is not None, name
+        assert child.pid, name
         return child.pid
 
     def pids(self) -> list[int]:
@@ -116,7 +117,8 @@ def test_transient_child_is_not_restarted_after_clean_exit(desk: Desk) -> None:
     desk.do("one/transient", "normal")
     desk.until(lambda: desk.state("one/transient") == "ended")
     child = desk.child("one/transient")
-    assert child is not None and child.why == "exit status 0"
+    assert child is not None
+    assert child.why == "exit status 0"
 
 
 def test_transient_child_is_restarted_after_a_crash_that_names_its_line(desk: Desk) -> None:
@@ -145,7 +147,8 @@ def test_hung_child_is_found_within_its_limit_and_killed(desk: Desk) -> None:
     os.kill(before, signal.SIGSTOP)
     desk.again("one/permanent", before)
     child = desk.child("one/permanent")
-    assert child is not None and child.why.startswith("hung")
+    assert child is not None
+    assert child.why.startswith("hung")
     assert time.monotonic() - began < 2.0 + 1.5, "the limit of this child is 2 s"
 
 

@@ -17,8 +17,8 @@ from trader.loader import BadStrategy
 from trader.messages import (
     Attach,
     Attached,
-    BeginSeries,
     BarsAfter,
+    BeginSeries,
     CleanBar,
     CleanBars,
     Cursor,

@@ -7,7 +7,7 @@ It reads these and the emulator only; nothing of the desk is asked, so that a de
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -28,7 +28,7 @@ class Books(msgspec.Struct, frozen=True):
 
     stands: tuple[Stand, ...]
     desk: Readable
-    journals: dict[str, Readable]
+    journals: Mapping[str, Readable]
     orders: dict[str, Any]
     bars: dict[str, list[int]]
     starts: int

@@ -36,5 +36,13 @@ def accounts(cast: tuple[Stand, ...]) -> tuple[AccountSpec, ...]:
 def session(stand: Stand) -> tuple[Session, Code]:
     """As ``trader.simulate.assembly`` takes it."""
     code, class_name = find_code(stand.strategy)
-    fields = {"name": stand.name, "strategy": stand.strategy, "class_name": class_name, "code_sha256": code.sha256}
-    return Session(**fields, account=stand.account, symbols=(stand.symbol,), connection=""), code
+    made = Session(
+        name=stand.name,
+        strategy=stand.strategy,
+        class_name=class_name,
+        code_sha256=code.sha256,
+        account=stand.account,
+        symbols=(stand.symbol,),
+        connection="",
+    )
+    return made, code

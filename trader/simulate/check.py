@@ -1,4 +1,4 @@
-"""What must hold of a simulated night beyond the demo's count. PURE: reads what the emulator's book and the journals say.
+"""What must hold of a simulated night beyond the demo's count. PURE: reads what the emulator's book and journals say.
 
 * A position never crosses zero by an order of ours, and a closing order of ours never opens one, unless a person
   traded in between (law 1: no order of ours is a guess at what somebody else did).
@@ -9,10 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from typing import Any
-
-import msgspec
 
 from brokers.tradestation.emulator.ledger import Ledger
 from trader.demo.script import Stand
@@ -20,8 +17,6 @@ from trader.demo.verify import Readable
 from trader.simulate.faults import SLOW_MAX_S
 
 EXPECTED_DEATHS = ("feeds.stream.FeedEnded: ",)
-ON_THE_WAY_S = 60.0
-"""Market seconds from an adoption until the cancel that follows from it has reached the venue."""
 HOLD_BEGINS = ("divergence.adopted", "hold.unexplained", "hold.found", "hold.ambiguous", "hold.unsettled")
 HOLD_ENDS = ("hold.released", "divergence.resumed", "unexplained.over")
 
@@ -34,8 +29,9 @@ def crashes(told: Iterable[str]) -> Iterator[str]:
             yield f"a process crashed: {trace.rstrip()}"
 
 
-def crossings(ledger: Ledger, stand: Stand, journal: Readable) -> Iterator[str]:
-    """Between a trade by hand and its adoption nothing is judged: what our orders then do was decided before."""
+def crossings(ledger: Ledger, stand: Stand, journal: Readable, rate: float) -> Iterator[str]:
+    """From a trade by hand until its adoption, and what follows from that, has reached the venue nothing is judged:
+    what our orders then do was decided before."""
     purposes = {row["key"]: row["purpose"] for row in journal.query("SELECT key, purpose FROM intents")}
     adopted = [row["adopted_utc"] for row in journal.query("SELECT adopted_utc FROM adoptions ORDER BY number")]
     held, by_hand_utc = 0, float("inf")
@@ -46,7 +42,7 @@ def crossings(ledger: Ledger, stand: Stand, journal: Readable) -> Iterator[str]:
         order = ledger.orders[fill.order_id]
         if order.by_hand:
             by_hand_utc = fill.at_utc
-        elif any(by_hand_utc < at_utc < fill.at_utc - ON_THE_WAY_S for at_utc in adopted):
+        elif any(by_hand_utc < at_utc < fill.at_utc - SLOW_MAX_S * rate for at_utc in adopted):
             by_hand_utc = float("inf")
         wrong = held * after < 0 or (abs(after) > abs(held) and purposes.get(order.confirm_id) != "entry")
         if wrong and by_hand_utc == float("inf"):

@@ -6,7 +6,7 @@ The demo has each fault once; here they come at random moments, on whatever runs
 from __future__ import annotations
 
 import random
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -27,7 +27,9 @@ Kind = Literal[
     "hand_cancel",
     "kill_venue",
 ]
-EVERY_S = {"light": 300.0, "heavy": 20.0}
+K = TypeVar("K", bound=str)
+
+EVERY_S = {"light": 300.0, "heavy": 12.0}
 """Mean machine seconds between two faults: a bad night, and one in which repairs overlap all the time."""
 FIRST_S = 1.0
 """From the start on: a desk that is just coming up is killed too."""
@@ -124,9 +126,9 @@ def _fault(draw: random.Random, at_s: float) -> Fault:
     return Fault(at_s, kind, draw.random(), role, form, seconds, number)
 
 
-def _one(draw: random.Random, weights: dict[Kind, int] | dict[str, int]) -> Kind:
+def _one(draw: random.Random, weights: dict[K, int]) -> K:
     """A key by its weight."""
-    return draw.choices(list(weights), list(weights.values()))[0]  # type: ignore[return-value]
+    return draw.choices(list(weights), list(weights.values()))[0]
 
 
 class Mishaps:

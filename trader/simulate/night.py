@@ -10,12 +10,12 @@ import hashlib
 import time
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import msgspec
 
 from brokers.tradestation.emulator.state import Settings
 from supervisor.sim.desk import SimDesk
-from supervisor.sim.kernel import START_S
 from trader.demo.script import Stand
 from trader.demo.verify import Books, Count, books_differ, count, count_bars
 from trader.sessions import journal_path
@@ -26,11 +26,11 @@ from trader.simulate.inject import PERSON_EVERY_S, Injector
 from trader.simulate.measure import LOOK_EVERY_S, Divergence
 from trader.store import desk as desk_store
 
-RATE = 10.0
-"""Market seconds in a machine second. The desk has its real machine periods (a tick each second, a snapshot each 30)
-and a week takes 17 virtual hours of them; a market minute is six seconds, so that repairs of seconds still end within
-a bar or two, as they do at 1x within one. Machine allowances grow with the rate (DESIGN 5): a bar is late 56 market
-seconds after its end, an entry is valid for 110."""
+RATE = 20.0
+"""Market seconds in a machine second. The desk has its real machine periods (a tick each second, a snapshot each 30),
+of which a week takes 8 virtual hours; a market minute is three seconds, so that repairs of seconds end within a bar or
+two, as at 1x they do within one. Machine allowances grow with the rate (DESIGN 5): a bar is late 106 market seconds
+after its end, an entry is valid for 160."""
 TOKEN_LIFETIMES_S = (1200.0, 1200.0, 170.0, 110.0)
 """The venue's, or so short that tokens expire all night; the seed chooses."""
 DAY_S = 86_400
@@ -174,7 +174,7 @@ class Night:
             broken += check.crashes(desk.crashes)
         for stand in self.stands:
             journal = journals[stand.name]
-            broken += check.crossings(ledger, stand, journal)
+            broken += check.crossings(ledger, stand, journal, RATE)
             broken += check.late_entries(journal, ledger, stand, RATE)
             broken += check.held_entries(journal, stand)
             unsettled = journal.query(
@@ -186,8 +186,9 @@ class Night:
         )
         return count(books, self._injector.injected, seconds, broken)
 
-    def _orders(self) -> dict[str, object]:
-        return self.machine.outside.ask("orders", self.machine.kernel.now_s)
+    def _orders(self) -> dict[str, Any]:
+        orders: dict[str, Any] = self.machine.outside.ask("orders", self.machine.kernel.now_s)
+        return orders
 
     def _bars(self) -> dict[str, list[int]]:
         now_s, outside = self.machine.kernel.now_s, self.machine.outside

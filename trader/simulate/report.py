@@ -15,7 +15,8 @@ def result(night: Night, count: Count) -> dict[str, Any]:
     """The demo's keys, and: what was asked for, the longest time that book and broker were apart (looked at each
     machine second), the fingerprint of the whole record, and the command that repeats a failure ("" otherwise)."""
     plan = night.plan
-    return msgspec.to_builtins(count) | {
+    counted: dict[str, Any] = msgspec.to_builtins(count)
+    return counted | {
         "days": plan.days,
         "sessions": plan.sessions,
         "fault_level": plan.level,

@@ -1,0 +1,22 @@
+"""Nights that once failed, with what it was. Each runs again with the hundred.
+
+Seeds mean what they meant with the faults of their day; when these change a regression may meet something else, so
+each cause has a unit test beside its room as well, named here.
+"""
+
+from __future__ import annotations
+
+from trader.simulate.faults import Level
+from trader.simulate.night import Plan
+from trader.simulate.week import BEGINS_UTC
+
+HOUR_S = 3600
+MONDAY_UTC = BEGINS_UTC + 16 * HOUR_S
+"""2013-10-07T14:00:00Z: both markets are open."""
+
+
+def night(seed: int, hours: float = 1.0, sessions: int = 2, level: Level = "heavy", begin_utc: float = 0.0) -> Plan:
+    return Plan(hours / 24, sessions, level, seed, begin_utc or MONDAY_UTC)
+
+
+REGRESSIONS: tuple[tuple[Plan, str], ...] = ()

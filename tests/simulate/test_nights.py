@@ -1,0 +1,164 @@
+"""Nights of the whole desk that break all the time: all invariants, a hundred times; same seed, same night."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from brokers.tradestation.emulator.orders import place
+from brokers.tradestation.emulator.values import Now, Request
+from tests.simulate.regressions import MONDAY_UTC, REGRESSIONS, night
+from trader.cli.main import main
+from trader.demo.verify import Count
+from trader.simulate.faults import DOWN_MAX_S, faults
+from trader.simulate.night import RATE, Night, Plan
+from trader.simulate.week import BEGINS_UTC, WEEK_S, market
+
+ROOT = Path(__file__).resolve().parents[2]
+NIGHTS = 100
+BATCH = 10
+WEEK_LIMIT_S = 60.0
+"""Of this process's own time, whatever the neighbours do (measured: 26 s)."""
+SHORT = ["--days", "0.04", "--faults", "heavy", "--begin", "2013-10-07T14:00:00Z"]
+
+
+def passed(plan: Plan) -> Count:
+    count = Night(plan).play()
+    assert count.passed, f"{count.problems}\nagain: {plan.command()}"
+    return count
+
+
+@pytest.mark.parametrize("first", range(1, NIGHTS + 1, BATCH))
+def test_short_nights_with_heavy_faults_keep_all_invariants(first: int) -> None:
+    counts = [passed(night(seed)) for seed in range(first, first + BATCH)]
+    assert sum(count.faults for count in counts) > 5 * BATCH
+    assert sum(count.intents for count in counts) > 5 * BATCH
+
+
+@pytest.mark.parametrize(("plan", "what"), REGRESSIONS)
+def test_nights_that_once_failed_pass(plan: Plan, what: str) -> None:
+    passed(plan)
+
+
+def test_recorded_week_of_two_sessions_passes_in_under_a_minute() -> None:
+    began_s = time.process_time()
+    count = passed(Plan(days=5.0, sessions=2, level="light", seed=1))
+    assert time.process_time() - began_s < WEEK_LIMIT_S
+    assert count.bars_seen > 10_000
+    assert count.faults > 30
+
+
+def test_sessions_beyond_the_two_symbols_trade_on_accounts_of_their_own() -> None:
+    finished = Night(night(1, sessions=5, level="light"))
+    assert finished.play().passed
+    accounts = {stand.account for stand in finished.stands}
+    assert len(accounts) == 5
+    assert accounts == set(finished.machine.outside.state.ledger.accounts)
+    fills = {fill.account for fill in finished.machine.outside.state.ledger.fills}
+    assert fills == accounts
+
+
+def test_days_beyond_the_data_repeat_its_week_on_the_same_days_of_the_week() -> None:
+    series = market(3).series("ESZ13")
+    assert series is not None
+    first = series.closed(1, BEGINS_UTC, BEGINS_UTC + WEEK_S)
+    third = series.closed(1, BEGINS_UTC + 2 * WEEK_S, BEGINS_UTC + 3 * WEEK_S)
+    assert [bar.stamp_utc + 2 * WEEK_S for bar in first] == [bar.stamp_utc for bar in third]
+    assert [bar.close for bar in first] == [bar.close for bar in third]
+
+
+def test_night_in_the_second_week_trades() -> None:
+    assert passed(night(3, begin_utc=MONDAY_UTC + WEEK_S)).broker_orders > 0
+
+
+# -- determinism -------------------------------------------------------------------------------------------------------
+
+
+def simulated(hash_seed: str) -> dict[str, Any]:
+    ran = subprocess.run(
+        [sys.executable, "-m", "trader.cli", "simulate", *SHORT, "--sessions", "3", "--seed", "7", "--json"],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    told: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return told
+
+
+def test_two_interpreters_with_different_hash_seeds_write_the_same_record() -> None:
+    one, other = simulated("1"), simulated("2")
+    assert one.pop("seconds") > 0
+    assert other.pop("seconds") > 0
+    assert one == other
+    assert one["faults"] > 0
+
+
+def test_other_seed_writes_another_record() -> None:
+    records = []
+    for seed in (1, 2):
+        finished = Night(night(seed, hours=0.25))
+        finished.play()
+        records.append(finished.record())
+    assert records[0] != records[1]
+
+
+def test_faults_follow_from_seed_level_and_length_alone() -> None:
+    assert faults(1, "heavy", 3600.0) == faults(1, "heavy", 3600.0)
+    assert faults(1, "heavy", 3600.0) != faults(2, "heavy", 3600.0)
+    assert len(faults(1, "light", 36_000.0)) < len(faults(1, "heavy", 36_000.0)) / 10
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+def test_command_tells_the_demos_keys_and_its_own() -> None:
+    ran = CliRunner().invoke(main, ["simulate", *SHORT, "--seed", "2", "--json"])
+    assert ran.exit_code == 0, ran.output
+    told = json.loads(ran.stdout.splitlines()[-1])
+    own = {"schema", "days", "sessions", "fault_level", "seed", "max_divergence_s", "record_sha256", "repeat"}
+    assert set(told) == {*Count.__struct_fields__, *own}
+    assert told["repeat"] == ""
+
+
+def test_failing_night_exits_1_and_names_the_command_that_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A venue that books an order twice under two keys: what the count must never miss."""
+    play = Night.play
+
+    def broken(self: Night) -> Count:
+        self.machine.kernel.after(60.0, lambda: twice(self))
+        return play(self)
+
+    monkeypatch.setattr(Night, "play", broken)
+    ran = CliRunner().invoke(main, ["simulate", *SHORT, "--seed", "2", "--json"])
+    assert ran.exit_code == 1, ran.output
+    told = json.loads(ran.stdout.splitlines()[-1])
+    assert told["orders_twice"] == 1
+    assert told["repeat"] == (
+        "nightdesk simulate --days 0.04 --sessions 2 --faults heavy --seed 2 --begin 2013-10-07T14:00:00Z"
+    )
+
+
+def twice(finished: Night) -> None:
+    """An order with a key of nobody's intent, far from the market."""
+    outside, now_s = finished.machine.outside, finished.machine.kernel.now_s
+    body = (
+        b'{"AccountID": "SIM100001F", "Symbol": "ESZ13", "Quantity": "1", "OrderType": "StopMarket", "StopPrice": "1",'
+        b' "TradeAction": "SELL", "TimeInForce": {"Duration": "GTC"}, "OrderConfirmID": "nobody"}'
+    )
+    place(outside.state, Request("POST", "/v3/orderexecution/orders", body=body), Now(now_s, outside.market_utc(now_s)))
+    outside.advance(now_s)
+
+
+def test_short_night_is_longer_than_a_dead_supervisor_stays_away() -> None:
+    assert 3600 / RATE > 10 * DOWN_MAX_S
