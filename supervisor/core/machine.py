@@ -93,9 +93,10 @@ def on_exited(work: Work, event: Exited) -> None:
 
 
 def on_hung(work: Work, event: Hung) -> None:
-    """A stopping child has its shutdown limit; one whose limit is infinity is not waited for when it hangs."""
+    """A stopping child too: one that hangs does not end by itself, and its group would wait for its whole shutdown
+    limit. (One that is in its last words has declared them to the page.)"""
     node = work.living(event.path, event.incarnation)
-    if node is None or node.doom or (node.state == "stopping" and node.spec.shutdown_s is not None):
+    if node is None or node.doom:
         return
     doom(work, node, f"hung: its loop did not turn for {event.silent_s:.1f} s, killed")
 

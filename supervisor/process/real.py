@@ -55,6 +55,8 @@ TURNS_PER_LIMIT = 4
 """An idle loop turns this often within its liveness limit."""
 RESTATE_S = 1.0
 """Publications are restated, and unrecorded events sent again, this often."""
+LAST_WORDS_S = 3600.0
+"""What ``terminate`` may take where the child spec sets no limit (shutdown infinity); then it hangs."""
 FAREWELL_S = 0.5
 """What a process that ends waits for its last events to be recorded: a synced commit and two hops take a hundredth."""
 READS_A_TURN_MAX = 200
@@ -90,6 +92,7 @@ class RealWorld:
         self.log = log
         self._settings = birth.settings
         self._limit_s: float = birth.spec.liveness_limit_s
+        self._last_words_s: float = LAST_WORDS_S if birth.spec.shutdown_s is None else birth.spec.shutdown_s
         self._page, self._slot = page, slot
         self._line = line
         self.supervisor = line.client(self)
@@ -127,8 +130,8 @@ class RealWorld:
         how, reason = self._ending
         if how != "normal":
             self._line.send(Ending("expected" if how == "expected" else "shutdown", reason))
-        self.alive_for(self._limit_s)
-        server.terminate(reason)
+        with self.blocking(self._last_words_s):
+            server.terminate(reason)
 
     def farewell(self) -> None:
         """However it ends, but for a kill. Who still waits for an answer is told at once that none will come; what

@@ -223,6 +223,17 @@ def test_a_hung_child_is_killed_once_and_its_end_is_put_down_to_that() -> None:
     assert "hung: its loop did not turn for 10.4 s" in edge.tree.nodes["a"].why
 
 
+def test_a_child_that_hangs_while_it_should_stop_is_killed_before_its_shutdown_limit() -> None:
+    edge = Edge(worker("a", shutdown_s=60.0))
+    edge.stubborn = {"a"}
+    edge.ask(TerminateChild("a"))
+    assert edge.state("a") == "stopping"
+    edge.hang("a", 10.4)
+    assert edge.alive["a"].killed
+    edge.run()
+    assert edge.state("a") == "ended"
+
+
 def test_a_stall_moves_every_deadline_and_nobody_is_killed_for_it() -> None:
     edge = Edge(worker("a", start_limit_s=10.0, shutdown_s=5.0), worker("b", start_limit_s=10.0), intensity=2)
     edge.stubborn = {"a", "b"}

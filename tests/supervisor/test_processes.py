@@ -339,3 +339,23 @@ def test_call_that_waits_in_the_mailbox_of_an_ending_process_is_refused(desk: De
     desk.do("spare/leaving", "block_then_end", 0.5)
     with pytest.raises(Refused, match="is ending and did nothing of it"):
         desk.client.call(Add(number=1), to="spare/leaving", timeout_s=10.0)
+
+
+def test_frozen_sibling_does_not_make_its_group_wait_for_its_whole_shutdown_limit(desk: Desk) -> None:
+    for name in ("patient", "dying"):
+        desk.client.call(StartChild(under="all", spec=worker(name, shutdown_s=60.0)))
+    before = {name: desk.pid(f"all/{name}") for name in ("patient", "dying")}
+    os.kill(before["patient"], signal.SIGSTOP)
+    os.kill(before["dying"], signal.SIGKILL)
+    began = time.monotonic()
+    for name, pid in before.items():
+        desk.again(f"all/{name}", pid)
+    assert time.monotonic() - began < 10.0, "its liveness limit is 2 s, its shutdown limit 60 s"
+
+
+def test_last_words_may_take_the_whole_shutdown_limit(desk: Desk) -> None:
+    spec = worker("talkative", shutdown_s=20.0, restart="temporary", arguments={"slow_stop_s": 4.0})
+    desk.client.call(StartChild(under="spare", spec=spec))
+    began = time.monotonic()
+    desk.client.call(TerminateChild(name="spare/talkative"), timeout_s=15.0)
+    assert time.monotonic() - began > 3.9, "it was let finish, beyond its liveness limit of 2 s"
