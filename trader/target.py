@@ -174,18 +174,18 @@ def _close(s: Situation, o: _Orders) -> list[Action]:
     if closing > _sure(s):  # an order that finds less than it closes would open the other side
         return []
     if o.stops and keep == 0:
-        return _stop_becomes_exit(s, o.stops, need)
-    if s.unsettled or _free(s, o) < need:  # a stop that is too large is shrunk first (_protect)
+        return _stop_becomes_exit(s, o, need)
+    if _free(s, o) < need:  # a stop that is too large is shrunk first (_protect)
         return []
     return [Place(Purpose.EXIT, _against(s.position), need, OrderType.MARKET)]
 
 
-def _stop_becomes_exit(s: Situation, stops: list[OwnOrder], need: Decimal) -> list[Action]:
-    stop = stops[0]
-    if stop.pending or len(stops) > 1:
+def _stop_becomes_exit(s: Situation, o: _Orders, need: Decimal) -> list[Action]:
+    stop = o.stops[0]
+    if stop.pending or len(o.stops) > 1:
         return []
     if s.replace_to_market:
-        return [StopToMarket(stop, stop.filled_quantity + need)]
+        return [StopToMarket(stop, stop.filled_quantity + min(need, stop.remaining + _free(s, o)))]
     return [Cancel(stop)]
 
 
@@ -209,7 +209,7 @@ def _protect(s: Situation, o: _Orders) -> list[Action]:
 
 def _place_stop(s: Situation, o: _Orders, wanted: Decimal, instrument: Instrument) -> list[Action]:
     d = s.declaration
-    if d.stop is None or d.stop_by_person == "removed" or s.unsettled or _free(s, o) < wanted:
+    if d.stop is None or d.stop_by_person == "removed" or _free(s, o) < wanted:
         return []
     side = _against(s.position)
     price = safe_stop(d.stop, side.opposite, instrument.tick_size)
@@ -250,7 +250,10 @@ def _sure(s: Situation) -> Decimal:
 
 
 def _free(s: Situation, o: _Orders) -> Decimal:
-    """How much of the position no working order would close: the most that a further closing order may have."""
+    """How much of the position no order would close: the most that a further closing order, or more of one, may have.
+    A placing without outcome may be closing it just now."""
+    if s.unsettled:
+        return ZERO
     closing = sum((each.remaining_at_most for each in (*o.exits, *o.stops)), ZERO)
     return max(ZERO, _sure(s) - closing)
 

@@ -46,6 +46,22 @@ def test_a_limit_order_is_written_as_documented() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("side", "short", "kind", "action"),
+    [
+        (Side.SELL, True, "STOCK", "SELLSHORT"),
+        (Side.BUY, True, "STOCK", "BUYTOCOVER"),
+        (Side.BUY, False, "STOCK", "BUY"),
+        (Side.SELL, False, "STOCK", "SELL"),
+        (Side.SELL, True, "FUTURE", "SELL"),
+        (Side.BUY, True, "FUTURE", "BUY"),
+    ],
+)
+def test_shorts_of_stocks_have_actions_of_their_own(side: Side, short: bool, kind: str, action: str) -> None:
+    body = json.loads(placing_body(placing(side=side, short=short, kind=kind)))
+    assert body["TradeAction"] == action
+
+
 def test_a_protective_stop_is_good_till_cancelled_and_has_its_price() -> None:
     stop = placing(
         side=Side.SELL,

@@ -28,6 +28,7 @@ CONNECTION = "connections/sim/connection"
 BOOKS = f"connections/sim/books/{ACCOUNT}"
 JOURNAL = f"sessions/{NAME}.db"
 TIMING = Timing()
+SIDES = {"BUY": Side.BUY, "BUYTOCOVER": Side.BUY, "SELL": Side.SELL, "SELLSHORT": Side.SELL}
 OPENED_UTC = 1_381_154_400
 
 SESSION = Session(
@@ -110,7 +111,7 @@ class Desk:
         kind = OrderType.MARKET if body["OrderType"] == "Market" else OrderType.STOP_MARKET
         stop = Decimal(body["StopPrice"]) if "StopPrice" in body else None
         self.orders[order_id] = Order(
-            order_id, ACCOUNT, SYMBOL, Side(body["TradeAction"].lower()), kind, Decimal(body["Quantity"]),
+            order_id, ACCOUNT, SYMBOL, SIDES[body["TradeAction"]], kind, Decimal(body["Quantity"]),
             OrderStatus.WORKING, "ACK", float(int(self.world.now_utc())), stop_price=stop,
         )  # fmt: skip
         return reply({"Orders": [{"Message": "Sent order", "OrderID": order_id}]})

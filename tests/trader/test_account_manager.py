@@ -318,6 +318,79 @@ def test_an_entry_that_shows_up_after_it_was_given_up_is_kept_covered_and_report
     assert "divergence.adopted" not in desk.events()
 
 
+def given_up(desk: Desk) -> float:
+    """An entry whose answer was lost and that no read shows; gives the moment at which it was sent."""
+
+    def lost(request: Any) -> Any:
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(1)
+    sent_utc = desk.world.now_utc()
+    desk.on_order = None
+    for _ in range(4):
+        desk.world.advance(4.0)
+        desk.read()
+    return sent_utc
+
+
+def test_what_a_person_buys_long_after_an_entry_was_given_up_is_not_taken_for_ours(desk: Desk) -> None:
+    given_up(desk)
+    desk.world.advance(100.0)
+    desk.by_hand(1)
+    desk.read()
+    desk.read()
+    assert "order.late" not in desk.events()
+    assert "divergence.adopted" in desk.events()
+
+
+def test_an_order_that_explains_an_adopted_position_is_not_taken_for_a_late_one_of_ours(desk: Desk) -> None:
+    given_up(desk)
+    desk.by_hand(1)
+    desk.by_hand(1)  # two that could be it
+    desk.read()
+    desk.read()
+    assert "divergence.adopted" in desk.events()
+    first = next(iter(desk.orders))
+    del desk.orders[first]  # the venue's day is over for one of them
+    desk.read()
+    assert "order.late" not in desk.events()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 2
+
+
+def test_a_persons_release_ends_the_doubt_that_no_read_can_settle_and_the_next_reads_adopt(desk: Desk) -> None:
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(1)
+    desk.on_order = None
+    desk.fill("1")
+    desk.by_hand(1)
+    desk.read()
+    assert [hold.why for hold in desk.world.ask(ReadSessionStatus()).holds] == ["ambiguous"]
+    desk.world.ask(ReleaseHold(SYMBOL))
+    assert desk.query("SELECT state FROM intents WHERE number = 1") == [{"state": "given_up"}]
+    desk.read()
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 2
+    assert desk.sent() == ["POST"], "nothing was sent to mend it"
+
+
+def test_an_exit_waits_while_a_read_says_that_the_position_is_gone(desk: Desk) -> None:
+    desk.declare(1)
+    desk.fill("1")
+    desk.stream()
+    desk.stream()
+    desk.by_hand(-1)
+    desk.read()
+    desk.declare(0, None)
+    assert desk.orders["2"].type is OrderType.STOP_MARKET, "not turned into an order that would open the other side"
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+
+
 def test_a_refusal_in_words_reaches_the_strategy_and_is_not_tried_again(desk: Desk) -> None:
     desk.on_order = lambda _: reply({"Orders": [{"Error": "FAILED", "Message": "EC602", "OrderID": ""}]})
     desk.declare(1)

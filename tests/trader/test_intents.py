@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from brokers.model import Order, OrderStatus, OrderType, Side
+from brokers.model import Instrument, Order, OrderStatus, OrderType, Side
 from trader.intents import (
     SESSION_KEY_LENGTH,
     Intent,
@@ -15,6 +15,7 @@ from trader.intents import (
     Verdict,
     matches,
     order_key,
+    placing,
     settle,
 )
 
@@ -26,6 +27,21 @@ INTENT = Intent(
 ORDER = Order(
     "9", "A", "SPY", Side.SELL, OrderType.STOP_MARKET, D(2), OrderStatus.WORKING, "ACK", 1000.0, stop_price=D(166)
 )
+
+
+@pytest.mark.parametrize(
+    ("purpose", "side", "short"),
+    [
+        (Purpose.ENTRY, Side.BUY, False),
+        (Purpose.ENTRY, Side.SELL, True),
+        (Purpose.STOP, Side.SELL, False),
+        (Purpose.EXIT, Side.BUY, True),
+    ],
+)
+def test_a_placing_says_whether_its_position_is_short(purpose: Purpose, side: Side, short: bool) -> None:
+    spy = Instrument("SPY", "STOCK", D("0.01"), D(1))
+    sent = placing(replace(INTENT, purpose=purpose, side=side), "A", spy)
+    assert (sent.short, sent.kind) == (short, "STOCK")
 
 
 def test_keys_fit_the_venue_for_a_billion_orders() -> None:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,33 @@ def test_a_closed_gate_refuses_the_entry_but_not_the_stop() -> None:
         Place(Purpose.STOP, Side.SELL, Decimal(1), OrderType.STOP_MARKET, Decimal(166)),
         RefuseEntry("hold", "held", Decimal(1)),
     )
+
+
+@pytest.mark.parametrize("seen", [0, -1, 1])
+def test_no_exit_is_larger_than_what_the_last_read_says_is_there(seen: int) -> None:
+    """A person may have closed it already: the exit would open the other side. It waits for the confirming read."""
+    stop = order(Purpose.STOP, Side.SELL, 2, "166")
+    assert plan(situation(0, 2, stop, seen=Decimal(seen))) == ()
+    assert plan(situation(0, 2, seen=Decimal(seen))) == ()
+    assert plan(situation(2, 2, seen=Decimal(seen))) == (), "nor a new stop"
+
+
+def test_an_exit_within_what_the_last_read_says_goes_and_the_stop_stays_as_it_is() -> None:
+    stop = order(Purpose.STOP, Side.SELL, 1, "166")
+    assert plan(situation(0, 1, stop, seen=Decimal(3))) == (StopToMarket(stop, Decimal(1)),)
+    assert plan(situation(1, 1, stop, seen=Decimal(0))) == ()
+
+
+def test_while_an_exit_is_without_outcome_the_stop_becomes_an_exit_of_its_own_quantity_only() -> None:
+    """Two held, one of them in an exit whose answer was lost: that exit and a market order of two would cross zero."""
+    stop = order(Purpose.STOP, Side.SELL, 1, "166")
+    assert plan(situation(0, 2, stop, unsettled=True)) == (StopToMarket(stop, Decimal(1)),)
+    assert plan(situation(0, 2, stop)) == (StopToMarket(stop, Decimal(2)),)
+
+
+def test_while_a_placing_is_without_outcome_the_stop_does_not_grow() -> None:
+    stop = order(Purpose.STOP, Side.SELL, 1, "166")
+    assert plan(situation(2, 2, stop, unsettled=True)) == ()
 
 
 def test_an_unsettled_placing_blocks_every_new_placing_but_lets_replaces_pass() -> None:

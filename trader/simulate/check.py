@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from brokers.tradestation.emulator.ledger import Ledger
+from trader.bars import late_limit_s
 from trader.demo.script import Stand
 from trader.demo.verify import Readable
 from trader.simulate.faults import SLOW_MAX_S
@@ -51,14 +52,27 @@ def crossings(ledger: Ledger, stand: Stand, journal: Readable, rate: float) -> I
         held = after
 
 
-def late_entries(journal: Readable, ledger: Ledger, stand: Stand, rate: float) -> Iterator[str]:
+def adoptions(journal: Readable, ledger: Ledger, stand: Stand) -> Iterator[str]:
+    """A divergence that no person made is our own mistake: our orders and fills are known, whatever dies."""
+    fills = [fill for fill in ledger.fills if (fill.account, fill.symbol) == (stand.account, stand.symbol)]
+    by_hand = [fill.at_utc for fill in fills if ledger.orders[fill.order_id].by_hand]
+    before_utc = 0.0
+    for row in journal.query("SELECT * FROM adoptions ORDER BY number"):
+        if not any(before_utc < at_utc < row["adopted_utc"] for at_utc in by_hand):
+            what = f"{row['before_quantity']} to {row['after_quantity']}"
+            yield f"{stand.name}: {what} was adopted, and nobody had traded by hand"
+        before_utc = row["adopted_utc"]
+
+
+def late_entries(journal: Readable, ledger: Ledger, stand: Stand, late_machine_s: float, rate: float) -> Iterator[str]:
     """Entries of late bars, and those that were booked past their validity."""
+    limit_s = late_limit_s(60, late_machine_s, rate)
     sql = (
         "SELECT key FROM intents JOIN turns ON committed_utc = written_utc WHERE kind = 'place' AND purpose = 'entry'"
-        " AND late = 1 AND turns.symbol = intents.symbol AND NOT EXISTS"
-        " (SELECT 1 FROM turns AS other WHERE other.committed_utc = written_utc AND other.late = 0)"
+        " AND (late = 1 OR committed_utc > closed_utc + ?) AND turns.symbol = intents.symbol AND NOT EXISTS (SELECT 1"
+        " FROM turns AS other WHERE other.committed_utc = written_utc AND other.number <> turns.number)"
     )
-    for row in journal.query(sql):
+    for row in journal.query(sql, (limit_s,)):
         yield f"{stand.name}: entry {row['key']} comes of a late bar"
     valid = "SELECT key, valid_until_utc FROM intents WHERE kind = 'place' AND valid_until_utc IS NOT NULL"
     for row in journal.query(valid):

@@ -1,12 +1,14 @@
-"""How long the desk's book and the broker's were apart: looked at each machine second of a simulated night.
+"""How long book and broker were apart, and how long a position stood bare without a word: seen each machine second.
 
-Read are the emulator's ledger and the journals on disk; nothing of the desk is asked. Only what stays apart while
-nothing hinders a repair counts against the bound; the longest of all is told.
+Read are the emulator's ledger and the journals on disk; nothing of the desk is asked. Only what lasts while nothing
+hinders a repair counts against the bound; the longest difference of all is told.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+
+import msgspec
 
 from feeds import paths
 from feeds.config import Timing
@@ -17,10 +19,11 @@ from trader.simulate.assembly import CONNECTION, Machine
 from trader.simulate.faults import SLOW_MAX_S, Mishaps
 
 LOOK_EVERY_S = 1.0
-WAITING = "SELECT 1 FROM holds WHERE why IN ('ambiguous', 'unsettled', 'unexplained', 'found')"
-"""What no read can decide; somebody was paged."""
 SLACK_S = 5.0
 """Beyond the books' cycle and the confirming read: two reads' way to the venue, a token to be fetched, our looks."""
+WAITING = "SELECT 1 FROM holds WHERE why IN ('ambiguous', 'unsettled', 'unexplained', 'found')"
+"""What no read can decide; somebody was paged."""
+TOLD_BARE = "SELECT 1 FROM uncovered WHERE paged = 1"
 
 
 def bound_s(timing: Timing) -> float:
@@ -29,43 +32,57 @@ def bound_s(timing: Timing) -> float:
     return timing.snapshot_every_s + timing.settle_s + 2 * timing.confirm_after_s + SLACK_S
 
 
-class Divergence:
-    """``max_s``: the longest of all. ``too_long``: those beyond the bound, in words."""
+class Lasting(msgspec.Struct):
+    """Something that must not last, by session. ``max_s``: the longest of all, hindered or not."""
+
+    since_s: dict[str, float] = {}
+    unhindered_since_s: dict[str, float] = {}
+    max_s: float = 0.0
+
+    def look(self, name: str, there: bool, hindered: bool, now_s: float) -> float:
+        """For how long it is there with nothing in the way."""
+        if not there:
+            self.since_s.pop(name, None)
+        if not there or hindered:
+            self.unhindered_since_s.pop(name, None)
+        if not there:
+            return 0.0
+        self.max_s = max(self.max_s, now_s - self.since_s.setdefault(name, now_s))
+        return 0.0 if hindered else now_s - self.unhindered_since_s.setdefault(name, now_s)
+
+
+class Watch:
+    """``problems``: what lasted beyond the bound, in words, the last of each session and kind."""
 
     def __init__(self, machine: Machine, stands: tuple[Stand, ...], mishaps: Mishaps) -> None:
         self._machine = machine
+        self._stands = stands
         self._mishaps = mishaps
         self._slowed = 0
         self._slow_until_s = 0.0
-        self._stands = stands
-        self._since_s: dict[str, float] = {}
-        self._unhindered_since_s: dict[str, float] = {}
-        self.max_s = 0.0
-        self.too_long: dict[str, str] = {}
+        self.divergence = Lasting()
+        self.bare = Lasting()
+        self.problems: dict[tuple[str, str], str] = {}
 
     def look(self, desk: SimDesk) -> None:
         now_s = self._machine.kernel.now_s
         if self._mishaps.slowed > self._slowed:
             self._slowed, self._slow_until_s = self._mishaps.slowed, now_s + SLOW_MAX_S
         for stand in self._stands:
-            name = stand.name
-            if self._theirs(stand) == self._ours(stand):
-                self._since_s.pop(name, None)
-                self._unhindered_since_s.pop(name, None)
-                continue
-            self.max_s = max(self.max_s, now_s - self._since_s.setdefault(name, now_s))
-            if self._hindered(desk, stand):
-                self._unhindered_since_s.pop(name, None)
-            else:
-                self._judge(name, now_s - self._unhindered_since_s.setdefault(name, now_s))
+            apart = self._theirs(stand) != self._ours(stand)
+            bare = self._bare(stand) and not self._journal_has(stand, TOLD_BARE)
+            hindered = (apart or bare) and self._hindered(desk, stand)
+            lasted_s = self.divergence.look(stand.name, apart, hindered, now_s)
+            self._judge(stand.name, "book and broker were apart", lasted_s)
+            lasted_s = self.bare.look(stand.name, bare, hindered, now_s)
+            self._judge(stand.name, "a position had no stop at the broker, and nobody was told", lasted_s)
 
-    def _judge(self, name: str, lasted_s: float) -> None:
+    def _judge(self, name: str, what: str, lasted_s: float) -> None:
         limit_s = bound_s(self._machine.config.timing)
         if lasted_s > limit_s:
-            text = (
-                f"{name}: book and broker were apart for {lasted_s:.0f} s with nothing in the way, limit {limit_s:g} s"
-            )
-            self.too_long[name] = f"{text} (until {self._machine.kernel.now_s:.0f} s)"
+            until = f"until {self._machine.kernel.now_s:.0f} s"
+            told = f"{name}: {what} for {lasted_s:.0f} s with nothing in the way, limit {limit_s:g} s ({until})"
+            self.problems[name, what] = told
 
     def _theirs(self, stand: Stand) -> Decimal:
         return Decimal(self._machine.outside.state.ledger.accounts[stand.account].quantity(stand.symbol))
@@ -77,15 +94,24 @@ class Divergence:
         row = disk.execute("SELECT quantity FROM positions WHERE symbol = ?", (stand.symbol,)).fetchone()
         return Decimal(row[0]) if row else Decimal(0)
 
-    def _waits_for_a_person(self, stand: Stand) -> bool:
+    def _bare(self, stand: Stand) -> bool:
+        """Of the position at the broker a part has no working order that would close it."""
+        ledger, held = self._machine.outside.state.ledger, self._theirs(stand)
+        if not held:
+            return False
+        orders = (ledger.orders[order_id] for order_id in ledger.open_ids)
+        ours = (one for one in orders if (one.account, one.symbol) == (stand.account, stand.symbol))
+        return abs(held) > sum(one.quantity for one in ours if one.signed_quantity * held < 0)
+
+    def _journal_has(self, stand: Stand, sql: str) -> bool:
         disk = self._machine.kernel.disks.get(journal_path(stand.name))
-        return disk is not None and disk.execute(WAITING).fetchone() is not None
+        return disk is not None and disk.execute(sql).fetchone() is not None
 
     def _hindered(self, desk: SimDesk, stand: Stand) -> bool:
         """Somebody whom the repair needs is not there, frozen or not ready; the venue is away, or slow to answer."""
         if desk.gone or self._machine.outside.down or self._machine.kernel.now_s < self._slow_until_s:
             return True
-        if self._waits_for_a_person(stand):
+        if self._journal_has(stand, WAITING):
             return True
         books, connection = paths.books(CONNECTION, stand.account), paths.process(CONNECTION)
         needed = [desk.kids.get(name) for name in (manager_name(stand.name), books, connection)]

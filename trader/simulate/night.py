@@ -23,7 +23,7 @@ from trader.simulate import cast, check, week
 from trader.simulate.assembly import Machine, machine
 from trader.simulate.faults import ODDS, Fault, Level, Mishaps, faults
 from trader.simulate.inject import PERSON_EVERY_S, Injector
-from trader.simulate.measure import LOOK_EVERY_S, Divergence
+from trader.simulate.measure import LOOK_EVERY_S, Watch
 from trader.store import desk as desk_store
 
 RATE = 20.0
@@ -76,7 +76,7 @@ class Night:
         self.machine: Machine = self._machine()
         self.lives: list[SimDesk] = []
         self._injector = Injector(self.machine, self.stands, self._mishaps, self._new_life)
-        self.divergence = Divergence(self.machine, self.stands, self._mishaps)
+        self.watch = Watch(self.machine, self.stands, self._mishaps)
         self.problems: list[str] = []
 
     def _machine(self) -> Machine:
@@ -125,7 +125,7 @@ class Night:
 
     def _look(self) -> None:
         self.machine.kernel.after(LOOK_EVERY_S, self._look)
-        self.divergence.look(self.desk)
+        self.watch.look(self.desk)
 
     def _person_looks(self) -> None:
         self.machine.kernel.after(PERSON_EVERY_S, self._person_looks)
@@ -169,14 +169,15 @@ class Night:
     def _count(self, seconds: float) -> Count:
         journals = {stand.name: self.machine.store(journal_path(stand.name)) for stand in self.stands}
         ledger = self.machine.outside.state.ledger
-        broken = [*self.problems, *self.divergence.too_long.values()]
+        broken = [*self.problems, *self.watch.problems.values()]
         for desk in self.lives:
             broken += check.crashes(desk.crashes)
         for stand in self.stands:
             journal = journals[stand.name]
             broken += check.crossings(ledger, stand, journal, RATE)
-            broken += check.late_entries(journal, ledger, stand, RATE)
+            broken += check.late_entries(journal, ledger, stand, self.machine.config.timing.late_machine_s, RATE)
             broken += check.held_entries(journal, stand)
+            broken += check.adoptions(journal, ledger, stand)
             unsettled = journal.query(
                 "SELECT key, kind, state FROM intents WHERE state IN ('written','unsent','unknown')"
             )

@@ -21,7 +21,7 @@ def result(night: Night, count: Count) -> dict[str, Any]:
         "sessions": plan.sessions,
         "fault_level": plan.level,
         "seed": plan.seed,
-        "max_divergence_s": night.divergence.max_s,
+        "max_divergence_s": night.watch.divergence.max_s,
         "record_sha256": night.fingerprint(),
         "repeat": "" if count.passed else plan.command(),
     }
@@ -44,7 +44,7 @@ def report(night: Night, count: Count) -> str:
         f"missing {count.bars_missing}  doubled {count.bars_doubled}",
         f"  orders     intents {count.intents}  at the broker {count.broker_orders}  sent twice {count.orders_twice}  "
         f"by hand {count.foreign_orders}",
-        f"  divergence longest {night.divergence.max_s:.0f} s; with nothing in the way at most "
+        f"  divergence longest {night.watch.divergence.max_s:.0f} s; with nothing in the way at most "
         f"{bound_s(night.machine.config.timing):g} s are allowed; {count.divergences} adopted from the broker",
         f"  uncovered  {count.uncovered_s:.3f} s in all",
     ]
