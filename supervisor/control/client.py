@@ -21,8 +21,9 @@ class Client:
     """One home's control socket. ``NoPeer`` where no supervisor runs on it; see ``supervisor.errors`` for the rest."""
 
     def __init__(self, home: str) -> None:
-        self._context = zmq.Context()
-        self._peers = Peers(self._context, runtime_dir(home), f"client-{os.getpid()}", os.getpid())
+        # The process's one context, never terminated by us: after a Ctrl-C in the middle of a call that would wait for
+        # ever for a socket that nobody holds any more (seen).
+        self._peers = Peers(zmq.Context.instance(), runtime_dir(home), f"client-{os.getpid()}", os.getpid())
 
     def call(self, request: Request[R], timeout_s: float = 5.0, to: str = CONTROL) -> R:
         reply = self._peers.call(to, request, timeout_s)
@@ -35,7 +36,6 @@ class Client:
 
     def close(self) -> None:
         self._peers.close()
-        self._context.destroy(linger=0)
 
     def __enter__(self) -> Client:
         return self

@@ -217,7 +217,7 @@ def fill(folder: Path) -> None:
 def newest_turn(journal: Path) -> int:
     store = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
     try:
-        return int(store.execute("SELECT max(closed_utc) FROM turns").fetchone()[0])
+        return int(store.execute("SELECT coalesce(max(closed_utc), 0) FROM turns").fetchone()[0])
     finally:
         store.close()
 

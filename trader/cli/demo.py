@@ -32,15 +32,18 @@ def demo(length: str, rate: float, seed: int, home: str | None, as_json: bool) -
     from trader.demo.report import report
     from trader.demo.script import faults, told
     from trader.demo.show import Show
+    from trader.demo.stage import Alarm
     from trader.demo.stage import Failed as NotUp
 
     plan = Plan(length_s=_seconds(length), rate=rate, seed=seed, home=_empty(home))
-    signal.signal(signal.SIGTERM, _interrupt)
+    alarm = Alarm()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, alarm)
     out = sys.stderr if as_json else sys.stdout
     live = _live(out) if out.isatty() else None
     show = Show(out, draw=live and (lambda text: live.update(text, refresh=True)))
     try:
-        result = play(plan, show)
+        result = play(plan, show, alarm)
     except NotUp as error:
         raise Failed(f"demo: {error}") from error
     except KeyboardInterrupt:
@@ -83,7 +86,3 @@ def _empty(home: str | None) -> Path | None:
         raise BadUsage(f"--home {folder} is not empty; a demo wants a home of its own")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt

@@ -16,7 +16,7 @@ from supervisor.process.store import SqliteStore
 from trader.code import find_code
 from trader.demo.script import STANDS, Fault, Stand, faults, told
 from trader.demo.show import Show
-from trader.demo.stage import Failed, Stage
+from trader.demo.stage import Alarm, Failed, Stage
 from trader.demo.verify import Books, Count, count, count_bars
 from trader.messages import AddSession, ReadSessionStatus, StartSession
 from trader.sessions import Session, journal_path, manager_name
@@ -37,10 +37,10 @@ class Plan(msgspec.Struct, frozen=True):
     home: Path | None
 
 
-def play(plan: Plan, show: Show) -> Count:
+def play(plan: Plan, show: Show, alarm: Alarm) -> Count:
     """Raises ``Failed`` when the demo's own machinery does not come up. Leaves no process, whatever happens."""
     began_s = time.monotonic()
-    stage = Stage(plan.home, plan.rate)
+    stage = Stage(plan.home, plan.rate, alarm)
     try:
         with closed(stage):
             _open(stage, show)

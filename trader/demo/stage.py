@@ -58,10 +58,26 @@ class Failed(Exception):
     """The demo's own machinery did not come up; the message says what and where its output is."""
 
 
+class Alarm:
+    """Handler of SIGINT and SIGTERM. It also remembers: raised inside a library's callback the interrupt can get lost
+    (seen: a demo that went on after Ctrl-C), and the next look at the tree raises it again."""
+
+    rung = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        self.rung = True
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        if self.rung:
+            raise KeyboardInterrupt
+
+
 class Stage:
     """``home`` None: a scratch home, removed at the end."""
 
-    def __init__(self, home: Path | None, rate: float) -> None:
+    def __init__(self, home: Path | None, rate: float, alarm: Alarm | None = None) -> None:
+        self._alarm = alarm or Alarm()
         self.scratch = home is None
         self.home = home or Path(tempfile.mkdtemp(prefix="nightdesk-demo-"))
         self.rate = rate
@@ -99,9 +115,9 @@ class Stage:
 
     def close(self) -> None:
         """End both, in an orderly way first; whatever happens, nothing is left."""
-        self.client.close()
         _end(self._desk)
         _end(self._emulator)
+        self.client.close()
 
     def remove(self) -> None:
         """The scratch home; one that was given is left for reading."""
@@ -112,6 +128,7 @@ class Stage:
 
     def tree(self) -> Tree:
         """The tree; an empty one while nobody answers."""
+        self._alarm.check()
         try:
             return self.client.tree()
         except CallFailed:
