@@ -74,6 +74,8 @@ PURE_FILES = (
     "trader/sessions.py",
     "trader/schedule.py",
     "trader/demo/report.py",
+    "trader/simulate/check.py",
+    "trader/simulate/figures.py",
 )
 PROCESS_FILES = (
     "feeds/*.py",
