@@ -93,6 +93,12 @@ class Counter(Server):
                 for number in range(request.first, request.first + request.count):
                     self.world.publish("numbers", Number(number))
                 return Done()
+            case Do(what="block_then_end"):
+                self.reply(caller, Done())  # whoever has it knows that we are in this handler, and hear nothing
+                with self.world.blocking(request.seconds):
+                    time.sleep(request.seconds)
+                self.world.end()
+                return None
             case Do():
                 self.world.note(f"doing {request.what}")
                 self.world.after(0.0, DoIt(request.what, request.seconds))
@@ -113,10 +119,6 @@ class Counter(Server):
             case "block":
                 with self.world.blocking(message.seconds):
                     time.sleep(message.seconds)
-            case "block_then_end":
-                with self.world.blocking(message.seconds):
-                    time.sleep(message.seconds)
-                self.world.end()
             case "event":
                 self.world.event("toy.event", "LOG", "something happened", seconds=message.seconds)
 
