@@ -23,7 +23,6 @@ SERVER = "supervisor.control.server:ControlServer"  # any process serves: this o
 TREE = ChildSpec(
     id="measured",
     type="supervisor",
-    shutdown_s=None,
     supervisor=SupervisorFlags(intensity=10_000, period_s=1.0),
     children=(ChildSpec(id="control", start=SERVER), ChildSpec(id="victim", start=SERVER)),
 )

@@ -41,7 +41,6 @@ def connection_spec(config: ConnectionConfig, timing: Timing) -> ChildSpec:
         id=config.name,
         type="supervisor",
         restart="transient",
-        shutdown_s=None,
         supervisor=flags(auto_shutdown="any_significant"),
         children=(
             ChildSpec(
@@ -52,7 +51,7 @@ def connection_spec(config: ConnectionConfig, timing: Timing) -> ChildSpec:
                 significant=True,
                 shutdown_s=shutdown_limit_s(timing),
             ),
-            ChildSpec(id="feeds", type="supervisor", shutdown_s=None, supervisor=flags(dynamic=True)),
+            ChildSpec(id="feeds", type="supervisor", supervisor=flags(dynamic=True)),
         ),
     )
 

@@ -19,8 +19,11 @@ class NightdeskError(Exception):
     """Root of the errors this program raises on purpose."""
 
 
-class BadSpec(NightdeskError):
-    """A child spec or supervisor flag is wrong; the message names the field and the value."""
+class BadSpec(NightdeskError, ValueError):
+    """A child spec or supervisor flag is wrong; the message names the field and the value.
+
+    A ``ValueError`` too, so that it is a decode error where the spec came as bytes.
+    """
 
 
 class BadMessage(NightdeskError):
@@ -40,7 +43,12 @@ class OutcomeUnknown(CallFailed):
 
 
 class Refused(CallFailed):
-    """The receiver answered no; the text is its reason."""
+    """The receiver answered no; the text is its reason. A supervisor's begins with one of ``RefusalWord``."""
+
+    @property
+    def word(self) -> str:
+        """What the text begins with, up to the first colon: for programs; the text is for people."""
+        return str(self).partition(":")[0]
 
 
 class HttpFailed(NightdeskError):

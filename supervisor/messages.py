@@ -2,38 +2,20 @@
 
 Market and account messages are in ``brokers/model.py``; this file has never heard of a market.
 
-A ``Message`` travels as msgpack, tagged with its class name. A ``Request`` names the type of its reply, so that a
-call is typed from end to end. All are frozen: a message is never changed after it was made.
+What a message and a request are is in ``message_base.py``, child specs are in ``spec.py``.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, Literal
 
-import msgspec
+from msgspec import field
 
-from supervisor.errors import BadMessage
-
-R = TypeVar("R")
-
-MESSAGE_TYPES: dict[str, type[Message]] = {}
-
-
-class Message(msgspec.Struct, frozen=True, tag=True, tag_field="message", forbid_unknown_fields=True):
-    """Base of all that is sent. Defining a subclass makes it known to the codec under its class name."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        known = MESSAGE_TYPES.get(cls.__name__)
-        if known is not None and known.__module__ != cls.__module__:
-            raise BadMessage(f"two messages are called {cls.__name__}: {known.__module__} and {cls.__module__}")
-        MESSAGE_TYPES[cls.__name__] = cls
-
-
-class Request(Message, Generic[R], frozen=True):
-    """A message that wants one reply. ``REPLY`` is the reply's type; a wrong reply is a decode error at the caller."""
-
-    REPLY: ClassVar[type[Message]]
+from supervisor.message_base import Message as Message
+from supervisor.message_base import Request as Request
+from supervisor.spec import BackOff as BackOff
+from supervisor.spec import ChildSpec as ChildSpec
+from supervisor.spec import SupervisorFlags as SupervisorFlags
 
 
 class Done(Message, frozen=True):
@@ -59,7 +41,7 @@ class Event(Message, frozen=True):
     market_utc: float
     incident: str = ""
     incident_state: Literal["", "opened", "resolved"] = ""
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 # -- what a process is told by its world (handle_info) ---------------------------------------------
@@ -119,54 +101,32 @@ class StreamEnded(Message, frozen=True):
 # -- between a child and the supervisor (socketpair) -----------------------------------------------
 
 
-class ChildSpec(Message, frozen=True):
-    """How to start, restart and end one child; OTP's words. Validated by ``supervisor.core.spec.validated``.
+How = Literal["normal", "shutdown", "expected", "ignore", "abnormal"]
+"""How a child ended. Exit status 0 that nobody asked for is normal; told to stop, or declared an orderly stop, is
+shutdown; ``expected`` is declared routine; ``ignore`` had nothing to do; all else is abnormal."""
 
-    ``start`` is ``"package.module:function"``, ``arguments`` plain values. ``shutdown_s`` None means infinity,
-    0 means brutal_kill. ``children`` is for supervisors only (``type="supervisor"``).
+
+class Death(Message, frozen=True):
+    """How one incarnation ended. ``alive_s``: from its start to its end; ``peak_mib``: the most memory it had resident.
+
+    ``budget_left``: restarts that its supervisor would still take as bad luck, this one counted.
     """
 
-    id: str
-    start: str = ""
-    arguments: dict[str, Any] = {}
-    restart: Literal["permanent", "transient", "temporary"] = "permanent"
-    shutdown_s: float | None = 5.0
-    type: Literal["worker", "supervisor"] = "worker"
-    significant: bool = False
-    start_limit_s: float = 15.0
-    """A child that is not ready this many machine seconds after its fork has failed to start."""
-    liveness_limit_s: float = 10.0
-    """A child whose loop did not turn for this long is hung (DESIGN 4)."""
-    groups: tuple[str, ...] = ()
-    supervisor: SupervisorFlags | None = None
-    children: tuple[ChildSpec, ...] = ()
-
-
-class SupervisorFlags(Message, frozen=True):
-    """The flags of a supervisor, as in OTP, plus ``dynamic`` (Elixir's DynamicSupervisor) and ``back_off``.
-
-    ``intensity`` restarts in ``period_s`` machine seconds are allowed; beyond it the supervisor gives up (OTP), or,
-    with ``back_off``, holds the failing child and slows its restarts down.
-    """
-
-    strategy: Literal["one_for_one", "one_for_all", "rest_for_one"] = "one_for_one"
-    intensity: int = 1
-    period_s: float = 5.0
-    dynamic: bool = False
-    auto_shutdown: Literal["never", "any_significant", "all_significant"] = "never"
-    back_off: BackOff | None = None
-
-
-class BackOff(Message, frozen=True):
-    """Waits of a held child: ``base_s * 2**n`` capped at ``cap_s``, full jitter; lifted after ``healthy_s`` alive."""
-
-    base_s: float = 1.0
-    cap_s: float = 60.0
-    healthy_s: float = 120.0
+    incarnation: int
+    how: How
+    why: str
+    at_s: float
+    alive_s: float
+    peak_mib: float = 0.0
+    budget_left: int = 0
 
 
 class ChildInfo(Message, frozen=True):
-    """One line of ``tree`` and of ``which_children``."""
+    """One line of ``tree``. The four facts: *started* (``pid``), *ready* (``state``), *alive*, *fresh*.
+
+    ``alive_for_s``: machine seconds until its silence is a hang; ``fresh_for_s``: until what it delivers is stale
+    (below 0: it is). None where there is no such fact: a supervisor has none, a child may never have declared it.
+    """
 
     name: str
     type: Literal["worker", "supervisor"]
@@ -175,13 +135,20 @@ class ChildInfo(Message, frozen=True):
     incarnation: int = 0
     restarts: int = 0
     expected_restarts: int = 0
-    started_s: float = 0.0
+    since_s: float = 0.0
+    """Machine time at which this state began."""
     why: str = ""
     restart: str = ""
     significant: bool = False
     strategy: str = ""
     next_try_s: float = 0.0
+    budget_left: int = 0
+    """Of a supervisor: restarts that it would still take as bad luck just now."""
+    alive_for_s: float | None = None
+    fresh_for_s: float | None = None
     groups: tuple[str, ...] = ()
+    deaths: tuple[Death, ...] = ()
+    """The last ends, the latest last; as many as were asked for."""
 
 
 class Tree(Message, frozen=True):
@@ -192,20 +159,74 @@ class Tree(Message, frozen=True):
     children: tuple[ChildInfo, ...]
 
 
+class ChildRow(Message, frozen=True):
+    """One row of ``which_children``: OTP's ``{Id, Child, Type, Modules}``.
+
+    ``status`` is *running*, *restarting* (dead, and its supervisor brings it back), or *undefined* (ended, spec kept).
+    ``pid`` is 0 for a supervisor (no process of its own) and where nothing runs. ``start`` stands for the modules.
+    """
+
+    id: str
+    name: str
+    status: Literal["running", "restarting", "undefined"]
+    pid: int
+    incarnation: int
+    type: Literal["worker", "supervisor"]
+    start: str
+
+
+class Children(Message, frozen=True):
+    """In their sequence, the eldest first (OTP's list is the other way round)."""
+
+    children: tuple[ChildRow, ...]
+
+
+class Counts(Message, frozen=True):
+    """OTP's count_children: ``specs`` is all, ``active`` those that run; the others count specs, running or not."""
+
+    specs: int
+    active: int
+    supervisors: int
+    workers: int
+
+
 class Started(Message, frozen=True):
     """Reply of the starting requests. ``already`` says that it was running before; incarnation 0, that it had nothing
     to do (OTP's ``{ok, undefined}`` after ignore)."""
 
     name: str
     incarnation: int
+    pid: int = 0
     already: bool = False
 
 
 class ReadTree(Request[Tree], frozen=True):
-    """The tree at or below ``under`` ("" is all of it)."""
+    """The tree at or below ``under`` ("" is all of it), with at most ``deaths`` ends of each child."""
 
     REPLY = Tree
     under: str = ""
+    deaths: int = 1
+
+
+class WhichChildren(Request[Children], frozen=True):
+    """OTP's which_children of the supervisor named ``under``."""
+
+    REPLY = Children
+    under: str = ""
+
+
+class CountChildren(Request[Counts], frozen=True):
+    """OTP's count_children of the supervisor named ``under``."""
+
+    REPLY = Counts
+    under: str = ""
+
+
+class GetChildspec(Request[ChildSpec], frozen=True):
+    """OTP's get_childspec."""
+
+    REPLY = ChildSpec
+    name: str
 
 
 class StartChild(Request[Started], frozen=True):
@@ -252,6 +273,33 @@ class Watch(Request[Done], frozen=True):
     under: str
 
 
+class Members(Message, frozen=True):
+    """Names of a group's members that are ready, sorted."""
+
+    names: tuple[str, ...]
+
+
+class ReadGroup(Request[Members], frozen=True):
+    """Who is in this group now. The dead have left it."""
+
+    REPLY = Members
+    group: str
+
+
+class JoinGroup(Request[Done], frozen=True):
+    """I am in this group from now on, until I leave it or end."""
+
+    REPLY = Done
+    group: str
+
+
+class LeaveGroup(Request[Done], frozen=True):
+    """I am not in this group any more. Fine where I was not."""
+
+    REPLY = Done
+    group: str
+
+
 class Supervision(Message, frozen=True):
     """An event of the supervisor with its running number, sent to whoever follows its record."""
 
@@ -275,9 +323,10 @@ class Ignore(Message, frozen=True):
 
 
 class Ending(Message, frozen=True):
-    """A child declares how its coming exit is meant: ``shutdown`` or ``expected`` (restarted, not charged)."""
+    """A child declares its coming exit, which nothing takes back: ``shutdown``, ``expected`` (restarted, not charged),
+    or ``normal``, which only says beforehand what exit status 0 will mean."""
 
-    how: Literal["shutdown", "expected"]
+    how: Literal["normal", "shutdown", "expected"]
     reason: str
 
 

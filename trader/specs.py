@@ -36,13 +36,12 @@ def root_spec(config: DeskConfig) -> ChildSpec:
     return ChildSpec(
         id="nightdesk",
         type="supervisor",
-        shutdown_s=None,
         supervisor=flags(),
         children=(
             ChildSpec(id="control", start="trader.control:Control"),
             ChildSpec(id="recorder", start="trader.recorder:Recorder"),
-            ChildSpec(id="connections", type="supervisor", shutdown_s=None, supervisor=flags(dynamic=True)),
-            ChildSpec(id="sessions", type="supervisor", shutdown_s=None, supervisor=flags(dynamic=True)),
+            ChildSpec(id="connections", type="supervisor", supervisor=flags(dynamic=True)),
+            ChildSpec(id="sessions", type="supervisor", supervisor=flags(dynamic=True)),
             ChildSpec(id="ensure_sessions", start="trader.ensure:EnsureSessions", arguments=arguments, shutdown_s=35.0),
         ),
     )
@@ -60,7 +59,6 @@ def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
         id=session.name,
         type="supervisor",
         restart="transient",
-        shutdown_s=None,
         supervisor=SupervisorFlags(
             strategy="one_for_all",
             intensity=INTENSITY,

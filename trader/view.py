@@ -15,7 +15,7 @@ def _tree_line(child: ChildInfo, supervisors: set[str], now_s: float) -> str:
     above = [name for name in supervisors if child.name.startswith(name + "/")]
     label = child.name[len(max(above, key=len)) + 1 :] if above else child.name
     text = f"{'  ' * len(above)}{mark(child)} {label}".ljust(44)
-    text += f"{child.state:<10} {duration(max(0.0, now_s - child.started_s)):>8}"
+    text += f"{child.state:<10} {duration(max(0.0, now_s - child.since_s)):>8}"
     if child.type == "worker":
         text += f"  pid {child.pid or '-':<8}"
         expected = f" +{child.expected_restarts} expected" if child.expected_restarts else ""

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 import zmq
 
+from supervisor.calls import SupervisorCalls
 from supervisor.errors import BadMessage
-from supervisor.messages import Message, ReadTree, Request, Tree
+from supervisor.messages import Message, Request
 from supervisor.runtime.settings import runtime_dir
 from supervisor.wire.peers import Peers
 
@@ -17,7 +18,11 @@ CONTROL = "control"
 """The name of the process that owns the control socket."""
 
 
-class Client:
+START_ANSWER_S = 30.0
+"""A start is answered when the child is ready, an end when it is down: longer than most limits in use."""
+
+
+class Client(SupervisorCalls):
     """One home's control socket. ``NoPeer`` where no supervisor runs on it; see ``supervisor.errors`` for the rest."""
 
     def __init__(self, home: str) -> None:
@@ -31,8 +36,12 @@ class Client:
             raise BadMessage(f"{to} answered {type(request).__name__} with {type(reply).__name__}")
         return reply  # type: ignore[return-value]
 
-    def tree(self, under: str = "") -> Tree:
-        return self.call(ReadTree(under=under))
+    def ask(self, request: Request[R]) -> R:
+        return self.call(request, timeout_s=START_ANSWER_S)
+
+    def publish(self, group: str, message: Message) -> tuple[str, ...]:
+        """Cast to each member of a group; the names of those who were there for it."""
+        return tuple(name for name in self.members(group) if self._peers.cast(name, message))
 
     def close(self) -> None:
         self._peers.close()

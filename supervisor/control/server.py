@@ -7,37 +7,42 @@ use ssh.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from supervisor.messages import (
+    CountChildren,
     DeleteChild,
-    Done,
+    EnsureChild,
+    GetChildspec,
     Message,
+    ReadGroup,
     ReadTree,
     Request,
     RestartChild,
     StartChild,
     TerminateChild,
+    WhichChildren,
 )
 from supervisor.process.server import Caller, Server
+
+PASSED_ON = (
+    ReadTree,
+    WhichChildren,
+    CountChildren,
+    GetChildspec,
+    StartChild,
+    EnsureChild,
+    RestartChild,
+    TerminateChild,
+    DeleteChild,
+    ReadGroup,
+)
 
 
 class ControlServer(Server):
     """Answers the supervisor's requests for whoever may open the socket."""
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
-        supervisor = self.world.supervisor
-        match request:
-            case ReadTree():
-                return supervisor.tree(request.under)
-            case StartChild():
-                return supervisor.start_child(request.under, request.spec)
-            case RestartChild():
-                return supervisor.restart_child(request.name)
-            case TerminateChild():
-                supervisor.terminate_child(request.name)
-                return Done()
-            case DeleteChild():
-                supervisor.delete_child(request.name)
-                return Done()
+        if isinstance(request, PASSED_ON):
+            return self.world.supervisor.ask(cast("Request[Message]", request))
         return super().handle_call(request, caller)

@@ -1,1 +1,70 @@
-"""What the supervisor decides, pure: specs, tree, restarts, liveness, step(tree, event, now)."""
+"""What the supervisor decides, pure: ``step(tree, event, now_s) -> (tree, actions)``.
+
+The stable face of the core: specs, events, actions, and three functions. Nothing here opens, reads or waits.
+"""
+
+from supervisor.core.machine import initial, next_deadline_s, step
+from supervisor.core.tree import (
+    NEVER_S,
+    Action,
+    Announce,
+    Asked,
+    AskToStop,
+    BecameFresh,
+    BecameReady,
+    BecameStale,
+    Boot,
+    Declared,
+    Exit,
+    Exited,
+    Finished,
+    Hung,
+    Kill,
+    Node,
+    Record,
+    Reply,
+    ShutDown,
+    Spawn,
+    Spawned,
+    Stalled,
+    Tick,
+    TooBig,
+    TreeEvent,
+    TreeState,
+)
+from supervisor.spec import BackOff, ChildSpec, SupervisorFlags
+
+__all__ = [
+    "NEVER_S",
+    "Action",
+    "Announce",
+    "AskToStop",
+    "Asked",
+    "BackOff",
+    "BecameFresh",
+    "BecameReady",
+    "BecameStale",
+    "Boot",
+    "ChildSpec",
+    "Declared",
+    "Exit",
+    "Exited",
+    "Finished",
+    "Hung",
+    "Kill",
+    "Node",
+    "Record",
+    "Reply",
+    "ShutDown",
+    "Spawn",
+    "Spawned",
+    "Stalled",
+    "SupervisorFlags",
+    "Tick",
+    "TooBig",
+    "TreeEvent",
+    "TreeState",
+    "initial",
+    "next_deadline_s",
+    "step",
+]

@@ -5,18 +5,24 @@ And, where a supervisor declares ``back_off``, DESIGN 3 "Back-off holds the one 
 
 from __future__ import annotations
 
-from supervisor.core.restart import EXPECTED_GAP_S, add_restart, back_off_s
+from msgspec.structs import replace
+
+from supervisor.core.restart import EXPECTED_GAP_S, add_restart, back_off_s, budget_left, intensity
 from supervisor.core.settle import close
-from supervisor.core.tree import NEVER_S, Announce, Exit, Finished, Node, Record
+from supervisor.core.tree import NEVER_S, Announce, Exit, Finished, Node, Record, TreeState
 from supervisor.core.work import Work
-from supervisor.messages import Done, Level, Started
+from supervisor.messages import Death, Done, Level, Started
+
+DEATHS_KEPT = 10
+"""Ends of a child that are kept: enough for a bad night of one child, a few kilobytes each in the largest tree."""
 
 
 def gone(work: Work, path: str, exit: Exit) -> None:
     """A node is down: what follows is its supervisor's decision. ``node`` is it as it was just before."""
     node = work.nodes[path]
     if node.doom:
-        exit = Exit("abnormal", node.doom)
+        exit = replace(exit, how="abnormal", why=node.doom)
+    work.unstale(path, f"{path} has ended: {exit.why}")
     work.set(path, pid=0, why=exit.why, deadline_s=NEVER_S, state="ended")
     work.act(Announce(path, node.incarnation, up=False, why=exit.why))
     if node.parent is None:
@@ -36,24 +42,58 @@ def gone(work: Work, path: str, exit: Exit) -> None:
         start_failed(work, node, exit)
     else:
         died(work, node, exit)
+    for waited_for in (path, node.parent):
+        content(work, waited_for)
+
+
+def content(work: Work, path: str) -> None:
+    """Somebody waits for the end of a child that had declared it, and it is brought back anyway: that will do."""
+    node = work.nodes.get(path)
+    if node is None or node.again is None or node.state == "stopping" or ending(work, node):
+        return
+    work.answer_all(node.again[1], Started(path, node.incarnation, node.pid, already=True))
+    work.set(path, again=None)
+
+
+def ending(tree: Work | TreeState, node: Node) -> bool:
+    """It lives, but has declared an end after which nobody would start it again; or its supervisor is one that will
+    shut itself down for the end that a significant child has declared."""
+    if node.down:
+        return False
+    if node.spec.type == "worker":
+        stays_down = {"permanent": False, "transient": node.ending != "expected", "temporary": True}
+        return bool(node.ending) and stays_down[node.spec.restart]
+    significant = [tree.nodes[path] for path in node.order if tree.nodes[path].spec.significant]
+    if node.flags.auto_shutdown == "any_significant":
+        return any(ending(tree, each) for each in significant)
+    living = [each for each in significant if each.state != "ended"]
+    return node.flags.auto_shutdown == "all_significant" and bool(living) and all(ending(tree, each) for each in living)
 
 
 def stopped(work: Work, node: Node, exit: Exit) -> None:
     """It ended because it was told to."""
-    if exit.how == "abnormal" and not node.doom and node.spec.shutdown_s != 0:
+    if exit.how == "abnormal" and not node.doom and node.spec.shutdown_limit_s > 0:
         record_death(work, node, exit)
+    else:
+        keep_death(work, node, exit)
     error = f"stopped: {node.path} was stopped before it was ready"
     if node.again is not None:
-        spec, tokens = node.again
-        work.answer_all(node.started_by, None, error)
-        work.answer_all(node.stopped_by, Done())
-        work.unhold(node.path, f"{node.path} was stopped and is started again on request")
-        work.set(node.path, stopped_by=(), again=None)
-        work.renew(node.path, spec, tokens)
+        begin_again(work, node, error)
     elif node.after == "idle" and node.spec.restart != "temporary":
         work.set(node.path, state="idle")
     else:
         work.end(node.path, error)
+
+
+def begin_again(work: Work, node: Node, error: str) -> None:
+    """Somebody has asked for it while it was ending."""
+    assert node.again is not None
+    spec, tokens = node.again
+    work.answer_all(node.started_by, None, error)
+    work.answer_all(node.stopped_by, Done())
+    work.unhold(node.path, f"{node.path} has ended and is started again on request")
+    work.set(node.path, stopped_by=(), again=None)
+    work.renew(node.path, spec, tokens)
 
 
 def died_with_its_group(work: Work, node: Node, exit: Exit) -> None:
@@ -75,35 +115,40 @@ def ignored(work: Work, node: Node) -> None:
 def start_failed(work: Work, node: Node, exit: Exit) -> None:
     """It was not ready. Where the start was asked for the answer is all; where it was the supervisor's, he goes on."""
     sup = work.parent(node)
-    record_death(work, node, exit, "child.start_failed")
     text = f"{node.path} failed to start: {exit.why}"
-    if node.started_by:
+    asked, first = bool(node.started_by), sup.state == "starting"
+    if not asked and not first and node.spec.restart != "temporary":
+        restart(work, node, exit, "child.start_failed")
+        return
+    record_death(work, node, exit, "child.start_failed")
+    if asked:
         work.end(node.path, f"failed: {text}")
         if not node.kept and node.path in work.nodes:
             work.forget(node.path)
-    elif sup.state == "starting" and sup.flags.back_off is None:
+    elif first and sup.flags.back_off is None:
         work.end(node.path, "")
         close(work, sup.path, Exit("abnormal", text), start_failed=True)
     elif node.spec.restart == "temporary":
         work.end(node.path, "")
-    elif sup.state == "starting":
+    else:
         work.set(node.path, restarts=node.restarts + 1)
         hold(work, work.nodes[node.path], exit, "its first start failed")
-    else:
-        restart(work, node, exit)
 
 
 def died(work: Work, node: Node, exit: Exit) -> None:
     """OTP's table: permanent always; transient after an abnormal end (or an expected one); temporary never."""
-    record_death(work, node, exit)
     again = {"permanent": True, "transient": exit.how in ("abnormal", "expected"), "temporary": False}
-    if not again[node.spec.restart]:
+    if again[node.spec.restart] and exit.how != "expected":
+        restart(work, node, exit)
+        return
+    record_death(work, node, exit)
+    if again[node.spec.restart]:
+        restart_expected(work, node)
+    elif node.again is not None:
+        begin_again(work, node, f"failed: {node.path} ended before it was ready: {exit.why}")
+    else:
         work.end(node.path, f"failed: {node.path} ended before it was ready: {exit.why}")
         auto_shutdown(work, node, exit)
-    elif exit.how == "expected":
-        restart_expected(work, node)
-    else:
-        restart(work, node, exit)
 
 
 def auto_shutdown(work: Work, node: Node, exit: Exit) -> None:
@@ -135,16 +180,18 @@ def restart_expected(work: Work, node: Node) -> None:
     regroup(work, node)
 
 
-def restart(work: Work, node: Node, exit: Exit) -> None:
+def restart(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
     """Within the intensity at once; beyond it, as the supervisor declares, back off or give up."""
     sup = work.parent(node)
     work.set(node.path, restarts=node.restarts + 1)
     if node.held:
+        record_death(work, node, exit, kind)
         hold(work, work.nodes[node.path], exit, "")
         return
     times_s, too_many = add_restart(sup.death_times_s, work.now_s, sup.flags)
     work.set(sup.path, death_times_s=times_s)
-    deaths = f"{len(times_s)} deaths in {sup.flags.period_s:g} s (limit {sup.flags.intensity})"
+    record_death(work, node, exit, kind)
+    deaths = f"{len(times_s)} deaths in {sup.flags.period_s:g} s (limit {intensity(sup.flags)})"
     if not too_many:
         work.set(node.path, state="idle")
         regroup(work, node)
@@ -194,14 +241,36 @@ def in_regroup(work: Work, node: Node) -> bool:
     return sup.regroup_from is not None and sup.order.index(node.path) >= sup.regroup_from
 
 
+# -- what is kept of it -----------------------------------------------------------------------------------------------
+
+
 def record_death(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
+    """Into the history of the child and into the record: why, how long it had lived, its memory, the budget left."""
+    death = keep_death(work, node, exit)
     level: Level = "LOG" if exit.how in ("normal", "shutdown") else "DIGEST"
     kind = kind or ("child.died" if exit.how == "abnormal" else "child.ended")
-    lived_s = work.now_s - node.since_s if node.state == "up" else 0.0
     data: dict[str, object] = {
         "incarnation": node.incarnation,
         "how": exit.how,
-        "up_s": round(lived_s, 3),
+        "up_s": round(work.now_s - node.since_s, 3) if node.state == "up" else 0.0,
+        "alive_s": round(death.alive_s, 3),
+        "peak_mib": death.peak_mib,
+        "budget_left": death.budget_left,
         "held": node.held,
     }
     work.act(Record(kind, level, node.path, f"{node.path} ended ({exit.how}): {exit.why}", data=data))
+
+
+def keep_death(work: Work, node: Node, exit: Exit) -> Death:
+    sup = work.parent(node)
+    death = Death(
+        incarnation=node.incarnation,
+        how=exit.how,
+        why=exit.why,
+        at_s=work.now_s,
+        alive_s=work.now_s - node.born_s,
+        peak_mib=exit.peak_mib,
+        budget_left=budget_left(sup.death_times_s, work.now_s, sup.flags),
+    )
+    work.set(node.path, deaths=(*node.deaths, death)[-DEATHS_KEPT:])
+    return death

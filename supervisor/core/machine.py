@@ -14,13 +14,16 @@ from typing import Any
 
 from supervisor.core.deaths import gone
 from supervisor.core.requests import answer
-from supervisor.core.settle import settle, start, stop, up
+from supervisor.core.settle import kill_below, settle, start, stop, up
 from supervisor.core.tree import (
     NEVER_S,
     Action,
     Asked,
+    BecameFresh,
     BecameReady,
+    BecameStale,
     Boot,
+    Declared,
     Exit,
     Exited,
     Hung,
@@ -31,11 +34,12 @@ from supervisor.core.tree import (
     Spawned,
     Stalled,
     Tick,
+    TooBig,
     TreeEvent,
     TreeState,
 )
 from supervisor.core.work import Work
-from supervisor.messages import ChildSpec
+from supervisor.spec import ChildSpec
 
 ROOT = ""
 STALL_TOLD_S = 1.0
@@ -43,7 +47,7 @@ STALL_TOLD_S = 1.0
 
 
 def initial(root: ChildSpec, first_incarnation: int = 1) -> TreeState:
-    """A tree of which nothing runs yet. ``root`` is a validated supervisor spec."""
+    """A tree of which nothing runs yet. ``root`` is a supervisor's spec."""
     return TreeState(nodes={ROOT: Node(path=ROOT, parent=None, spec=root)}, next_incarnation=first_incarnation)
 
 
@@ -101,6 +105,33 @@ def on_hung(work: Work, event: Hung) -> None:
     doom(work, node, f"hung: its loop did not turn for {event.silent_s:.1f} s, killed")
 
 
+def on_too_big(work: Work, event: TooBig) -> None:
+    node = work.living(event.path, event.incarnation)
+    if node is not None and not node.doom and node.spec.memory_max_mib is not None:
+        doom(work, node, f"memory: {event.mib:.0f} MiB resident, ceiling {node.spec.memory_max_mib:g} MiB, killed")
+
+
+def on_declared(work: Work, event: Declared) -> None:
+    """Nothing follows yet, but that who asks for it meanwhile is told the truth (``ensure_child``)."""
+    if work.living(event.path, event.incarnation):
+        work.set(event.path, ending=event.how)
+
+
+def on_stale(work: Work, event: BecameStale) -> None:
+    """A child that beats and delivers nothing is not restarted for it, and not silent (DESIGN 1, never silent)."""
+    node = work.living(event.path, event.incarnation)
+    if node is not None and node.state == "up" and not node.stale:
+        incident = f"stale {node.path} {node.incarnation}"
+        text = f"{node.path} is stale: it is alive, and what it delivers is older than it declared to be of use"
+        work.act(Record("child.stale", "NOTIFY", node.path, text, incident, "opened"))
+        work.set(node.path, stale=incident)
+
+
+def on_fresh(work: Work, event: BecameFresh) -> None:
+    if work.living(event.path, event.incarnation):
+        work.unstale(event.path, f"{event.path} is fresh again")
+
+
 def doom(work: Work, node: Node, why: str) -> None:
     """Kill it; ``why`` is what its end will be put down to."""
     work.set(node.path, doom=why, deadline_s=NEVER_S)
@@ -111,6 +142,11 @@ def on_tick(work: Work, event: Tick) -> None:
     for node in [each for each in work.nodes.values() if each.deadline_s <= work.now_s]:
         if node.state == "starting":
             doom(work, node, f"not ready within {node.spec.start_limit_s:g} s, killed")
+        elif node.state == "stopping" and node.spec.type == "supervisor":
+            text = f"{node.path} did not end within its limit of {node.spec.shutdown_s:g} s, killed with all below"
+            work.act(Record("child.killed", "DIGEST", node.path, text))
+            work.set(node.path, deadline_s=NEVER_S)
+            kill_below(work, node.path, text)
         elif node.state == "stopping":
             text = f"did not end within its shutdown limit of {node.spec.shutdown_s:g} s, killed"
             work.act(Record("child.killed", "DIGEST", node.path, f"{node.path} {text}"))
@@ -151,6 +187,10 @@ HANDLERS: dict[type, Callable[[Work, Any], None]] = {
     BecameReady: on_ready,
     Exited: on_exited,
     Hung: on_hung,
+    TooBig: on_too_big,
+    Declared: on_declared,
+    BecameStale: on_stale,
+    BecameFresh: on_fresh,
     Tick: on_tick,
     Stalled: on_stalled,
     Asked: on_asked,

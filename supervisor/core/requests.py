@@ -9,30 +9,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from supervisor.core.deaths import ending
 from supervisor.core.settle import stop
-from supervisor.core.spec import CHILDREN_MAX, check_child_of, validated
 from supervisor.core.tree import Asked, Node, Reply
-from supervisor.core.views import tree_view
+from supervisor.core.views import children_view, counts_view, presence, tree_view
 from supervisor.core.work import Work, child_path
 from supervisor.errors import BadSpec
 from supervisor.messages import (
-    ChildSpec,
+    CountChildren,
     DeleteChild,
     Done,
     EnsureChild,
+    GetChildspec,
     ReadTree,
     RestartChild,
     StartChild,
     Started,
     TerminateChild,
+    WhichChildren,
 )
+from supervisor.spec import CHILDREN_MAX, ChildSpec, check_child_of
 
 
 def answer(work: Work, event: Asked) -> None:
     """Answer now, or note the token where the answer will come from. Never raises: a bad request is refused."""
     handler = ANSWERS.get(type(event.request))
     if handler is None:
-        refuse(work, event.token, f"unknown request {type(event.request).__name__}")
+        refuse(work, event.token, f"bad_request: {type(event.request).__name__} is no request to a supervisor")
         return
     try:
         handler(work, event.token, event.request)
@@ -45,7 +48,25 @@ def refuse(work: Work, token: int, error: str) -> None:
 
 
 def read_tree(work: Work, token: int, request: ReadTree) -> None:
-    work.act(Reply(token, tree_view(work.nodes, request.under, work.now_s)))
+    work.act(Reply(token, tree_view(work.nodes, request.under, work.now_s, request.deaths)))
+
+
+def which_children(work: Work, token: int, request: WhichChildren) -> None:
+    sup = supervisor_named(work, token, request.under)
+    if sup is not None:
+        work.act(Reply(token, children_view(work.nodes, sup)))
+
+
+def count_children(work: Work, token: int, request: CountChildren) -> None:
+    sup = supervisor_named(work, token, request.under)
+    if sup is not None:
+        work.act(Reply(token, counts_view(work.nodes, sup)))
+
+
+def get_childspec(work: Work, token: int, request: GetChildspec) -> None:
+    node = named(work, token, request.name)
+    if node is not None:
+        work.act(Reply(token, node.spec))
 
 
 def start_child(work: Work, token: int, request: StartChild) -> None:
@@ -73,28 +94,35 @@ def ensure_child(work: Work, token: int, request: EnsureChild) -> None:
         work.renew(node.path, request.spec, (token,))
         work.touch(sup.path)
     elif node.state == "stopping" and (node.after == "ended" or node.outcome is not None):
-        tokens = node.again[1] if node.again else ()
-        work.set(node.path, again=(request.spec, (*tokens, token)), after="ended", outcome=None)
+        wait_for_its_end(work, node, request.spec, token)
+        work.set(node.path, after="ended", outcome=None)
+    elif ending(work, node):
+        wait_for_its_end(work, node, request.spec, token)
     elif node.started_by:
         work.set(node.path, started_by=(*node.started_by, token))
     else:
-        work.act(Reply(token, Started(node.path, node.incarnation, already=True)))
+        work.act(Reply(token, Started(node.path, node.incarnation, node.pid, already=True)))
+
+
+def wait_for_its_end(work: Work, node: Node, spec: ChildSpec, token: int) -> None:
+    """It is started again when it is gone; then all who asked meanwhile have their answer."""
+    tokens = node.again[1] if node.again else ()
+    work.set(node.path, again=(spec, (*tokens, token)))
 
 
 def starting_supervisor(work: Work, token: int, under: str, spec: ChildSpec) -> Node | None:
     """The supervisor that is asked to start a child of this spec; None: refused. Raises ``BadSpec``."""
-    validated(spec)
-    sup = work.nodes.get(under)
-    if sup is None or sup.spec.type != "supervisor":
-        refuse(work, token, f"not_found: no supervisor is called {under!r}")
+    sup = supervisor_named(work, token, under)
+    if sup is None:
         return None
     if sup.state not in ("starting", "up"):
         refuse(work, token, f"stopping: {under or 'the root'} is {sup.state} and starts nothing")
         return None
     siblings = [work.nodes[path].spec for path in sup.order]
-    check_child_of(sup.spec, spec, siblings)
-    if len(siblings) >= CHILDREN_MAX and child_path(under, spec.id) not in work.nodes:
-        refuse(work, token, f"max_children: {under or 'the root'} has {CHILDREN_MAX} children, its limit")
+    check_child_of(sup.flags, sup.spec.id, spec, siblings)
+    limit = sup.flags.max_children if sup.flags.dynamic else CHILDREN_MAX
+    if len(siblings) >= limit and child_path(under, spec.id) not in work.nodes:
+        refuse(work, token, f"max_children: {under or 'the root'} has {len(siblings)} children, its limit is {limit}")
         return None
     return sup
 
@@ -132,7 +160,7 @@ def restart_child(work: Work, token: int, request: RestartChild) -> None:
         work.set(node.path, state="idle", started_by=(token,))
         work.touch(node.parent)
     else:
-        refuse(work, token, f"{running(node)}: {node.path} is {node.state}")
+        refuse(work, token, f"{presence(node)}: {node.path} is {node.state}")
 
 
 def delete_child(work: Work, token: int, request: DeleteChild) -> None:
@@ -143,12 +171,15 @@ def delete_child(work: Work, token: int, request: DeleteChild) -> None:
         work.forget(node.path)
         work.act(Reply(token, Done()))
     else:
-        refuse(work, token, f"{running(node)}: {node.path} is {node.state}; terminate_child it first")
+        refuse(work, token, f"{presence(node)}: {node.path} is {node.state}; terminate_child it first")
 
 
-def running(node: Node) -> str:
-    """OTP's word for a child that has not ended."""
-    return "restarting" if node.down else "running"
+def supervisor_named(work: Work, token: int, under: str) -> Node | None:
+    sup = work.nodes.get(under)
+    if sup is None or sup.spec.type != "supervisor":
+        refuse(work, token, f"not_found: no supervisor is called {under!r}")
+        return None
+    return sup
 
 
 def named(work: Work, token: int, name: str) -> Node | None:
@@ -161,6 +192,9 @@ def named(work: Work, token: int, name: str) -> Node | None:
 
 ANSWERS: dict[type, Callable[[Any, int, Any], None]] = {
     ReadTree: read_tree,
+    WhichChildren: which_children,
+    CountChildren: count_children,
+    GetChildspec: get_childspec,
     StartChild: start_child,
     EnsureChild: ensure_child,
     TerminateChild: terminate_child,

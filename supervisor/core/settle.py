@@ -71,8 +71,16 @@ def start(work: Work, path: str) -> None:
     incarnation, work.next_incarnation = work.next_incarnation, work.next_incarnation + 1
     for child in work.nodes[path].order:
         work.forget(child)
-    fresh = {"outcome": None, "start_failed": False, "doom": "", "death_times_s": (), "regroup_from": None}
-    node = work.set(path, state="starting", incarnation=incarnation, deadline_s=NEVER_S, pid=0, **fresh)
+    fresh = {
+        "outcome": None,
+        "start_failed": False,
+        "doom": "",
+        "ending": "",
+        "death_times_s": (),
+        "regroup_from": None,
+    }
+    born = {"incarnation": incarnation, "born_s": work.now_s}
+    node = work.set(path, state="starting", deadline_s=NEVER_S, pid=0, **born, **fresh)
     if node.spec.type == "worker":
         work.set(path, deadline_s=work.now_s + node.spec.start_limit_s)
         work.act(Spawn(path, incarnation, node.spec))
@@ -86,7 +94,7 @@ def up(work: Work, path: str) -> None:
     node = work.nodes[path]
     back_off = work.parent(node).flags.back_off if node.parent is not None else None
     healthy_s = work.now_s + back_off.healthy_s if node.held and back_off else NEVER_S
-    work.answer_all(node.started_by, Started(path, node.incarnation))
+    work.answer_all(node.started_by, Started(path, node.incarnation, node.pid))
     work.set(path, state="up", deadline_s=healthy_s, started_by=(), kept=True)
     work.act(Announce(path, node.incarnation, up=True))
     work.touch(node.parent)
@@ -102,20 +110,38 @@ def stop(work: Work, path: str, after: Literal["idle", "ended"], reason: str) ->
         kept: Literal["idle", "ended"] = "ended" if "ended" in (after, node.after) else "idle"
         if node.outcome is not None or kept != node.after:
             work.set(path, after=kept, outcome=None)
-    elif node.spec.type == "supervisor":
-        work.set(path, state="stopping", after=after, outcome=None, deadline_s=NEVER_S)
-        work.touch(path)
     else:
-        stop_worker(work, node, after, reason)
+        limit_s = node.spec.shutdown_limit_s
+        deadline_s = work.now_s + limit_s if limit_s else NEVER_S
+        work.set(path, state="stopping", after=after, outcome=None, deadline_s=deadline_s)
+        tell_to_stop(work, node, reason)
 
 
-def stop_worker(work: Work, node: Node, after: str, reason: str) -> None:
-    limit_s = node.spec.shutdown_s
-    work.set(node.path, state="stopping", after=after, deadline_s=work.now_s + limit_s if limit_s else NEVER_S)
-    if limit_s == 0:
+def tell_to_stop(work: Work, node: Node, reason: str) -> None:
+    """A supervisor ends its children by himself; one with brutal_kill is gone at once, and all below with it."""
+    if node.spec.type == "supervisor":
+        work.touch(node.path)
+        if node.spec.shutdown_limit_s == 0:
+            kill_below(work, node.path, f"killed with {node.path} (brutal_kill)")
+    elif node.spec.shutdown_limit_s == 0:
         work.act(Kill(node.path, node.incarnation))
     else:
         work.act(AskToStop(node.path, node.incarnation, reason))
+
+
+def kill_below(work: Work, path: str, why: str) -> None:
+    """All workers below a supervisor at once, without a word: in OTP a killed supervisor takes its links with it."""
+    for child in work.nodes[path].order:
+        node = work.nodes[child]
+        if node.down:
+            continue
+        if node.spec.type == "supervisor":
+            work.set(child, state="stopping", after="ended", outcome=None, deadline_s=NEVER_S)
+            work.touch(child)
+            kill_below(work, child, why)
+        elif not node.doom:
+            work.set(child, state="stopping", after="ended", doom=why, deadline_s=NEVER_S)
+            work.act(Kill(child, node.incarnation))
 
 
 def close(work: Work, path: str, exit: Exit, start_failed: bool = False) -> None:

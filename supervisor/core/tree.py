@@ -14,7 +14,8 @@ from typing import Literal
 
 import msgspec
 
-from supervisor.messages import ChildSpec, Done, Level, Started, SupervisorFlags, Tree
+from supervisor.messages import Children, ChildSpec, Counts, Death, Done, How, Level, Started, Tree
+from supervisor.spec import SupervisorFlags
 
 State = Literal["idle", "starting", "up", "stopping", "waiting", "ended"]
 NEVER_S = float("inf")
@@ -31,14 +32,22 @@ class Node(msgspec.Struct, frozen=True):
     pid: int = 0
     since_s: float = 0.0
     """Machine time at which this state began."""
+    born_s: float = 0.0
+    """Machine time at which this incarnation was started."""
     deadline_s: float = NEVER_S
     """starting: start has failed; stopping: kill; waiting: next try; up and held: the healthy spell is over."""
     doom: str = ""
-    """Why we are killing it, where it is not a stop that was asked for (hung, too slow to start)."""
+    """Why we are killing it, where it is not a stop that was asked for (hung, too slow to start, too big)."""
+    ending: Literal["", "normal", "shutdown", "expected"] = ""
+    """It has declared its end and how it is meant; it may still live for a moment."""
+    stale: str = ""
+    """While what it delivers is not recent enough: the id of the incident that was opened."""
     after: Literal["idle", "ended"] = "ended"
     """What a stopping node becomes when it is down."""
     why: str = ""
     """The last end, in one line."""
+    deaths: tuple[Death, ...] = ()
+    """How its last incarnations ended, the latest last."""
     restarts: int = 0
     expected_restarts: int = 0
     expected_at_s: float = -NEVER_S
@@ -75,16 +84,15 @@ class Node(msgspec.Struct, frozen=True):
 
     @property
     def flags(self) -> SupervisorFlags:
-        assert self.spec.supervisor is not None
-        return self.spec.supervisor
+        return self.spec.flags
 
 
 class Exit(msgspec.Struct, frozen=True):
-    """How a child ended (issue: exit status 0 nobody asked for is normal; declared or told to stop is shutdown;
-    ``expected`` is restarted and not charged; ``ignore`` had nothing to do; all else is abnormal)."""
+    """How a child ended; see ``How``. ``peak_mib``: the most memory that it had resident."""
 
-    how: Literal["normal", "shutdown", "expected", "ignore", "abnormal"]
+    how: How
     why: str
+    peak_mib: float = 0.0
 
 
 class TreeState(msgspec.Struct, frozen=True):
@@ -128,6 +136,36 @@ class Hung(msgspec.Struct, frozen=True):
     silent_s: float
 
 
+class TooBig(msgspec.Struct, frozen=True):
+    """A worker has more memory resident than its spec allows."""
+
+    path: str
+    incarnation: int
+    mib: float
+
+
+class Declared(msgspec.Struct, frozen=True):
+    """A worker has said that it ends now, and how that is meant."""
+
+    path: str
+    incarnation: int
+    how: Literal["normal", "shutdown", "expected"]
+
+
+class BecameStale(msgspec.Struct, frozen=True):
+    """What a worker delivers is not recent enough any more, by its own declaration."""
+
+    path: str
+    incarnation: int
+
+
+class BecameFresh(msgspec.Struct, frozen=True):
+    """A worker that was stale has delivered again."""
+
+    path: str
+    incarnation: int
+
+
 class Tick(msgspec.Struct, frozen=True):
     """Time has passed ``next_deadline``."""
 
@@ -155,7 +193,21 @@ class ShutDown(msgspec.Struct, frozen=True):
     reason: str
 
 
-TreeEvent = Boot | Spawned | BecameReady | Exited | Hung | Tick | Stalled | Asked | ShutDown
+TreeEvent = (
+    Boot
+    | Spawned
+    | BecameReady
+    | Declared
+    | Exited
+    | Hung
+    | TooBig
+    | BecameStale
+    | BecameFresh
+    | Tick
+    | Stalled
+    | Asked
+    | ShutDown
+)
 
 # -- actions: what is to be done --------------------------------------------------------------------------------------
 
@@ -177,11 +229,14 @@ class Kill(msgspec.Struct, frozen=True):
     incarnation: int
 
 
+Answer = Started | Done | Tree | Children | Counts | ChildSpec
+
+
 class Reply(msgspec.Struct, frozen=True):
     """``answer`` None: refused, with ``error`` in words. ``Started`` with incarnation 0: the child said ignore."""
 
     token: int
-    answer: Started | Done | Tree | None
+    answer: Answer | None
     error: str = ""
 
 

@@ -3,15 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
+from supervisor.core.restart import budget_left
 from supervisor.core.tree import NEVER_S, Node
-from supervisor.messages import ChildInfo, Tree
+from supervisor.messages import ChildInfo, Children, ChildRow, Counts, Tree
 
 
-def tree_view(nodes: dict[str, Node], under: str, now_s: float) -> Tree:
-    """The nodes at or below ``under``, parents before children, siblings in their sequence."""
+def tree_view(nodes: dict[str, Node], under: str, now_s: float, deaths: int = 1) -> Tree:
+    """The nodes at or below ``under``, parents before children, siblings in their sequence.
+
+    Who is alive and fresh is not in the state: whoever reads the liveness page adds it.
+    """
     chosen = _walk(nodes, under) if under in nodes else iter(())
-    return Tree(now_s=now_s, pid=0, children=tuple(child_info(node) for node in chosen if node.parent is not None))
+    rows = tuple(child_info(node, now_s, deaths) for node in chosen if node.parent is not None)
+    return Tree(now_s=now_s, pid=0, children=rows)
+
+
+def children_view(nodes: dict[str, Node], sup: Node) -> Children:
+    """OTP's which_children."""
+    return Children(tuple(_child(nodes[path]) for path in sup.order))
+
+
+def counts_view(nodes: dict[str, Node], sup: Node) -> Counts:
+    """OTP's count_children."""
+    children = [nodes[path] for path in sup.order]
+    supervisors = sum(each.spec.type == "supervisor" for each in children)
+    active = sum(_child(each).status == "running" for each in children)
+    return Counts(specs=len(children), active=active, supervisors=supervisors, workers=len(children) - supervisors)
+
+
+def _child(node: Node) -> ChildRow:
+    status = presence(node)
+    return ChildRow(
+        id=node.spec.id,
+        name=node.path,
+        status=status,
+        pid=node.pid if status == "running" else 0,
+        incarnation=node.incarnation if status == "running" else 0,
+        type=node.spec.type,
+        start=node.spec.start,
+    )
+
+
+def presence(node: Node) -> Literal["running", "restarting", "undefined"]:
+    """OTP's words. A child that is being started again is not there before its start handshake is done."""
+    if node.state == "ended":
+        return "undefined"
+    coming = node.down or (node.state == "starting" and not node.started_by)
+    return "restarting" if coming else "running"
 
 
 def _walk(nodes: dict[str, Node], path: str) -> Iterator[Node]:
@@ -20,8 +60,8 @@ def _walk(nodes: dict[str, Node], path: str) -> Iterator[Node]:
         yield from _walk(nodes, child)
 
 
-def child_info(node: Node) -> ChildInfo:
-    flags = node.spec.supervisor
+def child_info(node: Node, now_s: float, deaths: int = 1) -> ChildInfo:
+    sup = node.spec.type == "supervisor"
     return ChildInfo(
         name=node.path,
         type=node.spec.type,
@@ -30,16 +70,20 @@ def child_info(node: Node) -> ChildInfo:
         incarnation=node.incarnation,
         restarts=node.restarts,
         expected_restarts=node.expected_restarts,
-        started_s=node.since_s,
+        since_s=node.since_s,
         why=node.why,
         restart=node.spec.restart,
         significant=node.spec.significant,
-        strategy=flags.strategy if flags else "",
+        strategy=node.flags.strategy if sup else "",
         next_try_s=node.deadline_s if node.state == "waiting" and node.deadline_s != NEVER_S else 0.0,
+        budget_left=budget_left(node.death_times_s, now_s, node.flags) if sup else 0,
         groups=node.spec.groups,
+        deaths=node.deaths[-deaths:] if deaths > 0 else (),
     )
 
 
 def word(node: Node) -> str:
-    """The word that people read: a child that is slowed down is *held*, whatever it does just now."""
-    return f"held, {node.state}" if node.held else node.state
+    """The word that people read: a child that is slowed down is *held*, whatever it does just now; one that is up and
+    has not delivered for too long is *stale*."""
+    state = f"held, {node.state}" if node.held else str(node.state)
+    return f"{state}, stale" if node.stale and node.state == "up" else state

@@ -74,9 +74,10 @@ class Work:
         """
         node = self.nodes[path]
         self.answer_all(node.started_by, None, error)
+        self.answer_all(node.again[1] if node.again else (), None, error or f"failed: {path} ended and stays down")
         self.answer_all(node.stopped_by, Done())
         self.unhold(path, f"{path} has ended, it is not tried again")
-        self.set(path, state="ended", deadline_s=NEVER_S, started_by=(), stopped_by=())
+        self.set(path, state="ended", deadline_s=NEVER_S, started_by=(), stopped_by=(), again=None)
         if node.spec.restart == "temporary" or self.parent(node).flags.dynamic:
             self.forget(path)
 
@@ -98,6 +99,13 @@ class Work:
         if node.held:
             self.act(Record("child.recovered", "DIGEST", path, text, node.incident, "resolved"))
             self.set(path, held=0, incident="")
+
+    def unstale(self, path: str, text: str) -> None:
+        """It delivers again, or it is gone: its incident is over."""
+        node = self.nodes[path]
+        if node.stale:
+            self.act(Record("child.fresh", "DIGEST", path, text, node.stale, "resolved"))
+            self.set(path, stale="")
 
 
 def child_path(parent: str, child_id: str) -> str:

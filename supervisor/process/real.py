@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import zmq
 
@@ -92,7 +92,7 @@ class RealWorld:
         self.log = log
         self._settings = birth.settings
         self._limit_s: float = birth.spec.liveness_limit_s
-        self._last_words_s: float = LAST_WORDS_S if birth.spec.shutdown_s is None else birth.spec.shutdown_s
+        self._last_words_s: float = min(LAST_WORDS_S, birth.spec.shutdown_limit_s)
         self._page, self._slot = page, slot
         self._line = line
         self.supervisor = line.client(self)
@@ -111,7 +111,7 @@ class RealWorld:
         self._streams: dict[int, Stream] = {}
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._outbox = Outbox(self.name, self.incarnation)
-        self._ending: tuple[str, str] | None = None
+        self._ending: tuple[Literal["normal", "shutdown", "expected"], str] | None = None
         self._poller = zmq.Poller()
         for source in (self._router, self._publisher.socket, self._wake, line.fd):
             self._poller.register(source, zmq.POLLIN)
@@ -128,8 +128,7 @@ class RealWorld:
         while self._ending is None:
             self._turn(server)
         how, reason = self._ending
-        if how != "normal":
-            self._line.send(Ending("expected" if how == "expected" else "shutdown", reason))
+        self._line.send(Ending(how, reason))
         with self.blocking(self._last_words_s):
             server.terminate(reason)
 
@@ -306,6 +305,9 @@ class RealWorld:
 
     def cast(self, to: str, message: Message) -> bool:
         return self._peers.cast(to, message)
+
+    def cast_group(self, group: str, message: Message) -> tuple[str, ...]:
+        return tuple(name for name in self.supervisor.members(group) if self.cast(name, message))
 
     def publish(self, topic: str, message: Message) -> None:
         self._publisher.publish(topic, message)

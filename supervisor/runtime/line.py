@@ -8,23 +8,17 @@ import time
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
+from supervisor.calls import SupervisorCalls
 from supervisor.errors import BadMessage, OutcomeUnknown, Refused
 from supervisor.messages import (
     ChildRequest,
-    ChildSpec,
-    DeleteChild,
-    EnsureChild,
     FollowRecord,
+    JoinGroup,
+    LeaveGroup,
     Message,
-    ReadTree,
     Request,
-    RestartChild,
-    StartChild,
-    Started,
     Stop,
     SupervisorReply,
-    TerminateChild,
-    Tree,
     Watch,
 )
 from supervisor.runtime.frames import Unframer, frame
@@ -113,37 +107,25 @@ def checked(reply: Message, request: Request[R]) -> R:
     return reply  # type: ignore[return-value]
 
 
-class LineClient:
+class LineClient(SupervisorCalls):
     """``World.supervisor``."""
 
     def __init__(self, line: Asks, blocks: Blocks) -> None:
         self._line = line
         self._blocks = blocks
 
-    def tree(self, under: str = "") -> Tree:
-        return self._ask(ReadTree(under=under))
-
-    def start_child(self, under: str, spec: ChildSpec) -> Started:
-        return self._ask(StartChild(under=under, spec=spec))
-
-    def ensure_child(self, under: str, spec: ChildSpec) -> Started:
-        return self._ask(EnsureChild(under=under, spec=spec))
-
-    def restart_child(self, name: str) -> Started:
-        return self._ask(RestartChild(name=name))
-
-    def terminate_child(self, name: str) -> None:
-        self._ask(TerminateChild(name=name))
-
-    def delete_child(self, name: str) -> None:
-        self._ask(DeleteChild(name=name))
-
-    def watch(self, under: str) -> None:
-        self._ask(Watch(under=under))
-
-    def follow_record(self, after: int) -> None:
-        self._ask(FollowRecord(after=after))
-
-    def _ask(self, request: Request[R]) -> R:
+    def ask(self, request: Request[R]) -> R:
         with self._blocks.blocking(ANSWER_LIMIT_S):
             return self._line.ask(request, ANSWER_LIMIT_S)
+
+    def join(self, group: str) -> None:
+        self.ask(JoinGroup(group=group))
+
+    def leave(self, group: str) -> None:
+        self.ask(LeaveGroup(group=group))
+
+    def watch(self, under: str) -> None:
+        self.ask(Watch(under=under))
+
+    def follow_record(self, after: int) -> None:
+        self.ask(FollowRecord(after=after))

@@ -73,6 +73,11 @@ class Runtime(Performer[Kid]):
     def pid(self) -> int:
         return os.getpid()
 
+    def vitals(self, kid: Kid) -> tuple[float | None, float | None]:
+        now_s = time.monotonic()
+        fresh_until_s = self.page.read_fresh(kid.slot)
+        return self.page.read(kid.slot) - now_s, fresh_until_s - now_s if fresh_until_s else None
+
     def _wake_s(self) -> float:
         now_s = time.monotonic()
         look_s = liveness.next_look_s(self.judge, self._slots(), now_s)

@@ -13,7 +13,6 @@ import resource
 from importlib import import_module
 from pathlib import Path
 
-from supervisor.core.spec import validated
 from supervisor.errors import HomeTaken
 from supervisor.messages import ChildSpec
 from supervisor.runtime.loop import Runtime
@@ -27,7 +26,6 @@ INCARNATIONS_A_LIFE = 1_000_000
 
 def run(root: ChildSpec, settings: Settings, preload: tuple[str, ...]) -> int:
     """Run the tree in this process until it is down; the exit status. Raises ``HomeTaken``, ``BadSpec``."""
-    validated(root)
     lock, life = take_home(settings)
     prepare_folders(settings)
     raise_file_limit()

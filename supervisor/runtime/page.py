@@ -1,7 +1,8 @@
 """The liveness page: one shared memory page, one slot a child (DESIGN 4).
 
-A child writes ``alive_until_s`` (monotonic) on each turn of its loop, and a short note of what it is doing. The
-supervisor reads. One aligned 8-byte store a turn: no message, no lock, nothing that can block either side.
+A child writes ``alive_until_s`` (monotonic) on each turn of its loop, ``fresh_until_s`` when it delivers, and a short
+note of what it is doing. The supervisor reads. One aligned 8-byte store a turn: no message, no lock, nothing that can
+block either side.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import mmap
 SLOTS_MAX = 4096
 """More children than one small server carries (DESIGN: 200 sessions are about 1,000 processes)."""
 SLOT_BYTES = 128
-NOTE_BYTES_MAX = 112
-_NOTE_AT = 16
+NOTE_BYTES_MAX = 111
+_FRESH_AT = 8
+_NOTE_LENGTH_AT = 16
+_NOTE_AT = 17
 
 
 class Page:
@@ -27,6 +30,7 @@ class Page:
         """A slot for a new child, cleared. Raises ``IndexError`` when all are taken."""
         slot = self._free.pop()
         self.write_note(slot, "")
+        self.write_fresh(slot, 0.0)
         self.write(slot, alive_until_s)
         return slot
 
@@ -39,15 +43,22 @@ class Page:
     def read(self, slot: int) -> float:
         return float(self._numbers[slot * SLOT_BYTES // 8])
 
+    def write_fresh(self, slot: int, fresh_until_s: float) -> None:
+        self._numbers[(slot * SLOT_BYTES + _FRESH_AT) // 8] = fresh_until_s
+
+    def read_fresh(self, slot: int) -> float:
+        """0: it has never declared that what it delivers can become stale."""
+        return float(self._numbers[(slot * SLOT_BYTES + _FRESH_AT) // 8])
+
     def write_note(self, slot: int, text: str) -> None:
         """The length goes last, so that a kill in the middle leaves an old or an empty note, never a torn one."""
         data = text.encode()[:NOTE_BYTES_MAX]
         at = slot * SLOT_BYTES
-        self._map[at + 8] = 0
+        self._map[at + _NOTE_LENGTH_AT] = 0
         self._map[at + _NOTE_AT : at + _NOTE_AT + len(data)] = data
-        self._map[at + 8] = len(data)
+        self._map[at + _NOTE_LENGTH_AT] = len(data)
 
     def read_note(self, slot: int) -> str:
         at = slot * SLOT_BYTES
-        length = min(self._map[at + 8], NOTE_BYTES_MAX)
+        length = min(self._map[at + _NOTE_LENGTH_AT], NOTE_BYTES_MAX)
         return self._map[at + _NOTE_AT : at + _NOTE_AT + length].decode(errors="replace")

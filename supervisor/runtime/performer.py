@@ -8,13 +8,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
+from msgspec.structs import replace
+
 from supervisor.core.machine import initial, step
 from supervisor.core.tree import (
     Action,
     Announce,
+    Answer,
     Asked,
     AskToStop,
     BecameReady,
+    Declared,
     Exit,
     Exited,
     Finished,
@@ -24,8 +28,9 @@ from supervisor.core.tree import (
     Spawn,
     TreeEvent,
 )
-from supervisor.errors import BadMessage
+from supervisor.errors import BadMessage, BadSpec
 from supervisor.messages import (
+    ChildInfo,
     ChildRequest,
     ChildSpec,
     Done,
@@ -33,9 +38,13 @@ from supervisor.messages import (
     Ending,
     FollowRecord,
     Ignore,
+    JoinGroup,
     LastException,
+    LeaveGroup,
+    Members,
     Message,
     Predecessor,
+    ReadGroup,
     Ready,
     Request,
     Stop,
@@ -46,6 +55,7 @@ from supervisor.messages import (
 )
 from supervisor.process.world import Log
 from supervisor.runtime.record import RecordRing
+from supervisor.spec import GROUPS_MAX, is_name
 from supervisor.wire.codec import decode, encode
 
 
@@ -60,6 +70,7 @@ class Kin:
         self.declared: Exit | None = None
         self.last_words = ""
         self.watches: set[str] = set()
+        self.groups: set[str] = set(spec.groups)
         self.follows = False
 
     def exit(self, status_text: str) -> Exit:
@@ -114,6 +125,10 @@ class Performer(ABC, Generic[K]):
     def kill(self, kid: K) -> None:
         """At once and for certain; its death is told later, by ``died``."""
 
+    @abstractmethod
+    def vitals(self, kid: K) -> tuple[float | None, float | None]:
+        """Machine seconds until it counts as hung, and until what it delivers is stale; None where it says nothing."""
+
     # -- decisions and what they ask for ---------------------------------------------------------------
 
     def feed(self, event: TreeEvent) -> None:
@@ -162,7 +177,8 @@ class Performer(ABC, Generic[K]):
             case Ignore():
                 kid.declared = Exit("ignore", "nothing to do")
             case Ending():
-                kid.declared = Exit(message.how, message.reason)
+                kid.declared = Exit(message.how, "exit status 0" if message.how == "normal" else message.reason)
+                self.feed(Declared(kid.name, kid.incarnation, message.how))
             case LastException():
                 kid.last_words = f"{message.text} at {message.where}"
             case ChildRequest():
@@ -174,7 +190,7 @@ class Performer(ABC, Generic[K]):
         try:
             request = decode(envelope.body)
         except BadMessage as error:
-            self.tell(kid, SupervisorReply(envelope.number, b"", f"bad_request: {error}"))
+            self.tell(kid, SupervisorReply(envelope.number, b"", refusal_of(error)))
             return
         if isinstance(request, Watch):
             kid.watches.add(request.under)
@@ -185,6 +201,10 @@ class Performer(ABC, Generic[K]):
             self.tell(kid, SupervisorReply(envelope.number, encode(Done())))
             for row in self.record.since(request.after):
                 self.tell(kid, row)
+        elif isinstance(request, JoinGroup | LeaveGroup):
+            self._on_group(kid, envelope.number, request)
+        elif isinstance(request, ReadGroup):
+            self.tell(kid, SupervisorReply(envelope.number, encode(self.members(request.group))))
         elif isinstance(request, Request):
             token, self._next_token = self._next_token, self._next_token + 1
             self._asked[token] = (kid, envelope.number)
@@ -192,6 +212,22 @@ class Performer(ABC, Generic[K]):
         else:
             what = type(request).__name__
             self.tell(kid, SupervisorReply(envelope.number, b"", f"bad_request: {what} is no request"))
+
+    def _on_group(self, kid: K, number: int, request: JoinGroup | LeaveGroup) -> None:
+        """Who dies has left all groups: they are kept with the incarnation, and nowhere else."""
+        joins = isinstance(request, JoinGroup)
+        if not is_name(request.group):
+            self.tell(kid, SupervisorReply(number, b"", f"bad_request: {request.group!r} cannot be a group's name"))
+        elif joins and len(kid.groups | {request.group}) > GROUPS_MAX:
+            text = f"bad_request: {kid.name} is in {len(kid.groups)} groups, at most {GROUPS_MAX}"
+            self.tell(kid, SupervisorReply(number, b"", text))
+        else:
+            (kid.groups.add if joins else kid.groups.discard)(request.group)
+            self.tell(kid, SupervisorReply(number, encode(Done())))
+
+    def members(self, group: str) -> Members:
+        """Only those that are ready: who is asked for something must be there."""
+        return Members(tuple(sorted(kid.name for kid in self.kids.values() if kid.ready and group in kid.groups)))
 
     def _tell_who_is_up(self, kid: K, under: str) -> None:
         for node in self.tree.nodes.values():
@@ -202,11 +238,24 @@ class Performer(ABC, Generic[K]):
 
     def _answer(self, action: Reply) -> None:
         kid, number = self._asked.pop(action.token)
-        answer = action.answer
-        if isinstance(answer, Tree):
-            answer = Tree(now_s=answer.now_s, pid=self.pid(), children=answer.children)
+        answer = self.completed(action.answer)
         if self.kids.get(kid.name) is kid:
             self.tell(kid, SupervisorReply(number, encode(answer) if answer is not None else b"", action.error))
+
+    def completed(self, answer: Answer | None) -> Answer | None:
+        """With what only the edge knows: the supervisor's pid, the liveness page, the groups."""
+        if not isinstance(answer, Tree):
+            return answer
+        rows = tuple(self._with_vitals(row) for row in answer.children)
+        return Tree(now_s=answer.now_s, pid=self.pid(), children=rows)
+
+    def _with_vitals(self, row: ChildInfo) -> ChildInfo:
+        kid = self.kids.get(row.name)
+        if kid is None:
+            return row
+        alive_for_s, fresh_for_s = self.vitals(kid)
+        groups = tuple(sorted(kid.groups))
+        return replace(row, alive_for_s=alive_for_s, fresh_for_s=fresh_for_s, groups=groups)
 
     def _announce(self, action: Announce) -> None:
         told: Message = Up(action.path, action.incarnation)
@@ -221,6 +270,15 @@ class Performer(ABC, Generic[K]):
         self.log.info(action.text, kind=action.kind)
         for kid in [kid for kid in self.kids.values() if kid.follows]:
             self.tell(kid, row)
+
+
+def refusal_of(error: BadMessage) -> str:
+    """A request that could not be decoded, refused in words. A child spec is checked as it is decoded."""
+    return (
+        f"bad_spec: {error}"
+        if isinstance(error.__cause__ and error.__cause__.__cause__, BadSpec)
+        else f"bad_request: {error}"
+    )
 
 
 def below(path: str, under: str) -> bool:

@@ -6,7 +6,6 @@ import sqlite3
 from typing import Any
 
 from supervisor.core.machine import next_deadline_s
-from supervisor.core.spec import validated
 from supervisor.core.tree import NEVER_S, Boot, Hung, ShutDown, Spawn, Spawned, Tick, TreeEvent
 from supervisor.messages import ChildSpec, Message, Predecessor, SupervisorReply
 from supervisor.runtime.main import INCARNATIONS_A_LIFE
@@ -21,7 +20,7 @@ class SimDesk(Performer[SimProcess]):
     """One life of the supervisor. ``crashes``: what killed processes, for whoever looks for a bug."""
 
     def __init__(self, kernel: Kernel, root: ChildSpec, life: int, record_to: str = "", keep_log: bool = False) -> None:
-        super().__init__(validated(root), first_incarnation=life * INCARNATIONS_A_LIFE + 1)
+        super().__init__(root, first_incarnation=life * INCARNATIONS_A_LIFE + 1)
         self.kernel = kernel
         self.record_to = record_to
         self.log_lines: list[str] | None = [] if keep_log else None
@@ -96,6 +95,10 @@ class SimDesk(Performer[SimProcess]):
         self._forks += 1
         self.kernel.after(FORK_S, lambda: self._begin(process))
         return Spawned(action.path, action.incarnation, self._forks)
+
+    def vitals(self, kid: SimProcess) -> tuple[float | None, float | None]:
+        """Nobody hangs here but who is frozen, and that is found by the kernel."""
+        return kid.spec.liveness_limit_s, None
 
     def _begin(self, process: SimProcess) -> None:
         """It has its socket now: those who look for its name find it."""

@@ -132,8 +132,7 @@ class SimProcess(Kin):
             self._handle(server, *self.mailbox.popleft())
             ending = self.world.ending
         how, reason = ending
-        if how != "normal":
-            self.world.say(Ending("expected" if how == "expected" else "shutdown", reason))
+        self.world.say(Ending(how, reason))
         server.terminate(reason)
 
     def _handle(self, server: Server, kind: str, message: Any, caller: Caller | None) -> None:

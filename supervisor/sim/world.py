@@ -10,7 +10,7 @@ import string
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from supervisor.errors import BadMessage, HttpFailed, NoPeer, OutcomeUnknown, Refused
 from supervisor.messages import (
@@ -53,7 +53,7 @@ class SimWorld:
         self.name = process.name
         self.incarnation = process.incarnation
         self.predecessor = predecessor
-        self.ending: tuple[str, str] | None = None
+        self.ending: tuple[Literal["normal", "shutdown", "expected"], str] | None = None
         self.log = SimLog(self)
         self.supervisor = LineClient(SimLine(self), self)
         self._random = random.Random(f"{self.kernel.seed} {self.name} {self.incarnation}")
@@ -184,6 +184,9 @@ class SimWorld:
             limit.cancel()
 
     # -- publications ----------------------------------------------------------------------------------------
+
+    def cast_group(self, group: str, message: Message) -> tuple[str, ...]:
+        return tuple(name for name in self.supervisor.members(group) if self.cast(name, message))
 
     def publish(self, topic: str, message: Message) -> None:
         self._boundary()

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+import supervisor.messages  # noqa: F401 - who decodes knows at least these
 from supervisor.errors import BadMessage
-from supervisor.messages import MESSAGE_TYPES, Message
+from supervisor.message_base import MESSAGE_TYPES, Message
 
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 """The largest message that is decoded: a day of one-minute bars is a tenth of it."""

@@ -77,14 +77,12 @@ def desk(config: ConnectionConfig) -> ChildSpec:
     return ChildSpec(
         id="desk",
         type="supervisor",
-        shutdown_s=None,
         supervisor=SupervisorFlags(intensity=50, period_s=60.0),
         children=(
             ChildSpec(id="control", start="supervisor.control.server:ControlServer"),
             ChildSpec(
                 id="connections",
                 type="supervisor",
-                shutdown_s=None,
                 supervisor=SupervisorFlags(intensity=50, period_s=60.0, dynamic=True),
             ),
             holder,

@@ -141,7 +141,6 @@ def desk(*children: ChildSpec, seed: int = 1, chances: Calm | None = None, life:
     root = ChildSpec(
         id="toys",
         type="supervisor",
-        shutdown_s=None,
         supervisor=SupervisorFlags(intensity=50, period_s=60.0),
         children=children,
     )

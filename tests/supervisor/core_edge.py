@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from supervisor.core.deaths import ending
 from supervisor.core.machine import ROOT, initial, next_deadline_s, step
-from supervisor.core.spec import validated
 from supervisor.core.tree import (
     NEVER_S,
     Action,
@@ -32,7 +32,7 @@ from supervisor.core.tree import (
     Tick,
     TreeEvent,
 )
-from supervisor.messages import ChildSpec, EnsureChild, RestartChild, SupervisorFlags
+from supervisor.messages import ChildSpec, EnsureChild, RestartChild, Started, SupervisorFlags
 
 CRASH = Exit("abnormal", "crashed")
 
@@ -42,14 +42,19 @@ def worker(id: str, **fields: Any) -> ChildSpec:
 
 
 def sup(
-    id: str, *children: ChildSpec, restart: str = "permanent", significant: bool = False, **flags: Any
+    id: str,
+    *children: ChildSpec,
+    restart: str = "permanent",
+    significant: bool = False,
+    shutdown_s: Any = "infinity",
+    **flags: Any,
 ) -> ChildSpec:
     return ChildSpec(
         id=id,
         type="supervisor",
         restart=restart,  # type: ignore[arg-type]
         significant=significant,
-        shutdown_s=None,
+        shutdown_s=shutdown_s,
         supervisor=SupervisorFlags(**flags),
         children=children,
     )
@@ -72,7 +77,7 @@ class Edge:
     """
 
     def __init__(self, *children: ChildSpec, boot: bool = True, **flags: Any) -> None:
-        self.tree = initial(validated(sup("root", *children, **flags)))
+        self.tree = initial(sup("root", *children, **flags))
         self.now_s = 1000.0
         self.alive: dict[str, Process] = {}
         self.spawns: list[str] = []
@@ -242,7 +247,7 @@ class Edge:
                 assert not node.started_by, f"{node.path} is {node.state} and somebody waits for its start"
             if node.state != "stopping":
                 assert not node.stopped_by, f"{node.path} is {node.state} and somebody waits for its end"
-                assert node.again is None
+                assert node.again is None or ending(self.tree, node), f"{node.path} does not end, and somebody waits"
             assert bool(node.held) == bool(node.incident)
             assert all(self.tree.nodes[child].parent == node.path for child in node.order)
             if node.spec.type == "supervisor":
@@ -299,8 +304,11 @@ class Edge:
 
     def check_incidents(self) -> None:
         """An incident that was opened is resolved, or its child is still held."""
-        held = {node.incident for node in self.tree.nodes.values() if node.held}
-        assert self.open_incidents() == held
+        nodes = self.tree.nodes.values()
+        assert self.open_incidents() == {node.incident for node in nodes if node.held} | {
+            node.stale for node in nodes if node.stale
+        }
+        assert not any(node.stale and node.down for node in nodes)
 
     # -- what tests ask -----------------------------------------------------------------------------------------------
 
@@ -318,6 +326,11 @@ class Edge:
 
     def up(self) -> list[str]:
         return [node.path for node in self.tree.nodes.values() if node.state == "up" and node.spec.type == "worker"]
+
+    def started(self, path: str, already: bool = False) -> Started:
+        """What a starting request is answered with, when this child runs."""
+        node = self.tree.nodes[path]
+        return Started(path, node.incarnation, node.pid, already)
 
     def answer(self, token: int) -> object:
         """The answer, or the first word of the refusal."""

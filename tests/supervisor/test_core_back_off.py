@@ -128,7 +128,7 @@ def test_a_first_start_that_fails_under_back_off_is_held_and_the_start_answers_o
     edge.run()
     edge.die("d/s/b", why="ImportError")
     edge.run()
-    assert edge.answer(token) == Started("d/s", edge.tree.nodes["d/s"].incarnation)
+    assert edge.answer(token) == edge.started("d/s")
     assert edge.state("d/s/b") == "waiting"
     assert ("d/s/c" in edge.up()) == (strategy == "one_for_one")
     edge.stubborn = set()

@@ -155,7 +155,6 @@ def group(child_id: str, *children: ChildSpec, **flags: Any) -> ChildSpec:
     return ChildSpec(
         id=child_id,
         type="supervisor",
-        shutdown_s=None,
         restart="transient",
         supervisor=SupervisorFlags(**{"intensity": 50, "period_s": 60.0, **flags}),
         children=children,
@@ -166,7 +165,6 @@ def toy_desk() -> ChildSpec:
     return ChildSpec(
         id="toys",
         type="supervisor",
-        shutdown_s=None,
         supervisor=SupervisorFlags(intensity=50, period_s=60.0),
         children=(
             ChildSpec(id="control", start="supervisor.control.server:ControlServer"),
