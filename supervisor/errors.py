@@ -9,7 +9,8 @@ NightdeskError
 │   └── Refused        the receiver says no, in words
 ├── HttpFailed         no HTTP answer: see ``sent`` (False: no byte left; True: outcome unknown)
 ├── StoreFailed        a store cannot be opened, read or written
-└── HomeTaken          another supervisor owns this home
+├── HomeTaken          another supervisor owns this home
+└── StartFailed        a tree did not come up, and nothing of it is left running
 """
 
 from __future__ import annotations
@@ -65,3 +66,7 @@ class StoreFailed(NightdeskError):
 
 class HomeTaken(NightdeskError):
     """Another supervisor runs on this home."""
+
+
+class StartFailed(NightdeskError):
+    """The root of a tree could not start; the message says which child and why. Nothing of it is left running."""

@@ -13,8 +13,8 @@ import secrets
 import string
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -42,7 +42,7 @@ from supervisor.process.store import SqliteStore
 from supervisor.process.web import Stream, Web
 from supervisor.process.world import HttpReply
 from supervisor.runtime.line import Line
-from supervisor.runtime.page import Page
+from supervisor.runtime.pulse import Pulse
 from supervisor.wire.codec import decode, encode
 from supervisor.wire.envelope import Envelope, pack, unpack
 from supervisor.wire.names import endpoint
@@ -85,15 +85,16 @@ class Due:
 class RealWorld:
     """See ``World``. Made in the child after the fork; ``run`` returns the exit status."""
 
-    def __init__(self, birth: Any, line: Line, page: Page, slot: int, log: FieldLog) -> None:
+    def __init__(self, birth: Any, line: Line, pulse: Pulse, log: FieldLog) -> None:
         self.name: str = birth.name
         self.incarnation: int = birth.incarnation
         self.predecessor = birth.predecessor
         self.log = log
         self._settings = birth.settings
         self._limit_s: float = birth.spec.liveness_limit_s
+        self._pulse = pulse
+        self.blocking, self.note = pulse.blocking, pulse.note
         self._last_words_s: float = min(LAST_WORDS_S, birth.spec.shutdown_limit_s)
-        self._page, self._slot = page, slot
         self._line = line
         self.supervisor = line.client(self)
         self._context = zmq.Context()
@@ -107,7 +108,6 @@ class RealWorld:
         self._order = itertools.count()
         self._mailbox: deque[Message] = deque()
         self._clock = Clock(birth.settings.clock_file)
-        self._web = Web()
         self._streams: dict[int, Stream] = {}
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._outbox = Outbox(self.name, self.incarnation)
@@ -124,6 +124,7 @@ class RealWorld:
         with self.blocking(self._limit_s):
             server.init()
         self._line.send(Ready())
+        self.log.info("is ready", incarnation=self.incarnation, pid=os.getpid())
         self.after(RESTATE_S, Beat())
         while self._ending is None:
             self._turn(server)
@@ -168,7 +169,7 @@ class RealWorld:
             self._flush_events()
 
     def _turn(self, server: Server) -> None:
-        self.alive_for(self._limit_s)
+        self._pulse.beat()
         ready = dict(self._poller.poll(self._sleep_ms()))
         if self._line.waiting or self._line.fd in ready:
             self._mailbox.extend(self._line.read())
@@ -201,7 +202,7 @@ class RealWorld:
                 self._handle(server.handle_info, message)
 
     def _handle(self, handler: Any, message: Message) -> None:
-        self.alive_for(self._limit_s)
+        self._pulse.beat()
         handler(message)
 
     def _fire_timers(self, server: Server) -> None:
@@ -263,7 +264,7 @@ class RealWorld:
             return
         if not isinstance(message, Request):
             raise BadMessage(f"{type(message).__name__} is not a request")
-        self.alive_for(self._limit_s)
+        self._pulse.beat()
         try:
             reply = server.handle_call(message, caller)
         except Refused as no:
@@ -338,6 +339,11 @@ class RealWorld:
         heapq.heappush(self._timers, due)
         return due
 
+    @cached_property
+    def _web(self) -> Web:
+        """Made when it is first needed: most processes never ask the web, and the session costs 0.6 ms of a start."""
+        return Web()
+
     def http(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout_s: float
     ) -> HttpReply:
@@ -367,22 +373,6 @@ class RealWorld:
 
     def _in_home(self, path: str) -> Path:
         return Path(self._settings.home) / path
-
-    @contextmanager
-    def blocking(self, limit_s: float) -> Iterator[None]:
-        """The number on the page never goes back by a shorter wait inside a longer one."""
-        before_s = self._page.read(self._slot)
-        self._page.write(self._slot, max(before_s, time.monotonic() + limit_s + self._limit_s))
-        try:
-            yield
-        finally:
-            self._page.write(self._slot, max(before_s, time.monotonic() + self._limit_s))
-
-    def alive_for(self, limit_s: float) -> None:
-        self._page.write(self._slot, time.monotonic() + limit_s)
-
-    def note(self, text: str) -> None:
-        self._page.write_note(self._slot, text)
 
     def event(
         self,

@@ -20,10 +20,12 @@ import msgspec
 import setproctitle
 
 from supervisor.messages import ChildSpec, Ignore, LastException, Predecessor
-from supervisor.process.logs import FieldLog, open_log
+from supervisor.process.logs import FieldLog, switch_log
 from supervisor.process.server import IgnoreStart, Server
+from supervisor.runtime.body import Child
 from supervisor.runtime.line import Line
 from supervisor.runtime.page import Page
+from supervisor.runtime.pulse import Pulse
 from supervisor.runtime.settings import Settings
 
 PR_SET_PDEATHSIG = 1
@@ -50,7 +52,7 @@ def live(birth: Birth, sock: socket.socket, page: Page, slot: int) -> None:
     status = CRASHED
     try:
         log = become_child(birth, sock)
-        status = serve(birth, Line(sock), page, slot, log)
+        status = serve(birth, Line(sock), Pulse(page, slot, birth.spec.liveness_limit_s), log)
     finally:
         # Not sys.exit: nothing of the supervisor's (its finally blocks, its atexit) may run in a child.
         with suppress(OSError):  # a full disk keeps what was printed, never the process
@@ -67,9 +69,9 @@ def become_child(birth: Birth, sock: socket.socket) -> FieldLog:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()  # Ctrl-C reaches the whole foreground group; we are ended by the supervisor alone
     path = log_path(birth.settings, birth.name)
-    log = open_log(path, birth.settings)  # removes the supervisor's sinks while their files are still open
+    log = switch_log(path)
     redirect_stdio(path)
-    close_all_but(sock.fileno(), *own_files(path))
+    close_all_but(sock.fileno())
     setproctitle.setproctitle(f"{birth.settings.title}: {birth.name}")
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
     return log
@@ -90,7 +92,7 @@ def log_path(settings: Settings, name: str) -> Path:
 def redirect_stdio(path: Path) -> None:
     """What is printed, and what the interpreter says in its last moment, lands in the process's own log."""
     null = os.open(os.devnull, os.O_RDONLY)
-    out = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    out = open_appending(path)
     os.dup2(null, 0)
     os.dup2(out, 1)
     os.dup2(out, 2)
@@ -98,58 +100,63 @@ def redirect_stdio(path: Path) -> None:
     os.close(out)
 
 
-def own_files(path: Path) -> list[int]:
-    """The descriptors of our own log, found by what they point to: loguru does not tell them."""
-    ours = []
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{fd}")
-        except FileNotFoundError:
-            continue  # the descriptor that listed the folder
-        if target == str(path.resolve()):
-            ours.append(int(fd))
-    return ours
+def open_appending(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return os.open(path, flags, 0o600)
 
 
-def close_all_but(*kept: int) -> None:
+def close_all_but(kept: int) -> None:
     """The supervisor's epoll, pidfds, locks and the other children's sockets. Their Python objects stay referenced by
     the frames below us, which never return, so none of them is collected and closes a number that we use again."""
-    first = 3
-    for fd in sorted({fd for fd in kept if fd > 2}):
-        os.closerange(first, fd)
-        first = fd + 1
-    os.closerange(first, max_fd())
+    os.closerange(3, kept)
+    os.closerange(kept + 1, max(int(fd) for fd in os.listdir("/proc/self/fd")) + 1)
 
 
-def max_fd() -> int:
-    return max(int(fd) for fd in os.listdir("/proc/self/fd")) + 1
-
-
-def serve(birth: Birth, line: Line, page: Page, slot: int, log: FieldLog) -> int:
-    """Run the server; the exit status. An exception is the process's death, told to the supervisor and the log."""
-    from supervisor.process.real import RealWorld
-
-    log.info("starts", incarnation=birth.incarnation, pid=os.getpid())
+def serve(birth: Birth, line: Line, pulse: Pulse, log: FieldLog) -> int:
+    """Run the child's code; the exit status. An exception is its death, told to the supervisor and the log."""
     try:
-        world = RealWorld(birth, line, page, slot, log)
-        try:
-            server: Server = resolve(birth.spec.start)(world, birth.spec.arguments)
-            world.run(server)
-        finally:
-            world.farewell()
+        code = resolve(birth.spec.start)
+        if isinstance(code, type) and issubclass(code, Server):
+            serve_server(birth, code, line, pulse, log)
+        else:
+            child = Child(birth.name, birth.incarnation, birth.predecessor, line, pulse, log)
+            code(child, **birth.spec.arguments)
     except IgnoreStart as nothing:
         log.info("has nothing to do", why=str(nothing))
         line.send(Ignore())
-        return 0
+    except SystemExit as leaves:
+        return status_of(leaves)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this process's death, and is told
         report(error, line, log)
         return CRASHED
-    log.info("ends")
     return 0
 
 
+def serve_server(birth: Birth, code: type[Server], line: Line, pulse: Pulse, log: FieldLog) -> None:
+    from supervisor.process.real import RealWorld  # with ZeroMQ: a plain function needs none
+
+    world = RealWorld(birth, line, pulse, log)
+    try:
+        world.run(code(world, birth.spec.arguments))
+    finally:
+        world.farewell()
+    log.info("ends")
+
+
+def status_of(leaves: SystemExit) -> int:
+    """As the interpreter would: no code is 0, a text is 1 and goes to stderr, which is the log."""
+    if leaves.code is None or isinstance(leaves.code, int):
+        return (leaves.code or 0) & 0xFF
+    sys.stderr.write(f"{leaves.code}\n")
+    return CRASHED
+
+
 def resolve(start: str) -> Any:
-    """The class that ``"package.module:Class"`` names."""
+    """What ``"package.module:name"`` names: a function or a ``Server``."""
     module, _, name = start.partition(":")
     return getattr(import_module(module), name)
 

@@ -39,28 +39,42 @@ class Runtime(Performer[Kid]):
         self.judge = liveness.Judge()
         self.epoll = select.epoll()
         self.by_fd: dict[int, Kid] = {}
+        self.signals = -1
         self.clock = Clock(settings.clock_file)
         self.log = open_log(settings.log_dir / "nightdesk.log", settings, echo=settings.echo)
 
     def run(self) -> int:
-        signals = self._take_signals()
+        self.take_signals()
+        self.begin()
+        while self.finished is None:
+            self.turn()
+        return self.end()
+
+    def begin(self) -> None:
         self.log.info("supervisor starts", pid=os.getpid(), home=self.settings.home)
         self.feed(Boot())
-        while self.finished is None:
-            turned_s = time.monotonic()
-            planned_s = self._wake_s()
-            ready = self.epoll.poll(max(0.0, planned_s - time.monotonic()))
-            watched_s = self._look_at_own_lateness(turned_s, planned_s)
-            for fd, mask in ready:
-                if fd == signals:
-                    self._on_signals(os.read(signals, 64))
-                else:
-                    self._on_fd(fd, mask)
-            self._judge_liveness(watched_s)
-            if next_deadline_s(self.tree) <= time.monotonic():
-                self.feed(Tick())
+
+    def end(self) -> int:
+        """The exit status, when the tree is down."""
+        assert self.finished is not None
         self.log.info("supervisor ends", why=self.finished.why)
+        self.epoll.close()
         return 1 if self.finished.gave_up else 0
+
+    def turn(self, limit_s: float = ASLEEP_MAX_S) -> None:
+        """Wait for what happens next, at most so long, and do what follows from it."""
+        turned_s = time.monotonic()
+        planned_s = min(self._wake_s(), turned_s + limit_s)
+        ready = self.epoll.poll(max(0.0, planned_s - time.monotonic()))
+        watched_s = self._look_at_own_lateness(turned_s, planned_s)
+        for fd, mask in ready:
+            if fd == self.signals:
+                self._on_signals(os.read(fd, 64))
+            else:
+                self._on_fd(fd, mask)
+        self._judge_liveness(watched_s)
+        if next_deadline_s(self.tree) <= time.monotonic():
+            self.feed(Tick())
 
     # -- time --------------------------------------------------------------------------------------
 
@@ -107,14 +121,14 @@ class Runtime(Performer[Kid]):
 
     # -- what comes in -----------------------------------------------------------------------------
 
-    def _take_signals(self) -> int:
+    def take_signals(self) -> None:
         """SIGTERM and SIGINT come as bytes through a pipe, so that they are handled between two steps."""
         read_end, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, _noted)
         self.epoll.register(read_end, select.EPOLLIN)
-        return read_end
+        self.signals = read_end
 
     def _on_signals(self, numbers: bytes) -> None:
         for number in numbers:

@@ -24,9 +24,18 @@ INCARNATIONS_A_LIFE = 1_000_000
 """Incarnations of one supervisor's life lie between two multiples of this, so that no number comes twice in a home."""
 
 
-def run(root: ChildSpec, settings: Settings, preload: tuple[str, ...]) -> int:
-    """Run the tree in this process until it is down; the exit status. Raises ``HomeTaken``, ``BadSpec``."""
+def run(root: ChildSpec, settings: Settings, preload: tuple[str, ...] = ()) -> int:
+    """Run the tree in this process until it is down; the exit status. Raises ``HomeTaken``."""
     lock, life = take_home(settings)
+    try:
+        prepare(settings, preload)
+        return Runtime(root, settings, first_incarnation=first_incarnation(life)).run()
+    finally:
+        os.close(lock)
+
+
+def prepare(settings: Settings, preload: tuple[str, ...]) -> None:
+    """Folders, limits, imports; then freeze what all children will share."""
     prepare_folders(settings)
     raise_file_limit()
     os.umask(0o077)
@@ -34,10 +43,10 @@ def run(root: ChildSpec, settings: Settings, preload: tuple[str, ...]) -> int:
         import_module(module)
     gc.collect()
     gc.freeze()
-    try:
-        return Runtime(root, settings, first_incarnation=life * INCARNATIONS_A_LIFE + 1).run()
-    finally:
-        os.close(lock)
+
+
+def first_incarnation(life: int) -> int:
+    return life * INCARNATIONS_A_LIFE + 1
 
 
 def take_home(settings: Settings) -> tuple[int, int]:

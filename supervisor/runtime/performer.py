@@ -6,7 +6,8 @@ for the record and for a successor. How a child is forked, told and killed is th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 from msgspec.structs import replace
 
@@ -85,6 +86,8 @@ class Kin:
 
 
 K = TypeVar("K", bound=Kin)
+Answered = Callable[[Answer | None, str], None]
+"""Told the answer, or None and why not."""
 
 
 class Performer(ABC, Generic[K]):
@@ -97,7 +100,7 @@ class Performer(ABC, Generic[K]):
         self.kids: dict[str, K] = {}
         self.record = RecordRing()
         self.finished: Finished | None = None
-        self._asked: dict[int, tuple[K, int]] = {}
+        self._asked: dict[int, Answered] = {}
         self._left: dict[str, Predecessor] = {}
         self._next_token = 1
 
@@ -206,12 +209,16 @@ class Performer(ABC, Generic[K]):
         elif isinstance(request, ReadGroup):
             self.tell(kid, SupervisorReply(envelope.number, encode(self.members(request.group))))
         elif isinstance(request, Request):
-            token, self._next_token = self._next_token, self._next_token + 1
-            self._asked[token] = (kid, envelope.number)
-            self.feed(Asked(token, request))
+            self.ask(request, lambda answer, error: self._reply(kid, envelope.number, answer, error))
         else:
             what = type(request).__name__
             self.tell(kid, SupervisorReply(envelope.number, b"", f"bad_request: {what} is no request"))
+
+    def ask(self, request: Request[Any], answered: Answered) -> None:
+        """Put a request to the core; ``answered`` is told what came of it, now or later."""
+        token, self._next_token = self._next_token, self._next_token + 1
+        self._asked[token] = answered
+        self.feed(Asked(token, request))
 
     def _on_group(self, kid: K, number: int, request: JoinGroup | LeaveGroup) -> None:
         """Who dies has left all groups: they are kept with the incarnation, and nowhere else."""
@@ -237,10 +244,11 @@ class Performer(ABC, Generic[K]):
     # -- what children are told --------------------------------------------------------------------------
 
     def _answer(self, action: Reply) -> None:
-        kid, number = self._asked.pop(action.token)
-        answer = self.completed(action.answer)
+        self._asked.pop(action.token)(self.completed(action.answer), action.error)
+
+    def _reply(self, kid: K, number: int, answer: Answer | None, error: str) -> None:
         if self.kids.get(kid.name) is kid:
-            self.tell(kid, SupervisorReply(number, encode(answer) if answer is not None else b"", action.error))
+            self.tell(kid, SupervisorReply(number, encode(answer) if answer is not None else b"", error))
 
     def completed(self, answer: Answer | None) -> Answer | None:
         """With what only the edge knows: the supervisor's pid, the liveness page, the groups."""

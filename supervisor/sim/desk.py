@@ -8,7 +8,7 @@ from typing import Any
 from supervisor.core.machine import next_deadline_s
 from supervisor.core.tree import NEVER_S, Boot, Hung, ShutDown, Spawn, Spawned, Tick, TreeEvent
 from supervisor.messages import ChildSpec, Message, Predecessor, SupervisorReply
-from supervisor.runtime.main import INCARNATIONS_A_LIFE
+from supervisor.runtime.main import first_incarnation
 from supervisor.runtime.performer import Performer
 from supervisor.sim.kernel import DEATH_S, FORK_S, HOP_S, Entry, Kernel
 from supervisor.sim.process import SimProcess
@@ -20,7 +20,7 @@ class SimDesk(Performer[SimProcess]):
     """One life of the supervisor. ``crashes``: what killed processes, for whoever looks for a bug."""
 
     def __init__(self, kernel: Kernel, root: ChildSpec, life: int, record_to: str = "", keep_log: bool = False) -> None:
-        super().__init__(root, first_incarnation=life * INCARNATIONS_A_LIFE + 1)
+        super().__init__(root, first_incarnation=first_incarnation(life))
         self.kernel = kernel
         self.record_to = record_to
         self.log_lines: list[str] | None = [] if keep_log else None
