@@ -26,6 +26,7 @@ class Client(SupervisorCalls):
     """One home's control socket. ``NoPeer`` where no supervisor runs on it; see ``supervisor.errors`` for the rest."""
 
     def __init__(self, home: str) -> None:
+        self.home = home
         # The process's one context, never terminated by us: after a Ctrl-C in the middle of a call that would wait for
         # ever for a socket that nobody holds any more (seen).
         self._peers = Peers(zmq.Context.instance(), runtime_dir(home), f"client-{os.getpid()}", os.getpid())

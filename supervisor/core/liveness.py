@@ -15,6 +15,8 @@ STALL_S = 0.125
 """A turn that comes later than this after its planned time may have been a stall: a busy loop is late by less."""
 POLL_MIN_S = 0.125
 """The page is not read more often than this, so that a child near its limit does not make the judge spin."""
+LOOKS_A_LIMIT = 4
+"""The page is read at least so often within the smallest liveness limit."""
 MARGIN_S = STALL_S + POLL_MIN_S
 """How long past its number a child is let be. A first look can come so late without being called late; only at the
 next one it is certain that the child had its chance."""
@@ -42,10 +44,15 @@ def overdue(judge: Judge, page: Iterable[tuple[int, float]], now_s: float) -> li
     return [(slot, by_s) for slot, by_s in late if by_s >= MARGIN_S]
 
 
-def next_look_s(judge: Judge, page: Iterable[tuple[int, float]], now_s: float) -> float:
-    """When to read the page again: as soon as somebody is past his number, and again when he is past the margin."""
+def next_look_s(judge: Judge, page: Iterable[tuple[int, float]], now_s: float, limit_s: float) -> float:
+    """When to read the page again: as soon as somebody is past his number, and again when he is past the margin.
+
+    And several times within ``limit_s``, the smallest limit there is: who declares a long call and comes back early has
+    a nearer number than the one that was read.
+    """
     first_s = min((until_s + _excuse_s(judge, slot, until_s) for slot, until_s in page), default=now_s + NOBODY_S)
-    return max(first_s if first_s > now_s else first_s + MARGIN_S, now_s + POLL_MIN_S)
+    past_s = first_s if first_s > now_s else first_s + MARGIN_S
+    return max(min(past_s, now_s + limit_s / LOOKS_A_LIMIT), now_s + POLL_MIN_S)
 
 
 def _excuse_s(judge: Judge, slot: int, until_s: float) -> float:

@@ -52,11 +52,11 @@ class SwitchedFile(RotatingFileHandler):
     def __init__(self, path: Path) -> None:
         super().__init__(path, maxBytes=ROTATE_BYTES, backupCount=KEEP_FILES, encoding="utf-8", delay=True)
 
-    def switch(self, path: Path) -> None:
+    def switch(self, path: str) -> None:
         if self.stream is not None:
             self.stream.close()
         self.stream = None
-        self.baseFilename = os.fspath(path)
+        self.baseFilename = path
 
     def _open(self) -> TextIOWrapper:
         try:
@@ -87,7 +87,7 @@ def open_log(path: Path, settings: LogSettings, *, echo: bool = False) -> FieldL
     return FieldLog()
 
 
-def switch_log(path: Path) -> FieldLog:
+def switch_log(path: str) -> FieldLog:
     """In a child that was just forked: what it inherited is the supervisor's; from now on ``path``."""
     for file in _files:
         file.switch(path)

@@ -27,7 +27,6 @@ from supervisor.messages import (
     Level,
     Message,
     Missed,
-    Ready,
     Recorded,
     Request,
     Since,
@@ -123,7 +122,7 @@ class RealWorld:
         server.replier = self
         with self.blocking(self._limit_s):
             server.init()
-        self._line.send(Ready())
+        self._line.ready()
         self.log.info("is ready", incarnation=self.incarnation, pid=os.getpid())
         self.after(RESTATE_S, Beat())
         while self._ending is None:

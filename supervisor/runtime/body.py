@@ -11,7 +11,7 @@ import time
 from contextlib import AbstractContextManager
 from typing import Literal
 
-from supervisor.messages import Ending, Message, Predecessor, Ready, Stop
+from supervisor.messages import Ending, Message, Predecessor, Stop
 from supervisor.process.logs import FieldLog
 from supervisor.process.server import IgnoreStart
 from supervisor.runtime.line import Line, LineClient
@@ -44,7 +44,7 @@ class Child:
 
     def ready(self) -> None:
         """The start handshake: who waits for our start goes on now."""
-        self._line.send(Ready())
+        self._line.ready()
         self._pulse.beat()
 
     def ignore(self, why: str = "nothing to do") -> None:

@@ -11,6 +11,8 @@ import signal
 import socket
 import sys
 import traceback
+from _signal import pthread_sigmask
+from array import array
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +31,8 @@ from supervisor.runtime.pulse import Pulse
 from supervisor.runtime.settings import Settings
 
 PR_SET_PDEATHSIG = 1
+FIRST_HIGH_FD = 1024
+"""Below it are a process's own descriptors, from it on what a supervisor holds of its children."""
 CRASHED = 1
 LAST_WORDS_MAX = 500
 """Characters of an exception that go to the supervisor; the log has it whole."""
@@ -47,12 +51,13 @@ class Birth(msgspec.Struct, frozen=True):
     predecessor: Predecessor | None
 
 
-def live(birth: Birth, sock: socket.socket, page: Page, slot: int) -> None:
+def live(birth: Birth, sock: socket.socket, page: Page, slot: int, others: array[int]) -> None:
     """The whole life of a child; does not return. Runs in the forked process with all signals blocked."""
     status = CRASHED
     try:
         log = become_child(birth, sock)
-        status = serve(birth, Line(sock), Pulse(page, slot, birth.spec.liveness_limit_s), log)
+        line = Line(sock, after_ready=lambda: close_each(others))
+        status = serve(birth, line, Pulse(page, slot, birth.spec.liveness_limit_s), log)
     finally:
         # Not sys.exit: nothing of the supervisor's (its finally blocks, its atexit) may run in a child.
         with suppress(OSError):  # a full disk keeps what was printed, never the process
@@ -68,12 +73,12 @@ def become_child(birth: Birth, sock: socket.socket) -> FieldLog:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()  # Ctrl-C reaches the whole foreground group; we are ended by the supervisor alone
-    path = log_path(birth.settings, birth.name)
+    path = birth.settings.log_file(birth.name)
     log = switch_log(path)
     redirect_stdio(path)
     close_all_but(sock.fileno())
     setproctitle.setproctitle(f"{birth.settings.title}: {birth.name}")
-    signal.pthread_sigmask(signal.SIG_SETMASK, set())
+    pthread_sigmask(signal.SIG_SETMASK, ())
     return log
 
 
@@ -85,11 +90,7 @@ def die_with_parent(parent_pid: int) -> None:
         os._exit(CRASHED)
 
 
-def log_path(settings: Settings, name: str) -> Path:
-    return settings.log_dir / f"{name}.log"
-
-
-def redirect_stdio(path: Path) -> None:
+def redirect_stdio(path: str) -> None:
     """What is printed, and what the interpreter says in its last moment, lands in the process's own log."""
     null = os.open(os.devnull, os.O_RDONLY)
     out = open_appending(path)
@@ -100,20 +101,27 @@ def redirect_stdio(path: Path) -> None:
     os.close(out)
 
 
-def open_appending(path: Path) -> int:
+def open_appending(path: str) -> int:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     try:
         return os.open(path, flags, 0o600)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return os.open(path, flags, 0o600)
 
 
 def close_all_but(kept: int) -> None:
-    """The supervisor's epoll, pidfds, locks and the other children's sockets. Their Python objects stay referenced by
-    the frames below us, which never return, so none of them is collected and closes a number that we use again."""
+    """The supervisor's epoll, lock and files. Their Python objects stay referenced by the frames below us, which never
+    return, so none of them is collected and closes a number that we use again."""
     os.closerange(3, kept)
-    os.closerange(kept + 1, max(int(fd) for fd in os.listdir("/proc/self/fd")) + 1)
+    os.closerange(kept + 1, FIRST_HIGH_FD)
+
+
+def close_each(others: array[int]) -> None:
+    """What the supervisor holds of our siblings, number by number: what lies between may be ours."""
+    for fd in others:
+        if fd >= FIRST_HIGH_FD:
+            os.close(fd)
 
 
 def serve(birth: Birth, line: Line, pulse: Pulse, log: FieldLog) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
 import time
+from array import array
 from collections.abc import Callable, Iterator
 
 from supervisor.messages import Message
-from supervisor.runtime.child import Birth, live
+from supervisor.runtime.child import FIRST_HIGH_FD, Birth, live
 from supervisor.runtime.frames import Unframer, frame
 from supervisor.runtime.page import Page
 from supervisor.runtime.performer import Kin
@@ -32,20 +35,23 @@ class Kid(Kin):
         self._unframer = Unframer()
 
     @classmethod
-    def born(cls, birth: Birth, page: Page, fork: Callable[[Callable[[], None]], tuple[int, int]]) -> Kid:
-        """Fork it. Raises OSError when the machine has no room for another process."""
+    def born(
+        cls, birth: Birth, page: Page, others: array[int], fork: Callable[[Callable[[], None]], tuple[int, int]]
+    ) -> Kid:
+        """Fork it. ``others``: what we hold of its siblings. OSError when the machine has no room for a process."""
         slot = page.take(time.monotonic() + birth.spec.start_limit_s)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            pid, pidfd = fork(lambda: live(birth, theirs, page, slot))
+            pid, pidfd = fork(lambda: live(birth, theirs, page, slot, others))
         except OSError:
             page.release(slot)
             ours.close()
             raise
         finally:
             theirs.close()
+        ours = socket.socket(fileno=moved_up(ours.detach()))
         ours.setblocking(False)
-        return cls(birth, pid, pidfd, ours, slot)
+        return cls(birth, pid, moved_up(pidfd), ours, slot)
 
     def read(self) -> Iterator[Message]:
         """All that has come; ``closed`` is set at the end of the stream. Raises ``BadMessage``."""
@@ -83,3 +89,14 @@ class Kid(Kin):
 
     def close(self) -> None:
         self._sock.close()
+
+
+def moved_up(fd: int) -> int:
+    """The same descriptor under a high number. So what we hold of the children lies apart from all else, and a child
+    closes its copies of it after it is ready: with 500 siblings that takes 3 ms, a third of its start."""
+    try:
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_HIGH_FD)
+    except OSError:  # a limit of open files that is lower: it stays, and is closed with the low ones
+        return fd
+    os.close(fd)
+    return high

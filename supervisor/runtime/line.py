@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -16,6 +17,7 @@ from supervisor.messages import (
     JoinGroup,
     LeaveGroup,
     Message,
+    Ready,
     Request,
     Stop,
     SupervisorReply,
@@ -43,7 +45,9 @@ class Asks(Protocol):
 class Line:
     """Blocking for us; the supervisor never blocks on it."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, after_ready: Callable[[], None] | None = None) -> None:
+        """``after_ready``: what can wait until nobody waits for us any more."""
+        self._after_ready = after_ready
         self._sock = sock
         self._sock.setblocking(True)
         self.fd = sock.fileno()
@@ -53,6 +57,13 @@ class Line:
 
     def send(self, message: Message) -> None:
         self._sock.sendall(frame(message))
+
+    def ready(self) -> None:
+        """The start handshake; said once more it is nothing new."""
+        self.send(Ready())
+        if self._after_ready is not None:
+            self._after_ready()
+            self._after_ready = None
 
     @property
     def waiting(self) -> bool:

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import time
+from array import array
 
 from supervisor.core import liveness
 from supervisor.core.machine import next_deadline_s
@@ -40,6 +41,9 @@ class Runtime(Performer[Kid]):
         self.epoll = select.epoll()
         self.by_fd: dict[int, Kid] = {}
         self.signals = -1
+        self.look_s = 0.0
+        """When to read the liveness page next."""
+        self._due: tuple[object, float] = (None, 0.0)
         self.clock = Clock(settings.clock_file)
         self.log = open_log(settings.log_dir / "nightdesk.log", settings, echo=settings.echo)
 
@@ -72,8 +76,9 @@ class Runtime(Performer[Kid]):
                 self._on_signals(os.read(fd, 64))
             else:
                 self._on_fd(fd, mask)
-        self._judge_liveness(watched_s)
-        if next_deadline_s(self.tree) <= time.monotonic():
+        if time.monotonic() >= self.look_s:
+            self._judge_liveness(watched_s)
+        if self._due_s() <= time.monotonic():
             self.feed(Tick())
 
     # -- time --------------------------------------------------------------------------------------
@@ -93,9 +98,13 @@ class Runtime(Performer[Kid]):
         return self.page.read(kid.slot) - now_s, fresh_until_s - now_s if fresh_until_s else None
 
     def _wake_s(self) -> float:
-        now_s = time.monotonic()
-        look_s = liveness.next_look_s(self.judge, self._slots(), now_s)
-        return min(next_deadline_s(self.tree), look_s, now_s + ASLEEP_MAX_S)
+        return min(self._due_s(), self.look_s, time.monotonic() + ASLEEP_MAX_S)
+
+    def _due_s(self) -> float:
+        """The next deadline of the tree, looked for once for each tree."""
+        if self._due[0] is not self.tree:
+            self._due = (self.tree, next_deadline_s(self.tree))
+        return self._due[1]
 
     def _look_at_own_lateness(self, turned_s: float, planned_s: float) -> float:
         """Whoever judges silence first looks at himself. Returns when he did."""
@@ -118,6 +127,10 @@ class Runtime(Performer[Kid]):
         late = dict(liveness.overdue(self.judge, slots, now_s))
         for kid in [kid for kid in self.kids.values() if kid.slot in late]:
             self.feed(Hung(kid.name, kid.incarnation, kid.spec.liveness_limit_s + late[kid.slot]))
+        limits_s = [kid.spec.liveness_limit_s for kid in self.kids.values()]
+        self.look_s = liveness.next_look_s(
+            self.judge, slots, now_s, min(limits_s, default=liveness.NOBODY_S * liveness.LOOKS_A_LIMIT)
+        )
 
     # -- what comes in -----------------------------------------------------------------------------
 
@@ -189,10 +202,11 @@ class Runtime(Performer[Kid]):
             predecessor=predecessor,
         )
         try:
-            kid = Kid.born(birth, self.page, spawn)
+            kid = Kid.born(birth, self.page, array("i", self.by_fd), spawn)
         except OSError as error:
             return Exited(action.path, action.incarnation, Exit("abnormal", f"could not be forked: {error}"))
         self.kids[kid.name] = kid
+        self.look_s = min(self.look_s, time.monotonic() + kid.spec.liveness_limit_s / liveness.LOOKS_A_LIMIT)
         self.by_fd[kid.pidfd] = self.by_fd[kid.sock_fd] = kid
         self.epoll.register(kid.pidfd, select.EPOLLIN)
         self.epoll.register(kid.sock_fd, select.EPOLLIN)

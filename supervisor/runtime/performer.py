@@ -101,6 +101,7 @@ class Performer(ABC, Generic[K]):
         self.record = RecordRing()
         self.finished: Finished | None = None
         self._asked: dict[int, Answered] = {}
+        self._listeners: list[K] = []
         self._left: dict[str, Predecessor] = {}
         self._next_token = 1
 
@@ -139,6 +140,8 @@ class Performer(ABC, Generic[K]):
         pending: list[TreeEvent] = [event]
         while pending:
             self.tree, actions = step(self.tree, pending.pop(0), self.now_s())
+            # A start first: who waits for it waits, while what is told and logged beside it can come a moment later.
+            actions.sort(key=lambda action: not isinstance(action, Spawn))
             pending += [follow_up for action in actions if (follow_up := self.perform(action)) is not None]
 
     def perform(self, action: Action) -> TreeEvent | None:
@@ -197,10 +200,12 @@ class Performer(ABC, Generic[K]):
             return
         if isinstance(request, Watch):
             kid.watches.add(request.under)
+            self._listen(kid)
             self.tell(kid, SupervisorReply(envelope.number, encode(Done())))
             self._tell_who_is_up(kid, request.under)
         elif isinstance(request, FollowRecord):
             kid.follows = True
+            self._listen(kid)
             self.tell(kid, SupervisorReply(envelope.number, encode(Done())))
             for row in self.record.since(request.after):
                 self.tell(kid, row)
@@ -269,15 +274,24 @@ class Performer(ABC, Generic[K]):
         told: Message = Up(action.path, action.incarnation)
         if not action.up:
             told = Down(action.path, action.incarnation, action.why)
-        for kid in list(self.kids.values()):
+        for kid in self._those_who("watches"):
             if any(below(action.path, under) for under in kid.watches):
                 self.tell(kid, told)
 
     def _record(self, action: Record) -> None:
         row = self.record.add(action, self.now_s(), self.now_utc())
         self.log.info(action.text, kind=action.kind)
-        for kid in [kid for kid in self.kids.values() if kid.follows]:
+        for kid in self._those_who("follows"):
             self.tell(kid, row)
+
+    def _listen(self, kid: K) -> None:
+        if kid not in self._listeners:
+            self._listeners.append(kid)
+
+    def _those_who(self, ask: str) -> list[K]:
+        """The few who listen: with a thousand children it is not asked of each of them at each death."""
+        self._listeners[:] = [kid for kid in self._listeners if self.kids.get(kid.name) is kid]
+        return [kid for kid in self._listeners if getattr(kid, ask)]
 
 
 def refusal_of(error: BadMessage) -> str:

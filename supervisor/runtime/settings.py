@@ -30,6 +30,10 @@ class Settings(msgspec.Struct, frozen=True):
     def log_dir(self) -> Path:
         return Path(self.home) / "logs"
 
+    def log_file(self, name: str) -> str:
+        """A text, not a ``Path``: every child asks for it between its fork and its first instruction."""
+        return f"{self.home}/logs/{name}.log"
+
     @property
     def runtime_dir(self) -> Path:
         return runtime_dir(self.home)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.core.liveness import MARGIN_S, POLL_MIN_S, STALL_S, Judge, next_look_s, overdue, stalled
+from supervisor.core.liveness import LOOKS_A_LIMIT, MARGIN_S, POLL_MIN_S, STALL_S, Judge, next_look_s, overdue, stalled
 
 LIMIT_S = 10.0
 
@@ -44,7 +44,7 @@ class Machine:
         now_s = 0.0
         while now_s < until_s and len(accused) < len(self.beats_s):
             asleep_since_s = now_s
-            planned_s = next_look_s(self.judge, self.page(now_s), now_s)
+            planned_s = next_look_s(self.judge, self.page(now_s), now_s, LIMIT_S)
             now_s = self.running(planned_s + self.wake_late_s)
             if now_s - planned_s > STALL_S:
                 self.judge = stalled(self.judge, now_s - asleep_since_s, self.page_stopped(asleep_since_s, now_s))
@@ -128,13 +128,20 @@ def test_a_declared_blocking_call_is_not_a_hang() -> None:
 def test_the_judge_sleeps_while_nobody_can_be_overdue() -> None:
     machine = Machine([5.0] * 100, [])
     machine.watch(60.0)
-    assert machine.looks <= 60.0 / (LIMIT_S / 2) + 1
-    assert next_look_s(Judge(), [], 5.0) == 65.0
+    assert machine.looks <= 60.0 / (LIMIT_S / LOOKS_A_LIMIT) + 1
+    assert next_look_s(Judge(), [], 5.0, 1000.0) == 65.0
+
+
+def test_who_declares_a_long_call_and_comes_back_early_is_looked_at_within_its_own_limit() -> None:
+    # Regression: the look was planned for the end of the declared call, so a hang after it was found up to 30 s late.
+    looked_s, declared_until_s = 0.0, 70.0
+    planned_s = next_look_s(Judge(), [(0, declared_until_s)], looked_s, LIMIT_S)
+    assert planned_s <= looked_s + LIMIT_S / LOOKS_A_LIMIT
 
 
 @given(st.dictionaries(st.integers(0, 5), st.floats(0, 50), min_size=1, max_size=5), st.floats(0, 50))
 def test_the_next_look_lies_ahead_and_not_behind_the_first_who_could_be_accused(
     page: dict[int, float], now_s: float
 ) -> None:
-    look_s = next_look_s(Judge(), page.items(), now_s)
+    look_s = next_look_s(Judge(), page.items(), now_s, LIMIT_S)
     assert now_s + POLL_MIN_S <= look_s <= max(min(page.values()) + MARGIN_S, now_s + POLL_MIN_S)

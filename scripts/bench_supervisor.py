@@ -1,0 +1,285 @@
+"""The supervisor's figures, each beside what the bare machine needs for it in the same process and the same run.
+
+    scripts/bench supervisor [restart|group|many|idle|control] [--json] [--rounds N]
+
+The floor is a bare ``os.fork`` of the same parent: kill -9, wait, fork, and the child's first instruction by its own
+monotonic clock. Children are plain functions; figures that end in "server" are of processes with ZeroMQ sockets.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.bench_children import STAMPS
+from scripts.bench_tools import Figure, figure, run, say
+from supervisor import ChildSpec, Client, Supervisor, SupervisorFlags
+from supervisor.errors import CallFailed
+from supervisor.messages import StartChild
+from supervisor.runtime.main import run as run_tree
+from supervisor.runtime.settings import Settings
+
+BENCH = "supervisor"
+SIZES = (1, 20, 100, 500)
+ROUNDS = 60
+"""Kills a size: a median of 60 is steady within a tenth on a machine with others on it."""
+LIMIT_S = 60.0
+MANY = 500
+IDLE_CHILDREN = 100
+IDLE_S = 60.0
+DEATHS_A_SECOND = 20
+ROUND_TRIPS = 1000
+NS = 1e9
+FUNCTION = "scripts.bench_children:beating"
+SERVER = "scripts.bench_children:BeatingServer"
+PRELOAD = ("supervisor.process.real", "supervisor.control.server", "feeds.bars", "scripts.bench_children")
+"""What a desk's supervisor imports for a feed, so that a fork copies as much."""
+PLENTY = SupervisorFlags(intensity=1_000_000, period_s=1.0)
+
+
+def measure(chosen: argparse.Namespace) -> Iterator[Figure]:
+    parts = {"restart": restart, "group": group, "many": many, "idle": idle, "control": control}
+    for name in [chosen.part] if chosen.part else list(parts):
+        say(name)
+        yield from parts[name](chosen.rounds)
+
+
+# -- one child dies -----------------------------------------------------------------------------------------------------
+
+
+def restart(rounds: int) -> Iterator[Figure]:
+    for size in SIZES:
+        with tree(*(ChildSpec(id=f"c{i}", start=FUNCTION, arguments={"place": i}) for i in range(size))) as supervisor:
+            firsts, readies, floors = [], [], []
+            for _ in range(rounds):
+                first, ready = kill_and_wait(supervisor, "c0")
+                firsts.append(first)
+                readies.append(ready)
+                floors.append(bare_restart())
+        yield figure(BENCH, f"kill to first instruction, N={size}", firsts, "ms", floors)
+        yield figure(BENCH, f"kill to ready, N={size}", readies, "ms", floors)
+    with tree(*(ChildSpec(id=f"c{i}", start=SERVER, arguments={"place": i}) for i in range(20))) as supervisor:
+        pairs = [(kill_and_wait(supervisor, "c0")[1], bare_restart()) for _ in range(rounds)]
+    yield figure(BENCH, "kill to ready, N=20, server", [a for a, _ in pairs], "ms", [b for _, b in pairs])
+
+
+def kill_and_wait(supervisor: Supervisor, name: str, names: tuple[str, ...] = ()) -> tuple[float, float]:
+    """Milliseconds from kill -9 to the first instruction of its successor, and to the last of ``names`` being ready."""
+    supervisor.work(0.002)  # what the last round left to do is not this round's
+    nodes = supervisor.runtime.tree.nodes
+    before = {each: nodes[each].incarnation for each in names or (name,)}
+    STAMPS[0] = 0.0
+    began_s = time.monotonic()
+    os.kill(nodes[name].pid, signal.SIGKILL)
+
+    def again() -> bool:
+        now = supervisor.runtime.tree.nodes
+        return all(now[each].state == "up" and now[each].incarnation > old for each, old in before.items())
+
+    if not supervisor.until(again, LIMIT_S):
+        raise SystemExit(f"bench supervisor: {name} is not back within {LIMIT_S:g} s")
+    ready_s = max(supervisor.runtime.tree.nodes[each].since_s for each in before)
+    return 1000 * (STAMPS[0] - began_s), 1000 * (ready_s - began_s)
+
+
+def bare_restart(children: int = 1) -> float:
+    """The floor: so many bare children in sequence, each killed, waited for, forked again; its first instruction."""
+    taken = 0.0
+    for _ in range(children):
+        pid, _ = bare_fork()
+        began_s = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        pid, first_s = bare_fork()
+        taken += 1000 * (first_s - began_s)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return taken
+
+
+def bare_fork() -> tuple[int, float]:
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        STAMPS[1023] = time.monotonic()
+        os.write(write_end, b"x")
+        while True:
+            signal.pause()
+    os.read(read_end, 1)
+    os.close(read_end)
+    os.close(write_end)
+    return pid, STAMPS[1023]
+
+
+# -- a group, and many --------------------------------------------------------------------------------------------------
+
+
+def group(rounds: int) -> Iterator[Figure]:
+    children = tuple(ChildSpec(id=id, start=FUNCTION) for id in "abc")
+    flags = SupervisorFlags(strategy="one_for_all", intensity=1_000_000, period_s=1.0)
+    names = ("a", "b", "c")
+    with tree(*children, flags=flags) as supervisor:
+        pairs = [(kill_and_wait(supervisor, "a", names)[1], bare_restart(3)) for _ in range(rounds)]
+    yield figure(BENCH, "one_for_all of 3 ready", [a for a, _ in pairs], "ms", [b for _, b in pairs])
+
+
+def many(rounds: int) -> Iterator[Figure]:
+    taken, floors = [], []
+    for _ in range(5):
+        with tree(flags=SupervisorFlags(dynamic=True)) as supervisor:
+            began_s = time.monotonic()
+            answered: list[object] = []
+            for i in range(MANY):
+                spec = ChildSpec(id=f"c{i}", start=FUNCTION)
+                supervisor.runtime.ask(StartChild("", spec), lambda answer, error: answered.append(answer))
+            if not supervisor.until(lambda: len(answered) == MANY, LIMIT_S) or None in answered:
+                raise SystemExit(f"bench supervisor: {len(answered)} of {MANY} are ready within {LIMIT_S:g} s")
+            taken.append(1000 * (time.monotonic() - began_s))
+            supervisor.stop()
+            floors.append(bare_many())
+    yield figure(BENCH, f"{MANY} ready", taken, "ms", floors, digits=1)
+
+
+def bare_many() -> float:
+    read_end, write_end = os.pipe()
+    began_s = time.monotonic()
+    pids = []
+    for _ in range(MANY):
+        pid = os.fork()
+        if pid == 0:
+            os.write(write_end, b"x")
+            while True:
+                signal.pause()
+        pids.append(pid)
+    seen = 0
+    while seen < MANY:
+        seen += len(os.read(read_end, MANY))
+    taken = 1000 * (time.monotonic() - began_s)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    os.close(read_end)
+    os.close(write_end)
+    return taken
+
+
+@contextmanager
+def tree(*children: ChildSpec, flags: SupervisorFlags = PLENTY) -> Iterator[Supervisor]:
+    root = ChildSpec(id="bench", type="supervisor", supervisor=flags, children=children)
+    with tempfile.TemporaryDirectory() as home, Supervisor(root, home, preload=PRELOAD) as supervisor:
+        yield supervisor
+
+
+# -- a tree of its own, with a control socket -----------------------------------------------------------------------------
+
+
+def idle(rounds: int) -> Iterator[Figure]:
+    with daemon() as client:
+        everybody = client.tree()
+        watched = [everybody.pid, *(row.pid for row in everybody.children if row.name == "control")]
+        time.sleep(2.0)  # the start is over
+        before = [cpu_s(pid) for pid in watched]
+        began_s = time.monotonic()
+        time.sleep(IDLE_S)
+        for_s = time.monotonic() - began_s
+        used = [after - at for after, at in zip((cpu_s(pid) for pid in watched), before, strict=True)]
+        say(f"idle: supervisor {1000 * used[0]:.1f} ms, control {1000 * used[1]:.1f} ms of CPU in {for_s:.0f} s")
+        yield figure(BENCH, f"idle CPU, {IDLE_CHILDREN} children", [100 * sum(used) / for_s], "%", digits=4)
+        sizes = [pss_mib(row.pid) for row in everybody.children if row.name.startswith("many/")]
+        yield figure(BENCH, "child PSS", sizes, "MiB", digits=2)
+        yield figure(BENCH, "supervisor PSS", [pss_mib(everybody.pid)], "MiB", digits=2)
+
+
+def control(rounds: int) -> Iterator[Figure]:
+    with daemon() as client:
+        pids = {row.name: row.pid for row in client.tree("many").children if row.pid}
+        stop = threading.Event()
+        killer = threading.Thread(target=kill_some, args=(client.home, list(pids), stop))
+        killer.start()
+        taken = []
+        try:
+            for _ in range(ROUND_TRIPS):
+                began_s = time.monotonic()
+                client.tree()
+                taken.append(1000 * (time.monotonic() - began_s))
+                time.sleep(0.01)
+        finally:
+            stop.set()
+            killer.join()
+        yield figure(BENCH, "control round trip", taken, "ms")
+
+
+def kill_some(home: str, names: list[str], stop: threading.Event) -> None:
+    """kill -9 of random children, so many a second, by their pids as the tree tells them."""
+    draw = random.Random(1)
+    with Client(home) as client:
+        while not stop.wait(1.0 / DEATHS_A_SECOND):
+            try:
+                (row,) = client.tree(draw.choice(names)).children
+            except CallFailed:
+                continue
+            if row.pid and row.state == "up":
+                os.kill(row.pid, signal.SIGKILL)
+
+
+@contextmanager
+def daemon() -> Iterator[Client]:
+    with tempfile.TemporaryDirectory() as home:
+        process = subprocess.Popen([sys.executable, "-m", "scripts.bench_supervisor", "--tree", home])
+        try:
+            with Client(home) as client:
+                wait_for(lambda: client.count_children("many").active == IDLE_CHILDREN)
+                yield client
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < until_s:
+        try:
+            if condition():
+                return
+        except CallFailed:
+            time.sleep(0.05)  # it is still coming up
+    raise SystemExit(f"bench supervisor: the tree is not up within {LIMIT_S:g} s")
+
+
+def serve(home: str) -> int:
+    children = tuple(ChildSpec(id=f"c{i}", start=SERVER) for i in range(IDLE_CHILDREN))
+    many = ChildSpec(id="many", type="supervisor", supervisor=PLENTY, children=children)
+    control = ChildSpec(id="control", start="supervisor.control.server:ControlServer")
+    root = ChildSpec(id="bench", type="supervisor", children=(control, many))
+    return run_tree(root, Settings(home=home, title="bench"), PRELOAD)
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of all threads of a process so far."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / NS
+
+
+def pss_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(prog="scripts/bench supervisor", description="The supervisor's figures.")
+    options.add_argument("part", nargs="?", choices=["restart", "group", "many", "idle", "control"])
+    options.add_argument("--rounds", type=int, default=ROUNDS, help=f"kills a size (default {ROUNDS})")
+    return run(measure, options)
+
+
+if __name__ == "__main__":
+    sys.exit(serve(sys.argv[2]) if sys.argv[1:2] == ["--tree"] else main())
