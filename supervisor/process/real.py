@@ -123,7 +123,6 @@ class RealWorld:
         with self.blocking(self._limit_s):
             server.init()
         self._line.ready()
-        self.log.info("is ready", incarnation=self.incarnation, pid=os.getpid())
         self.after(RESTATE_S, Beat())
         while self._ending is None:
             self._turn(server)

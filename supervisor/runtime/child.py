@@ -6,10 +6,12 @@ The sequence is the one that was measured to work; each step says which trap it 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import socket
 import sys
+import time
 import traceback
 from _signal import pthread_sigmask
 from array import array
@@ -22,7 +24,7 @@ import msgspec
 import setproctitle
 
 from supervisor.messages import ChildSpec, Ignore, LastException, Predecessor
-from supervisor.process.logs import FieldLog, switch_log
+from supervisor.process.logs import FieldLog, plain_line, switch_log
 from supervisor.process.server import IgnoreStart, Server
 from supervisor.runtime.body import Child
 from supervisor.runtime.line import Line
@@ -68,6 +70,7 @@ def live(birth: Birth, sock: socket.socket, page: Page, slot: int, others: array
 
 def become_child(birth: Birth, sock: socket.socket) -> FieldLog:
     die_with_parent(birth.parent_pid)
+    gc.freeze()  # what was inherited is not ours to collect: looking at it would copy every page of it
     signal.set_wakeup_fd(-1)  # else our signals would write into the supervisor's pipe
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -76,6 +79,8 @@ def become_child(birth: Birth, sock: socket.socket) -> FieldLog:
     path = birth.settings.log_file(birth.name)
     log = switch_log(path)
     redirect_stdio(path)
+    with suppress(OSError):  # a full disk is no reason not to start
+        os.write(1, plain_line(birth.settings, time.time(), "starts", incarnation=birth.incarnation, pid=os.getpid()))
     close_all_but(sock.fileno())
     setproctitle.setproctitle(f"{birth.settings.title}: {birth.name}")
     pthread_sigmask(signal.SIG_SETMASK, ())
@@ -166,7 +171,8 @@ def status_of(leaves: SystemExit) -> int:
 def resolve(start: str) -> Any:
     """What ``"package.module:name"`` names: a function or a ``Server``."""
     module, _, name = start.partition(":")
-    return getattr(import_module(module), name)
+    # Preloaded as a rule; asking importlib then costs a tenth of a millisecond and 0.2 MiB that were shared.
+    return getattr(sys.modules.get(module) or import_module(module), name)
 
 
 def report(error: Exception, line: Line, log: FieldLog) -> None:

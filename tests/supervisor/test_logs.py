@@ -1,0 +1,51 @@
+"""The log of a process: where it goes after a fork, and that both ways to write a line write the same one."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from supervisor.process.logs import SwitchedFile, open_log, plain_line, switch_log
+from supervisor.runtime.settings import Settings
+
+STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
+
+
+def test_a_plain_line_reads_like_one_of_loguru(tmp_path: Path) -> None:
+    settings = Settings(home=str(tmp_path))
+    open_log(tmp_path / "a.log", settings).info("starts", incarnation=7, why="two\nlines")
+    (line,) = (tmp_path / "a.log").read_bytes().splitlines(keepends=True)
+    plain = plain_line(settings, 0.123, "starts", incarnation=7, why="two\nlines")
+    assert plain.startswith(b"1970-01-01T00:00:00.123Z ")
+    assert STAMP.sub("", line.decode()) == STAMP.sub("", plain.decode())
+
+
+def test_a_plain_line_of_json_has_the_same_fields(tmp_path: Path) -> None:
+    settings = Settings(home=str(tmp_path), log_json=True)
+    open_log(tmp_path / "a.log", settings).info("starts", incarnation=7)
+    theirs = json.loads((tmp_path / "a.log").read_text())
+    ours = json.loads(plain_line(settings, 0.5, "starts", incarnation=7))
+    assert theirs | {"time": ""} == ours | {"time": ""}
+    assert ours["time"] == "1970-01-01T00:00:00.500+00:00"
+
+
+def test_after_the_switch_nothing_more_goes_to_the_old_file(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "a.log", Settings(home=str(tmp_path)))
+    log.info("before")
+    switch_log(str(tmp_path / "deep" / "b.log")).info("after")
+    assert "after" not in (tmp_path / "a.log").read_text()
+    assert (tmp_path / "deep" / "b.log").read_text().endswith("after\n")
+
+
+def test_a_file_that_is_full_is_rotated_and_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("supervisor.process.logs.ROTATE_BYTES", 1000)
+    monkeypatch.setattr("supervisor.process.logs.KEEP_FILES", 2)
+    assert SwitchedFile(tmp_path / "x.log").maxBytes == 1000
+    log = open_log(tmp_path / "a.log", Settings(home=str(tmp_path)))
+    for number in range(100):
+        log.info("a line of some length", number=number)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.log", "a.log.1", "a.log.2"}
+    assert "number=99" in (tmp_path / "a.log").read_text()
