@@ -38,6 +38,11 @@ class ClockFile(msgspec.Struct, frozen=True):
         return shown if self.stopped_at_utc is None else min(shown, self.stopped_at_utc)
 
 
+def wall_utc() -> float:
+    """The wall clock, for stamps of logs. Market time is a ``Clock``'s."""
+    return time.time()
+
+
 WALL = ClockFile(origin_utc=0.0, rate=1.0, anchor_wall_s=0.0)
 
 

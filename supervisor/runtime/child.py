@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import sys
-import time
 import traceback
 from _signal import pthread_sigmask
 from array import array
@@ -24,6 +23,7 @@ import msgspec
 import setproctitle
 
 from supervisor.messages import ChildSpec, Ignore, LastException, Predecessor
+from supervisor.process.clock import wall_utc
 from supervisor.process.logs import FieldLog, plain_line, switch_log
 from supervisor.process.server import IgnoreStart, Server
 from supervisor.runtime.body import Child
@@ -80,7 +80,7 @@ def become_child(birth: Birth, sock: socket.socket) -> FieldLog:
     log = switch_log(path)
     redirect_stdio(path)
     with suppress(OSError):  # a full disk is no reason not to start
-        os.write(1, plain_line(birth.settings, time.time(), "starts", incarnation=birth.incarnation, pid=os.getpid()))
+        os.write(1, plain_line(birth.settings, wall_utc(), "starts", incarnation=birth.incarnation, pid=os.getpid()))
     close_all_but(sock.fileno())
     setproctitle.setproctitle(f"{birth.settings.title}: {birth.name}")
     pthread_sigmask(signal.SIG_SETMASK, ())

@@ -14,7 +14,7 @@ from array import array
 
 from supervisor.core import liveness
 from supervisor.core.machine import next_deadline_s
-from supervisor.core.tree import Boot, Exit, Exited, Hung, ShutDown, Spawn, Spawned, Stalled, Tick, TreeEvent
+from supervisor.core.tree import NEVER_S, Boot, Exit, Exited, Hung, ShutDown, Spawn, Spawned, Stalled, Tick, TreeEvent
 from supervisor.errors import BadMessage
 from supervisor.messages import ChildSpec, Message, Predecessor
 from supervisor.process.clock import Clock
@@ -41,7 +41,7 @@ class Runtime(Performer[Kid]):
         self.epoll = select.epoll()
         self.by_fd: dict[int, Kid] = {}
         self.signals = -1
-        self.look_s = 0.0
+        self.look_s = NEVER_S
         """When to read the liveness page next."""
         self._due: tuple[object, float] = (None, 0.0)
         self.clock = Clock(settings.clock_file)

@@ -9,8 +9,9 @@ import msgspec
 from feeds import paths
 from feeds.config import ConnectionConfig, Timing
 from feeds.lease import Lease
-from feeds.messages import BarsClosed, OrdersSeen, PositionsSeen, Snapshot
-from supervisor.messages import ChildSpec, Message, Request, SupervisorFlags
+from feeds.messages import BarsClosed, OrdersSeen, PositionsSeen, ReadRecent, Snapshot
+from supervisor.errors import CallFailed
+from supervisor.messages import ChildSpec, Message, Request, Subscribed, SupervisorFlags
 from supervisor.process.server import Caller, Server
 from supervisor.runtime.main import run
 from supervisor.runtime.settings import Settings
@@ -45,6 +46,10 @@ class ReadSeen(Request[Seen], frozen=True):
     REPLY = Seen
 
 
+class ReadHole(Message, frozen=True):
+    """To itself: the history could not be read just now."""
+
+
 class Holder(Server):
     def init(self) -> None:
         config = msgspec.convert(self.arguments, ConnectionConfig)
@@ -53,6 +58,7 @@ class Holder(Server):
         self.held: tuple[int, ...] = ()
         self.lease = Lease(self.world, config, TIMING, feeds=(BARS, ORDERS, POSITIONS), accounts=(ACCOUNT,))
         self.lease.start()
+        self.bars_feed = paths.feed(config.name, BARS)
         for feed, topic in ((BARS, "bars"), (ORDERS, "orders"), (POSITIONS, "positions")):
             self.world.subscribe(paths.feed(config.name, feed), topic)
         self.world.subscribe(paths.books(config.name, ACCOUNT), "snapshot")
@@ -61,10 +67,26 @@ class Holder(Server):
         self.lease.handle_info(message)
         if isinstance(message, BarsClosed):
             self.stamps += [bar.closed_utc for bar in message.bars]
+        elif isinstance(message, ReadHole) or (isinstance(message, Subscribed) and message.topic == "bars"):
+            self.read_hole()
         elif isinstance(message, OrdersSeen | PositionsSeen | Snapshot):
             self.seen[type(message)] += 1
         if isinstance(message, PositionsSeen):
             self.held = tuple(int(held.quantity) for held in message.positions)
+
+    def read_hole(self) -> None:
+        """As a data source does after each welcome: a new incarnation may have published before we were back.
+
+        Regression: without it a bar was missing where the reconnection took longer than the two bars that come again.
+        """
+        if not self.stamps:
+            return
+        try:
+            bars = self.world.call(self.bars_feed, ReadRecent(count=10), timeout_s=3.0)
+        except CallFailed:
+            self.world.after(0.2, ReadHole())
+        else:
+            self.stamps += [bar.closed_utc for bar in bars.bars if bar.closed_utc >= self.stamps[0]]
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
         return Seen(tuple(self.stamps), *self.seen.values(), self.held)
