@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from supervisor.core.tree import Node
-from supervisor.core.views import word
 
 WHY_CHARS_MAX = 160
 """Characters of the last end's reason: the line is for a screen, the log has it whole."""
@@ -49,8 +48,9 @@ def _living(nodes: dict[str, Node]) -> str:
 
 
 def _trouble(node: Node) -> str:
-    tries = f", try {node.held}" if node.held else ""
-    return f"{node.path} {word(node)}{tries}" + (f": {_one_line(node.why)}" if node.why else "")
+    """Of a held child the tries and not what it does just now: that changes with each of them."""
+    what = f"held, try {node.held}" if node.held else node.state
+    return f"{node.path} {what}" + (f": {_one_line(node.why)}" if node.why else "")
 
 
 def _more(count: int) -> str:

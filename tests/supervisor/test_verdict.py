@@ -61,13 +61,13 @@ def test_a_held_child_is_named_with_its_reason_and_the_line_does_not_change_with
     edge = Edge(worker("a"), sup("in", worker("b"), intensity=0, back_off=SLOW))
     edge.die("in/b", why="exit status 1: ZeroDivisionError: on\npurpose\nMAINPID=1")
     assert line(edge) == (
-        "degraded: 1 of 2 up; in/b held, waiting, try 1: exit status 1: ZeroDivisionError: on purpose MAINPID=1"
+        "degraded: 1 of 2 up; in/b held, try 1: exit status 1: ZeroDivisionError: on purpose MAINPID=1"
     )
     before = line(edge)
     edge.now_s += 5.0
     assert line(edge) == before
     edge.wait(60.0)
-    assert line(edge).startswith("degraded: 2 of 2 up; in/b held, up, try 1")
+    assert line(edge).startswith("degraded: 2 of 2 up; in/b held, try 1")
     edge.wait(121.0)
     assert line(edge) == "ok: 2 of 2 up"
 
@@ -76,7 +76,7 @@ def test_of_several_troubles_the_first_is_told_and_the_others_are_counted() -> N
     edge = Edge(worker("a"), worker("b"), worker("c"), intensity=0, back_off=SLOW)
     for name in "abc":
         edge.die(name)
-    assert line(edge) == "degraded: 0 of 3 up; a held, waiting, try 1: crashed (and 2 more)"
+    assert line(edge) == "degraded: 0 of 3 up; a held, try 1: crashed (and 2 more)"
 
 
 def test_a_tree_that_ends_tells_whom_it_waits_for_from_last_to_first() -> None:
@@ -129,7 +129,7 @@ def test_a_child_that_fails_at_the_first_start_of_a_tree_that_backs_off_does_not
     edge.die("a", why="no such module")
     edge.run()
     words = Listener(edge).hear()
-    assert words == ["READY=1", "STATUS=degraded: 1 of 2 up; a held, waiting, try 1: no such module"]
+    assert words == ["READY=1", "STATUS=degraded: 1 of 2 up; a held, try 1: no such module"]
 
 
 def test_the_status_is_told_when_it_changes_and_at_most_once_a_second() -> None:
