@@ -79,7 +79,7 @@ def seconds(span: str) -> float:
 
 
 def longest_end_s(spec: ChildSpec, below: dict[str, tuple[ChildSpec, ...]]) -> float:
-    """In reverse, one at a time; the children of a dynamic supervisor, which come by request (``below``), all at once."""
+    """One after the other; those of a dynamic supervisor all at once. ``below``: who comes by request."""
     if spec.type == "worker":
         assert spec.shutdown_s is not None, f"{spec.id} may take for ever"
         return spec.shutdown_s

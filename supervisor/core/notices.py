@@ -31,7 +31,8 @@ class Told(msgspec.Struct, frozen=True):
     ready: bool = False
     stopping: bool = False
     status: str = ""
-    status_s: float = -NEVER_S
+    looked_s: float = -NEVER_S
+    """When the verdict was made; that walks over the whole tree, and so is not done in each turn of a busy loop."""
     beat_s: float = -NEVER_S
 
 
@@ -44,22 +45,20 @@ class Notices(msgspec.Struct, frozen=True):
 
 
 def notices(told: Told, nodes: dict[str, Node], now_s: float, watchdog_every_s: float = NEVER_S) -> Notices:
-    """``watchdog_every_s``: how often the watchdog wants to hear; infinity without one."""
+    """``watchdog_every_s``: how often the watchdog wants to hear; infinity without one. To be asked when the tree has
+    changed, and at ``due_s``."""
     root = nodes[""]
     ready = told.ready or root.state == "up"
     stopping = told.stopping or root.state in ("stopping", "ended")
     turning_point = (ready, stopping) != (told.ready, told.stopping)
     words = ["READY=1"] * (ready and not told.ready) + ["STOPPING=1"] * (stopping and not told.stopping)
 
-    status, status_s = verdict(nodes), told.status_s
-    status_due_s = now_s if turning_point or root.state == "ended" else told.status_s + STATUS_GAP_S
-    if status == told.status:
-        status_due_s = NEVER_S
-    elif status_due_s <= now_s:
-        words.append(f"STATUS={status}")
-        status_s, status_due_s = now_s, NEVER_S
+    status, looked_s, look_due_s = told.status, told.looked_s, NEVER_S
+    if turning_point or root.state == "ended" or now_s >= told.looked_s + STATUS_GAP_S:
+        status, looked_s = verdict(nodes), now_s
+        words += [f"STATUS={status}"] * (status != told.status)
     else:
-        status = told.status
+        look_due_s = told.looked_s + STATUS_GAP_S
 
     extends = root.state != "up"
     beat_every_s = min(watchdog_every_s, EXTEND_EVERY_S if extends else NEVER_S)
@@ -69,4 +68,4 @@ def notices(told: Told, nodes: dict[str, Node], now_s: float, watchdog_every_s: 
         words += [f"EXTEND_TIMEOUT_USEC={EXTEND_S * 1e6:.0f}"] * extends
         beat_s = now_s
     beat_due_s = NEVER_S if beat_every_s == NEVER_S else beat_s + beat_every_s
-    return Notices(tuple(words), Told(ready, stopping, status, status_s, beat_s), min(status_due_s, beat_due_s))
+    return Notices(tuple(words), Told(ready, stopping, status, looked_s, beat_s), min(look_due_s, beat_due_s))

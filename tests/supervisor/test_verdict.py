@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import invariant
 
 from supervisor.core.notices import EXTEND_EVERY_S, EXTEND_S, STATUS_GAP_S, Notices, Told, notices
 from supervisor.core.verdict import WHY_CHARS_MAX, verdict
 from supervisor.messages import BackOff
 from tests.supervisor.core_edge import Edge, sup, worker
+from tests.supervisor.test_core_histories import Histories
 
 EXTEND = f"EXTEND_TIMEOUT_USEC={EXTEND_S * 1e6:.0f}"
 SLOW = BackOff(base_s=10.0, cap_s=60.0, healthy_s=120.0)
@@ -118,7 +120,8 @@ def test_ready_is_told_once_when_the_root_is_up_and_not_before() -> None:
     edge.run()
     assert listener.hear() == ["READY=1", "STATUS=ok: 2 of 2 up"]
     assert listener.hear() == []
-    assert listener.look().due_s == float("inf")
+    edge.now_s += STATUS_GAP_S
+    assert listener.look().due_s == float("inf"), "of a tree that does not change nothing is due any more"
 
 
 def test_a_child_that_fails_at_the_first_start_of_a_tree_that_backs_off_does_not_keep_it_from_being_ready() -> None:
@@ -154,9 +157,11 @@ def test_a_change_that_is_undone_within_the_second_is_not_told() -> None:
     edge.die("a")
     listener.hear()
     edge.run()
-    assert listener.look().due_s == float("inf")
-    edge.now_s += STATUS_GAP_S
+    edge.now_s = listener.look().due_s
     assert listener.hear() == []
+    assert listener.look().due_s < float("inf"), "it was looked at just now: not before a second has passed"
+    edge.now_s += STATUS_GAP_S
+    assert listener.look().due_s == float("inf")
 
 
 def test_the_watchdog_hears_at_once_and_then_each_interval() -> None:
@@ -190,3 +195,37 @@ def test_words_that_could_not_be_sent_are_due_again() -> None:
     assert listener.look().words == listener.look().words
     edge.now_s += 1.0
     assert listener.hear() == ["READY=1", "STATUS=ok: 1 of 1 up", "WATCHDOG=1"]
+
+
+class NoticedHistories(Histories):
+    """Whatever happens to a tree: the notices are sane after every step, and each turning point is told once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = Told()
+        self.heard: list[str] = []
+
+    @invariant()
+    def what_is_told_is_sane(self) -> None:
+        if not hasattr(self, "edge"):
+            return
+        due = notices(self.told, self.edge.tree.nodes, self.edge.now_s, 10.0)
+        assert due.due_s > self.edge.now_s, "the loop would spin"
+        assert due.due_s <= self.edge.now_s + 10.0, "the watchdog would bite"
+        assert all(len(each.splitlines()) == 1 for each in due.words)
+        self.told = due.told
+        self.heard += due.words
+
+    def teardown(self) -> None:
+        super().teardown()
+        if hasattr(self, "edge") and not self.edge.broken:
+            self.what_is_told_is_sane()
+            assert self.heard.count("READY=1") <= 1
+            assert self.heard.count("STOPPING=1") == 1
+            assert [each for each in self.heard if each.startswith("STATUS=")][-1].startswith("STATUS=ended")
+
+
+TestNoticedHistories = NoticedHistories.TestCase
+TestNoticedHistories.settings = settings(
+    max_examples=30, stateful_step_count=30, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+)
