@@ -12,7 +12,7 @@ import pytest
 
 from feeds.config import Timing
 from feeds.specs import books_spec, connection_spec, feed_spec
-from supervisor.messages import ChildSpec
+from supervisor.spec import ChildSpec
 from tests.test_docs import ROOT, doc, sections
 from tests.trader.session_world import SESSION
 from trader.app import EXIT_BAD_CONFIG
@@ -81,11 +81,9 @@ def seconds(span: str) -> float:
 def longest_end_s(spec: ChildSpec, below: dict[str, tuple[ChildSpec, ...]]) -> float:
     """One after the other; those of a dynamic supervisor all at once. ``below``: who comes by request."""
     if spec.type == "worker":
-        assert spec.shutdown_s is not None, f"{spec.id} may take for ever"
-        return spec.shutdown_s
+        return spec.shutdown_limit_s
     each_s = [longest_end_s(child, below) for child in (*spec.children, *below.get(spec.id, ()))]
-    assert spec.supervisor is not None
-    return max(each_s) if spec.supervisor.dynamic else sum(each_s)
+    return min(spec.shutdown_limit_s, max(each_s) if spec.flags.dynamic else sum(each_s))
 
 
 def desk_ends_s(accounts: int) -> float:

@@ -23,7 +23,7 @@ def verdict(nodes: dict[str, Node]) -> str:
         return f"ended: {_one_line(root.why)}"
     workers = [node for node in _in_sequence(nodes, "") if node.spec.type == "worker" and node.state != "ended"]
     count = f"{sum(node.state == 'up' for node in workers)} of {len(workers)} up"
-    troubles = [node for node in _in_sequence(nodes, "") if node.held or node.state == "waiting"]
+    troubles = [node for node in _in_sequence(nodes, "") if node.held or node.stale or node.state == "waiting"]
     if root.state != "up":
         next_up = next((node.path for node in workers if node.state == "starting"), "")
         return f"starting: {count}" + (f", waiting for {next_up}" if next_up else "")
@@ -49,6 +49,8 @@ def _living(nodes: dict[str, Node]) -> str:
 
 def _trouble(node: Node) -> str:
     """Of a held child the tries and not what it does just now: that changes with each of them."""
+    if node.stale and not node.held:
+        return f"{node.path} stale"
     what = f"held, try {node.held}" if node.held else node.state
     return f"{node.path} {what}" + (f": {_one_line(node.why)}" if node.why else "")
 

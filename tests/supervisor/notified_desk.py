@@ -12,10 +12,10 @@ import sys
 import time
 from pathlib import Path
 
-from supervisor.messages import ChildSpec, SupervisorFlags
 from supervisor.process.server import Server
 from supervisor.runtime.main import run
 from supervisor.runtime.settings import Settings
+from supervisor.spec import ChildSpec, SupervisorFlags
 
 GATE_LIMIT_S = 30.0
 HERE = "tests.supervisor.notified_desk"
@@ -44,7 +44,6 @@ def tree(home: str) -> ChildSpec:
     return ChildSpec(
         id="notified",
         type="supervisor",
-        shutdown_s=None,
         supervisor=SupervisorFlags(intensity=50, period_s=60.0),
         children=(ChildSpec(id="control", start="supervisor.control.server:ControlServer"), *children),
     )

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant
 
 from supervisor.core.notices import EXTEND_EVERY_S, EXTEND_S, STATUS_GAP_S, Notices, Told, notices
+from supervisor.core.tree import BecameFresh, BecameStale
 from supervisor.core.verdict import WHY_CHARS_MAX, verdict
-from supervisor.messages import BackOff
+from supervisor.spec import BackOff
 from tests.supervisor.core_edge import Edge, sup, worker
 from tests.supervisor.test_core_histories import Histories
 
@@ -71,6 +72,14 @@ def test_a_held_child_is_named_with_its_reason_and_the_line_does_not_change_with
     edge.wait(60.0)
     assert line(edge).startswith("degraded: 2 of 2 up; in/b held, try 1")
     edge.wait(121.0)
+    assert line(edge) == "ok: 2 of 2 up"
+
+
+def test_a_stale_child_is_trouble_though_it_is_up() -> None:
+    edge = Edge(worker("a"), worker("b"))
+    edge.feed(BecameStale("b", edge.alive["b"].incarnation))
+    assert line(edge) == "degraded: 2 of 2 up; b stale"
+    edge.feed(BecameFresh("b", edge.alive["b"].incarnation))
     assert line(edge) == "ok: 2 of 2 up"
 
 
