@@ -236,5 +236,8 @@ class NoticedHistories(Histories):
 
 TestNoticedHistories = NoticedHistories.TestCase
 TestNoticedHistories.settings = settings(
-    max_examples=30, stateful_step_count=30, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+    max_examples=50,
+    stateful_step_count=30,
+    derandomize=True,  # the same histories each time: searching for what the core does wrong is not this test's work
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
