@@ -25,6 +25,7 @@ from supervisor.runtime.page import Page
 from supervisor.runtime.performer import Performer
 from supervisor.runtime.settings import Settings
 from supervisor.runtime.spawn import exit_text, reap, spawn
+from supervisor.runtime.systemd import Systemd
 
 ASLEEP_MAX_S = 30.0
 """The loop turns at least this often, so that a clock or a page that changed is seen."""
@@ -49,9 +50,12 @@ class Runtime(Performer[Kid]):
 
     def run(self) -> int:
         self.take_signals()
+        systemd = Systemd(os.environ)
         self.begin()
         while self.finished is None:
-            self.turn()
+            systemd.turn(self.tree, time.monotonic())
+            self.turn(systemd.due_s - time.monotonic())
+        systemd.turn(self.tree, time.monotonic())
         return self.end()
 
     def begin(self) -> None:
