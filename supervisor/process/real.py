@@ -122,6 +122,7 @@ class RealWorld:
         server.replier = self
         with self.blocking(self._limit_s):
             server.init()
+        self._pulse.beat()  # before the word: who hangs right behind it is judged by this limit, not by the start's
         self._line.ready()
         self.after(RESTATE_S, Beat())
         while self._ending is None:

@@ -44,8 +44,8 @@ class Child:
 
     def ready(self) -> None:
         """The start handshake: who waits for our start goes on now."""
+        self._pulse.beat()  # first: from now on we are judged by the liveness limit, no more by the start's
         self._line.ready()
-        self._pulse.beat()
 
     def ignore(self, why: str = "nothing to do") -> None:
         """Instead of ``ready``: there is nothing to do here. Ends this process with 0; it is not restarted (OTP)."""

@@ -69,11 +69,12 @@ class Supervisor(SupervisorCalls):
 
     def ask(self, request: Request[R]) -> R:
         """Put a request to the tree and work until it is answered."""
+        self.work(0.0)
+        if self.finished:
+            raise Refused("finished: this tree is down")
         if isinstance(request, ReadGroup):
-            self.work(0.0)
             return self.runtime.members(request.group)  # type: ignore[return-value]
         came: list[tuple[object, str]] = []
-        self.work(0.0)
         self.runtime.ask(request, lambda answer, error: came.append((answer, error)))
         while not came:
             self._turn(None)
@@ -126,6 +127,7 @@ class Supervisor(SupervisorCalls):
     def _turn(self, limit_s: float | None) -> None:
         if self.finished:
             raise Refused("finished: this tree is down")
+        self.runtime.came_back()
         if limit_s is None:
             self.runtime.turn()
         else:

@@ -44,6 +44,8 @@ class Runtime(Performer[Kid]):
         self.signals = -1
         self.look_s = NEVER_S
         """When to read the liveness page next."""
+        self.turned_s = time.monotonic()
+        """When the last turn ended."""
         self._due: tuple[object, float] = (None, 0.0)
         self.clock = Clock(settings.clock_file)
         self.log = open_log(settings.log_dir / "nightdesk.log", settings, echo=settings.echo)
@@ -60,6 +62,7 @@ class Runtime(Performer[Kid]):
 
     def begin(self) -> None:
         self.log.info("supervisor starts", pid=os.getpid(), home=self.settings.home)
+        self.turned_s = time.monotonic()
         self.feed(Boot())
 
     def end(self) -> int:
@@ -71,10 +74,9 @@ class Runtime(Performer[Kid]):
 
     def turn(self, limit_s: float = ASLEEP_MAX_S) -> None:
         """Wait for what happens next, at most so long, and do what follows from it."""
-        turned_s = time.monotonic()
-        planned_s = min(self._wake_s(), turned_s + limit_s)
+        planned_s = max(self.turned_s, min(self._wake_s(), time.monotonic() + limit_s))
         ready = self.epoll.poll(max(0.0, planned_s - time.monotonic()))
-        watched_s = self._look_at_own_lateness(turned_s, planned_s)
+        watched_s = self._look_at_own_lateness(self.turned_s, planned_s)
         for fd, mask in ready:
             if fd == self.signals:
                 self._on_signals(os.read(fd, 64))
@@ -84,6 +86,15 @@ class Runtime(Performer[Kid]):
             self._judge_liveness(watched_s)
         if self._due_s() <= time.monotonic():
             self.feed(Tick())
+        self.turned_s = time.monotonic()
+
+    def came_back(self) -> None:
+        """Nobody has turned the loop for a while, because its owner had other things to do: nobody is judged for it."""
+        away_s = time.monotonic() - self.turned_s
+        if away_s > liveness.STALL_S:
+            self.judge = liveness.stalled(self.judge, away_s, self._slots())
+            self.feed(Stalled(late_s=0.0, unwatched_s=away_s))
+            self.turned_s = time.monotonic()
 
     # -- time --------------------------------------------------------------------------------------
 
