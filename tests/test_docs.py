@@ -307,12 +307,25 @@ def test_the_configuration_shown_is_accepted(page: str) -> None:
     assert list(parse_config(content, page).connections) == ["sim"]
 
 
-def test_the_supervisors_example_prints_what_its_page_says(tmp_path: Path) -> None:
-    text = doc("supervisor.md")
+@pytest.mark.parametrize(
+    ("page", "example"),
+    [
+        ("supervisor.md", "drill.py"),
+        ("supervisor-examples.md", "own.py"),
+        ("supervisor-examples.md", "decisions.py"),
+        ("supervisor-examples.md", "outside.py"),
+    ],
+)
+def test_the_supervisors_examples_print_what_their_page_says(tmp_path: Path, page: str, example: str) -> None:
+    text = doc(page)
     for name, source in blocks(text, "file").items():
         (tmp_path / name).write_text(source)
-    ran = run_python(["drill.py", str(tmp_path / "home")], tmp_path)
-    assert ran == blocks(text, "output")["drill.py"]
+    assert run_python([example, str(tmp_path / "home")], tmp_path) == blocks(text, "output")[example]
+
+
+def test_every_example_that_is_shown_is_run() -> None:
+    shown = {name for page in ("supervisor.md", "supervisor-examples.md") for name in blocks(doc(page), "output")}
+    assert shown == {"drill.py", "own.py", "decisions.py", "outside.py"}
 
 
 def test_the_restarts_of_the_performance_page_can_be_measured_again(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ class Performer(ABC, Generic[K]):
                 kid.declared = Exit(message.how, "exit status 0" if message.how == "normal" else message.reason)
                 self.feed(Declared(kid.name, kid.incarnation, message.how))
             case LastException():
-                kid.last_words = f"{message.text} at {message.where}"
+                kid.last_words = f"{message.text} at {message.where}" if message.where else message.text
             case ChildRequest():
                 self._on_request(kid, message)
             case _:
