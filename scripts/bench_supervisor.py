@@ -1,6 +1,7 @@
 """The supervisor's figures, each beside what the bare machine needs for it in the same process and run.
 
     scripts/bench supervisor [restart|group|many|idle|control] [--json] [--rounds N]
+    scripts/bench supervisor soak [--restarts N]     what N restarts leave behind; not part of a run without a name
 
 The floor is a bare ``os.fork`` of the same parent: kill -9, wait, fork, and the child's first instruction by its own
 monotonic clock. Children are plain functions; figures that end in "server" are of processes with ZeroMQ sockets.
@@ -47,10 +48,12 @@ PLENTY = SupervisorFlags(intensity=1_000_000, period_s=1.0)
 
 
 def measure(chosen: argparse.Namespace) -> Iterator[Figure]:
-    parts = {"restart": restart, "group": group, "many": many, "idle": idle, "control": control}
-    for name in [chosen.part] if chosen.part else list(parts):
+    if chosen.part == "soak":
+        yield from soak(chosen.restarts)
+        return
+    for name in [chosen.part] if chosen.part else list(PARTS):
         say(name)
-        yield from parts[name](chosen.rounds)
+        yield from PARTS[name](chosen.rounds)
 
 
 # -- one child dies ---------------------------------------------------------------------------------------------------
@@ -283,9 +286,50 @@ def pss_mib(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
+# -- what is left behind ----------------------------------------------------------------------------------------------
+
+
+def soak(restarts: int) -> Iterator[Figure]:
+    """Every fifth restart is of a process with ZeroMQ sockets. Counted before and after, with everybody up."""
+    names = ("c0", "c1", "c2", "c3", "s0")
+    children = tuple(ChildSpec(id=each, start=SERVER if each == "s0" else FUNCTION) for each in names)
+    with tree(*children) as supervisor:
+        for each in names * 20:  # caches are warm
+            kill_and_wait(supervisor, each)
+        before = held(supervisor)
+        began_s = time.monotonic()
+        for number in range(restarts):
+            kill_and_wait(supervisor, names[number % len(names)])
+            if number % 2000 == 1999:
+                say(f"soak: {number + 1} restarts in {time.monotonic() - began_s:.0f} s, {held(supervisor)}")
+        after = held(supervisor)
+    for what, unit in UNITS.items():
+        yield figure(BENCH, f"soak of {restarts}: {what} after", [after[what]], unit, [before[what] or 1e-9])
+
+
+UNITS = {"descriptors": "1", "resident memory": "MiB", "sockets on disk": "1", "children": "1"}
+
+
+def held(supervisor: Supervisor) -> dict[str, float]:
+    """``children`` are all that the kernel knows of us: those of the tree, and zombies if there were any."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    sockets = [each for each in supervisor.settings.runtime_dir.iterdir() if each.is_socket()]
+    return {
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "resident memory": pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+        "sockets on disk": len(sockets),
+        "children": len(children),
+    }
+
+
+PARTS = {"restart": restart, "group": group, "many": many, "idle": idle, "control": control}
+
+
 def main() -> int:
     options = argparse.ArgumentParser(prog="scripts/bench supervisor", description="The supervisor's figures.")
-    options.add_argument("part", nargs="?", choices=["restart", "group", "many", "idle", "control"])
+    options.add_argument("part", nargs="?", choices=[*PARTS, "soak"])
+    options.add_argument("--restarts", type=int, default=20_000, help="of a soak (default 20000)")
     options.add_argument("--rounds", type=int, default=ROUNDS, help=f"kills a size (default {ROUNDS})")
     return run(measure, options)
 
