@@ -76,8 +76,8 @@ class SupervisorFlags(Message, frozen=True):
             _bad("flags", "period_s", self.period_s, "seconds above 0")
         if self.dynamic and self.strategy != "one_for_one":
             _bad("flags", "strategy", self.strategy, "one_for_one: a dynamic supervisor has no other")
-        if not (isinstance(self.max_children, int) and 0 < self.max_children <= CHILDREN_MAX):
-            _bad("flags", "max_children", self.max_children, f"1 to {CHILDREN_MAX}")
+        if not (type(self.max_children) is int and 0 <= self.max_children <= CHILDREN_MAX):
+            _bad("flags", "max_children", self.max_children, f"0 to {CHILDREN_MAX}")
 
 
 class ChildSpec(Message, frozen=True):
@@ -124,7 +124,7 @@ class ChildSpec(Message, frozen=True):
 
     @property
     def shutdown_limit_s(self) -> float:
-        """``shutdown_s`` as a number: brutal_kill is 0, infinity is infinity."""
+        """``shutdown_s`` as a number: brutal_kill is 0 (no time for a word), infinity is infinity."""
         numbers = {"brutal_kill": 0.0, "infinity": float("inf")}
         return numbers[self.shutdown_s] if isinstance(self.shutdown_s, str) else float(self.shutdown_s)  # type: ignore[arg-type]
 
@@ -173,8 +173,8 @@ def _check_words(spec: ChildSpec) -> None:
 
 def _check_limits(spec: ChildSpec) -> None:
     shutdown = spec.shutdown_s
-    if shutdown not in ("brutal_kill", "infinity") and not (_is_number(shutdown) and 0 < shutdown < float("inf")):  # type: ignore[operator]
-        _bad(spec.id, "shutdown_s", shutdown, "seconds above 0, 'brutal_kill' or 'infinity'")
+    if shutdown not in ("brutal_kill", "infinity") and not (_is_number(shutdown) and 0 <= shutdown < float("inf")):  # type: ignore[operator]
+        _bad(spec.id, "shutdown_s", shutdown, "seconds, 'brutal_kill' or 'infinity'")
     for name in ("start_limit_s", "liveness_limit_s"):
         value = getattr(spec, name)
         if not (_is_number(value) and 0 < value < float("inf")):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from supervisor.core.restart import EXPECTED_GAP_S, add_restart, back_off_s, budget_left, intensity
-from supervisor.core.settle import close
+from supervisor.core.settle import attend, close
 from supervisor.core.tree import NEVER_S, Announce, Exit, Finished, Node, Record, TreeState
 from supervisor.core.work import Work
 from supervisor.messages import Death, Done, Level, Started
@@ -28,7 +28,6 @@ def gone(work: Work, path: str, exit: Exit) -> None:
     if node.parent is None:
         work.act(Finished(gave_up=not node.asked, why=exit.why))
         return
-    work.touch(node.parent)
     if node.asked:
         stopped(work, node, exit)
     elif work.parent(node).state == "stopping":
@@ -42,6 +41,7 @@ def gone(work: Work, path: str, exit: Exit) -> None:
         start_failed(work, node, exit)
     else:
         died(work, node, exit)
+    attend(work, path, node.parent)
     for waited_for in (path, node.parent):
         content(work, waited_for)
 
@@ -66,8 +66,15 @@ def ending(tree: Work | TreeState, node: Node) -> bool:
     significant = [tree.nodes[path] for path in node.order if tree.nodes[path].spec.significant]
     if node.flags.auto_shutdown == "any_significant":
         return any(ending(tree, each) for each in significant)
-    living = [each for each in significant if each.state != "ended"]
+    living = [each for each in significant if lives_on(each)]
     return node.flags.auto_shutdown == "all_significant" and bool(living) and all(ending(tree, each) for each in living)
+
+
+def lives_on(node: Node) -> bool:
+    """For all_significant: it is not ended, nor told to end for good (OTP, which waits for that, would find it ended).
+    One that is being restarted lives on."""
+    for_good = node.asked and node.after == "ended" and node.again is None
+    return node.state != "ended" and not for_good
 
 
 def stopped(work: Work, node: Node, exit: Exit) -> None:
@@ -106,9 +113,10 @@ def died_with_its_group(work: Work, node: Node, exit: Exit) -> None:
 
 
 def ignored(work: Work, node: Node) -> None:
-    """OTP's ignore: the start answers ok, without a process (incarnation 0); the spec is kept as after any end."""
+    """OTP's ignore: the start answers ok, without a process (incarnation 0); the spec is kept as after any end, also
+    when a restart_child that comes later fails."""
     work.answer_all(node.started_by, Started(node.path, 0))
-    work.set(node.path, started_by=())
+    work.set(node.path, started_by=(), kept=True)
     work.end(node.path, "")
 
 
@@ -157,7 +165,7 @@ def auto_shutdown(work: Work, node: Node, exit: Exit) -> None:
         return
     others = [work.nodes[path] for path in sup.order if path != node.path]
     if sup.flags.auto_shutdown == "all_significant" and any(
-        each.spec.significant and each.state != "ended" for each in others
+        each.spec.significant and lives_on(each) for each in others
     ):
         return
     close(work, sup.path, Exit("shutdown", f"{node.path} ended: {exit.why}"))

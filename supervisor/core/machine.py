@@ -14,7 +14,7 @@ from typing import Any
 
 from supervisor.core.deaths import gone
 from supervisor.core.requests import answer
-from supervisor.core.settle import kill_below, settle, start, stop, up
+from supervisor.core.settle import attend, kill_below, settle, start, stop, up
 from supervisor.core.tree import (
     NEVER_S,
     Action,
@@ -56,12 +56,12 @@ def step(tree: TreeState, event: TreeEvent, now_s: float) -> tuple[TreeState, li
     work = Work(tree, now_s)
     HANDLERS[type(event)](work, event)
     settle_all(work)
-    return TreeState(nodes=work.nodes, next_incarnation=work.next_incarnation), work.actions
+    return TreeState(work.nodes, work.next_incarnation, work.due_s), work.actions
 
 
 def next_deadline_s(tree: TreeState) -> float:
     """When a ``Tick`` is due; infinity if nothing waits for time."""
-    return min((node.deadline_s for node in tree.nodes.values()), default=NEVER_S)
+    return min(tree.due_s.values(), default=NEVER_S)
 
 
 def settle_all(work: Work) -> None:
@@ -139,34 +139,38 @@ def doom(work: Work, node: Node, why: str) -> None:
 
 
 def on_tick(work: Work, event: Tick) -> None:
-    for node in [each for each in work.nodes.values() if each.deadline_s <= work.now_s]:
-        if node.state == "starting":
-            doom(work, node, f"not ready within {node.spec.start_limit_s:g} s, killed")
-        elif node.state == "stopping" and node.spec.type == "supervisor":
-            text = f"{node.path} did not end within its limit of {node.spec.shutdown_s:g} s, killed with all below"
-            work.act(Record("child.killed", "DIGEST", node.path, text))
-            work.set(node.path, deadline_s=NEVER_S)
-            kill_below(work, node.path, text)
-        elif node.state == "stopping":
-            text = f"did not end within its shutdown limit of {node.spec.shutdown_s:g} s, killed"
-            work.act(Record("child.killed", "DIGEST", node.path, f"{node.path} {text}"))
-            doom(work, node, text)
-        elif node.state == "waiting":
-            work.set(node.path, state="idle", deadline_s=NEVER_S)
-            work.touch(node.parent)
-        else:
-            work.set(node.path, deadline_s=NEVER_S)
-            work.unhold(node.path, f"{node.path} is healthy again after {node.held} tries")
+    for path in [path for path, due_s in work.due_s.items() if due_s <= work.now_s]:
+        node = work.nodes.get(path)
+        if node is not None and node.deadline_s <= work.now_s:
+            on_due(work, node)
+
+
+def on_due(work: Work, node: Node) -> None:
+    if node.state == "starting":
+        doom(work, node, f"not ready within {node.spec.start_limit_s:g} s, killed")
+    elif node.state == "stopping" and node.spec.type == "supervisor":
+        text = f"{node.path} did not end within its limit of {node.spec.shutdown_s:g} s, killed with all below"
+        work.act(Record("child.killed", "DIGEST", node.path, text))
+        work.set(node.path, deadline_s=NEVER_S)
+        kill_below(work, node.path, text)
+    elif node.state == "stopping":
+        text = f"did not end within its shutdown limit of {node.spec.shutdown_s:g} s, killed"
+        work.act(Record("child.killed", "DIGEST", node.path, f"{node.path} {text}"))
+        doom(work, node, text)
+    elif node.state == "waiting":
+        work.set(node.path, state="idle", deadline_s=NEVER_S)
+        attend(work, node.path, node.parent)
+    else:
+        work.set(node.path, deadline_s=NEVER_S)
+        work.unhold(node.path, f"{node.path} is healthy again after {node.held} tries")
 
 
 def on_stalled(work: Work, event: Stalled) -> None:
     """All deadlines move. Those for which somebody would be killed by all the time that was not watched: nobody knows
     when in it the stall began, and how long the child had still had then."""
-    for node in list(work.nodes.values()):
-        if node.deadline_s != NEVER_S:
-            judged = node.state in ("starting", "stopping")
-            by_s = max(event.late_s, event.unwatched_s) if judged else event.late_s
-            work.set(node.path, deadline_s=node.deadline_s + by_s)
+    for path, due_s in list(work.due_s.items()):
+        judged = work.nodes[path].state in ("starting", "stopping")
+        work.set(path, deadline_s=due_s + (max(event.late_s, event.unwatched_s) if judged else event.late_s))
     if event.late_s >= STALL_TOLD_S:
         text = f"this machine stalled for {event.late_s:.1f} s; all deadlines moved by that, nobody is judged for it"
         work.act(Record("machine.stalled", "DIGEST", ROOT, text))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from supervisor.core.deaths import ending
-from supervisor.core.settle import stop
+from supervisor.core.settle import attend, stop
 from supervisor.core.tree import Asked, Node, Reply
 from supervisor.core.views import children_view, counts_view, presence, tree_view
 from supervisor.core.work import Work, child_path
@@ -76,10 +76,10 @@ def start_child(work: Work, token: int, request: StartChild) -> None:
     node = work.nodes.get(child_path(sup.path, request.spec.id))
     if node is None:
         begin(work, token, sup, request.spec)
-    elif node.state in ("ended", "waiting"):
-        refuse(work, token, f"already_present: {node.path} is {node.state}; start_child is for new ones")
-    else:
+    elif presence(node) == "running":
         refuse(work, token, f"already_started: {node.path} is {node.state}")
+    else:
+        refuse(work, token, f"already_present: {node.path} is {node.state}; start_child is for new ones")
 
 
 def ensure_child(work: Work, token: int, request: EnsureChild) -> None:
@@ -92,7 +92,7 @@ def ensure_child(work: Work, token: int, request: EnsureChild) -> None:
         begin(work, token, sup, request.spec)
     elif node.state == "ended":
         work.renew(node.path, request.spec, (token,))
-        work.touch(sup.path)
+        attend(work, node.path, sup.path)
     elif node.state == "stopping" and (node.after == "ended" or node.outcome is not None):
         wait_for_its_end(work, node, request.spec, token)
         work.set(node.path, after="ended", outcome=None)
@@ -118,18 +118,26 @@ def starting_supervisor(work: Work, token: int, under: str, spec: ChildSpec) -> 
     if sup.state not in ("starting", "up"):
         refuse(work, token, f"stopping: {under or 'the root'} is {sup.state} and starts nothing")
         return None
-    siblings = [work.nodes[path].spec for path in sup.order]
-    check_child_of(sup.flags, sup.spec.id, spec, siblings)
-    limit = sup.flags.max_children if sup.flags.dynamic else CHILDREN_MAX
-    if len(siblings) >= limit and child_path(under, spec.id) not in work.nodes:
-        refuse(work, token, f"max_children: {under or 'the root'} has {len(siblings)} children, its limit is {limit}")
+    check_child_of(sup.flags, sup.spec.id, spec, namesakes(work, sup, spec))
+    size, limit = len(sup.order), sup.flags.max_children if sup.flags.dynamic else CHILDREN_MAX
+    if size >= limit and child_path(under, spec.id) not in work.nodes:
+        refuse(work, token, f"max_children: {under or 'the root'} has {size} children, its limit is {limit}")
         return None
     return sup
 
 
+def namesakes(work: Work, sup: Node, spec: ChildSpec) -> list[ChildSpec]:
+    """Siblings whose names may collide with its own or its children's: those whose id its own begins with, and, if it
+    is a supervisor, all. (Thousands of workers may be started in a row: not all are asked for each.)"""
+    parts = spec.id.split("/")
+    elders = [work.nodes.get(child_path(sup.path, "/".join(parts[:end]))) for end in range(1, len(parts))]
+    siblings = [work.nodes[path] for path in sup.order] if spec.type == "supervisor" else elders
+    return [each.spec for each in siblings if each is not None and each.parent == sup.path]
+
+
 def begin(work: Work, token: int, sup: Node, spec: ChildSpec) -> None:
-    work.add(sup.path, spec, started_by=(token,))
-    work.touch(sup.path)
+    node = work.add(sup.path, spec, started_by=(token,))
+    attend(work, node.path, sup.path)
 
 
 def terminate_child(work: Work, token: int, request: TerminateChild) -> None:
@@ -141,7 +149,7 @@ def terminate_child(work: Work, token: int, request: TerminateChild) -> None:
     if node.down:
         work.end(node.path, error)
         work.act(Reply(token, Done()))
-        work.touch(node.parent)
+        attend(work, node.path, node.parent)
         return
     if node.again is not None:
         work.answer_all(node.again[1], None, error)
@@ -158,7 +166,7 @@ def restart_child(work: Work, token: int, request: RestartChild) -> None:
         refuse(work, token, f"stopping: {sup.path or 'the root'} is {sup.state} and starts nothing")
     elif node.state == "ended":
         work.set(node.path, state="idle", started_by=(token,))
-        work.touch(node.parent)
+        attend(work, node.path, node.parent)
     else:
         refuse(work, token, f"{presence(node)}: {node.path} is {node.state}")
 

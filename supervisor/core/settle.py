@@ -47,6 +47,19 @@ def go_down(work: Work, sup: Node, first: int, after: Literal["idle", "ended"]) 
     return all(work.nodes[path].down for path in work.nodes[sup.path].order[first:])
 
 
+def attend(work: Work, path: str, parent: str | None) -> None:
+    """Something has changed for a child. Its supervisor settles all of them; but where none waits for another there is
+    only this one to look at, and of a dynamic supervisor's that end all at once the last one: they may be thousands."""
+    if parent is None:
+        return
+    sup, node = work.nodes[parent], work.nodes.get(path)
+    if sup.state == "up" and sup.flags.strategy == "one_for_one":
+        if node is not None and node.state == "idle":
+            start(work, path)
+    elif not (sup.state == "stopping" and sup.flags.dynamic and node is None and sup.order):
+        work.touch(parent)
+
+
 def go_up(work: Work, path: str) -> None:
     """Start what is idle: in sequence, each when its elder is up; once up, one_for_one children independently."""
     sup = work.nodes[path]
@@ -97,7 +110,7 @@ def up(work: Work, path: str) -> None:
     work.answer_all(node.started_by, Started(path, node.incarnation, node.pid))
     work.set(path, state="up", deadline_s=healthy_s, started_by=(), kept=True)
     work.act(Announce(path, node.incarnation, up=True))
-    work.touch(node.parent)
+    attend(work, path, node.parent)
 
 
 # -- one node's way down ----------------------------------------------------------------------------------------------
@@ -106,11 +119,10 @@ def up(work: Work, path: str) -> None:
 def stop(work: Work, path: str, after: Literal["idle", "ended"], reason: str) -> None:
     """Tell a living node to end. ``after``: what it becomes then; once "ended" was asked for, it stays so."""
     node = work.nodes[path]
-    if node.state == "stopping":
-        kept: Literal["idle", "ended"] = "ended" if "ended" in (after, node.after) else "idle"
-        if node.outcome is not None or kept != node.after:
-            work.set(path, after=kept, outcome=None)
-    else:
+    if node.asked:
+        if after == "ended" != node.after:
+            work.set(path, after=after)
+    else:  # it lives, or closes by itself, for which it has no limit; from now on it has
         limit_s = node.spec.shutdown_limit_s
         deadline_s = work.now_s + limit_s if limit_s else NEVER_S
         work.set(path, state="stopping", after=after, outcome=None, deadline_s=deadline_s)

@@ -100,6 +100,8 @@ class TreeState(msgspec.Struct, frozen=True):
 
     nodes: dict[str, Node]
     next_incarnation: int
+    due_s: dict[str, float] = {}
+    """The deadlines of those nodes that have one: most have none, and each turn of the loop asks for the next."""
 
 
 # -- events: what happened --------------------------------------------------------------------------------------------

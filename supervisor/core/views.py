@@ -9,6 +9,8 @@ from supervisor.core.restart import budget_left
 from supervisor.core.tree import NEVER_S, Node
 from supervisor.messages import ChildInfo, Children, ChildRow, Counts, Tree
 
+Status = Literal["running", "restarting", "undefined"]
+
 
 def tree_view(nodes: dict[str, Node], under: str, now_s: float, deaths: int = 1) -> Tree:
     """The nodes at or below ``under``, parents before children, siblings in their sequence.
@@ -21,20 +23,26 @@ def tree_view(nodes: dict[str, Node], under: str, now_s: float, deaths: int = 1)
 
 
 def children_view(nodes: dict[str, Node], sup: Node) -> Children:
-    """OTP's which_children."""
-    return Children(tuple(_child(nodes[path]) for path in sup.order))
+    """OTP's which_children. Of a group that starts again only the one whose start is tried is *restarting* (OTP: it
+    alone has failed); its juniors have no process and wait for it."""
+    in_sequence = sup.flags.strategy != "one_for_one"
+    rows, elder_starts = [], False
+    for path in sup.order:
+        node = nodes[path]
+        rows.append(_child(node, "undefined" if elder_starts and node.state == "idle" else presence(node)))
+        elder_starts = elder_starts or (in_sequence and node.state == "starting")
+    return Children(tuple(rows))
 
 
 def counts_view(nodes: dict[str, Node], sup: Node) -> Counts:
     """OTP's count_children."""
     children = [nodes[path] for path in sup.order]
     supervisors = sum(each.spec.type == "supervisor" for each in children)
-    active = sum(_child(each).status == "running" for each in children)
+    active = sum(presence(each) == "running" for each in children)
     return Counts(specs=len(children), active=active, supervisors=supervisors, workers=len(children) - supervisors)
 
 
-def _child(node: Node) -> ChildRow:
-    status = presence(node)
+def _child(node: Node, status: Status) -> ChildRow:
     return ChildRow(
         id=node.spec.id,
         name=node.path,
@@ -46,7 +54,7 @@ def _child(node: Node) -> ChildRow:
     )
 
 
-def presence(node: Node) -> Literal["running", "restarting", "undefined"]:
+def presence(node: Node) -> Status:
     """OTP's words. A child that is being started again is not there before its start handshake is done."""
     if node.state == "ended":
         return "undefined"

@@ -16,6 +16,7 @@ class Work:
     def __init__(self, tree: TreeState, now_s: float) -> None:
         self.nodes = dict(tree.nodes)
         self.next_incarnation = tree.next_incarnation
+        self.due_s = dict(tree.due_s)
         self.now_s = now_s
         self.actions: list[Action] = []
         self.unsettled: list[str] = []
@@ -23,6 +24,11 @@ class Work:
     def set(self, path: str, **changes: Any) -> Node:
         if "state" in changes:
             changes["since_s"] = self.now_s
+        deadline_s = changes.get("deadline_s")
+        if deadline_s == NEVER_S:
+            self.due_s.pop(path, None)
+        elif deadline_s is not None:
+            self.due_s[path] = deadline_s
         node = msgspec.structs.replace(self.nodes[path], **changes)
         self.nodes[path] = node
         return node
@@ -59,13 +65,14 @@ class Work:
         if node.parent is not None:
             self._unlist(self.nodes[node.parent], path)
         del self.nodes[path]
+        self.due_s.pop(path, None)
 
     def _unlist(self, sup: Node, path: str) -> None:
         """Out of the sequence; a regroup under way goes on from the same child, which may now have moved up."""
-        first = sup.regroup_from
-        if first is not None and sup.order.index(path) < first:
+        place, first = sup.order.index(path), sup.regroup_from
+        if first is not None and place < first:
             first -= 1
-        self.set(sup.path, order=tuple(each for each in sup.order if each != path), regroup_from=first)
+        self.set(sup.path, order=sup.order[:place] + sup.order[place + 1 :], regroup_from=first)
 
     def end(self, path: str, error: str) -> None:
         """It is down and stays down: who waits for its start gets ``error``, who waits for its end has it.

@@ -9,6 +9,7 @@ from typing import Any
 
 from supervisor.core.deaths import ending
 from supervisor.core.machine import ROOT, initial, next_deadline_s, step
+from supervisor.core.restart import add_restart, intensity
 from supervisor.core.tree import (
     NEVER_S,
     Action,
@@ -32,7 +33,18 @@ from supervisor.core.tree import (
     Tick,
     TreeEvent,
 )
-from supervisor.messages import ChildSpec, EnsureChild, RestartChild, Started, SupervisorFlags
+from supervisor.core.views import children_view, counts_view
+from supervisor.messages import (
+    Children,
+    ChildSpec,
+    CountChildren,
+    Counts,
+    EnsureChild,
+    RestartChild,
+    Started,
+    SupervisorFlags,
+    WhichChildren,
+)
 
 CRASH = Exit("abnormal", "crashed")
 
@@ -71,7 +83,8 @@ class Process:
 
 
 class Edge:
-    """``run`` is a cooperative world: all get ready, all end when told; but not what is named in ``stubborn``.
+    """``run`` is a cooperative world: all get ready, all end when told; but not what is named in ``stubborn``, and the
+    coming starts of a name go as ``outcomes`` says of each: "ok", "fail" or "ignore".
 
     ``broken``: something that may never happen has happened, and the edge does not know any more who lives.
     """
@@ -86,9 +99,11 @@ class Edge:
         self.replies: dict[int, Reply] = {}
         self.asked: set[int] = set()
         self.stubborn: set[str] = set()
+        self.outcomes: dict[str, list[str]] = {}
         self.finished: Finished | None = None
         self.broken = False
         self.next_pid = 100
+        self.last_incarnation = 0
         if boot:
             self.boot()
 
@@ -159,11 +174,19 @@ class Edge:
             elif process.asked:
                 self.die(path, "shutdown", "told to stop")
             elif not process.ready:
-                self.ready(path)
+                self.start_goes_as_it_should(path)
             else:
                 continue
             return True
         return False
+
+    def start_goes_as_it_should(self, path: str) -> None:
+        coming = self.outcomes.get(path)
+        outcome = coming.pop(0) if coming else "ok"
+        if outcome == "ok":
+            self.ready(path)
+        else:
+            self.die(path, "ignore" if outcome == "ignore" else "abnormal", outcome)
 
     # -- actions, and what may never happen ---------------------------------------------------------------------------
 
@@ -195,6 +218,8 @@ class Edge:
         assert self.finished is None, f"{path} is started after the end"
         assert path not in self.alive, f"two incarnations of {path}"
         self.elders_are_ready(path)
+        assert action.incarnation > self.last_incarnation, "an incarnation's number is used twice"
+        self.last_incarnation = action.incarnation
         self.spawns.append(path)
         self.spawned_s.append((path, self.now_s))
         self.alive[path] = Process(action.incarnation)
@@ -258,6 +283,8 @@ class Edge:
             else:
                 assert node.down, f"{node.path} is {node.state} and there is no process"
         assert set(self.alive) <= set(self.tree.nodes)
+        due_s = {node.path: node.deadline_s for node in self.tree.nodes.values() if node.deadline_s != NEVER_S}
+        assert self.tree.due_s == due_s
         self.check_tokens()
         self.check_incidents()
 
@@ -270,6 +297,15 @@ class Edge:
         if node.flags.dynamic:
             assert all(child.state != "ended" for child in children), "a dynamic supervisor forgets"
         assert all(child.state != "ended" or child.spec.restart != "temporary" for child in children)
+        if node.state in ("starting", "up"):
+            recent = add_restart(node.death_times_s, self.now_s, node.flags)[0]
+            assert len(recent) - 1 <= intensity(node.flags), f"{node.path} lives and has had more deaths than it may"
+        counts, rows = counts_view(self.tree.nodes, node), children_view(self.tree.nodes, node).children
+        assert counts.specs == counts.supervisors + counts.workers == len(rows) == len({row.name for row in rows})
+        assert counts.active == sum(row.status == "running" for row in rows)
+        for row in rows:
+            assert row.status == "running" or row.type == "supervisor" or row.pid == 0
+            assert row.pid == 0 or row.name in self.alive, f"{row.name} has a pid and does not live"
         if node.state == "up" and node.regroup_from is None and node.flags.strategy == "one_for_one":
             assert all(child.state != "idle" for child in children), f"{node.path} forgot to start a child"
 
@@ -336,6 +372,24 @@ class Edge:
         """The answer, or the first word of the refusal."""
         reply = self.replies[token]
         return reply.answer if reply.answer is not None else reply.error.split(":")[0]
+
+    def call(self, request: object) -> object:
+        """Ask, let the world cooperate, and give the answer."""
+        token = self.ask(request)
+        self.run()
+        return self.answer(token)
+
+    def which(self, under: str = "") -> list[tuple[str, str]]:
+        """which_children: ids and whether they run."""
+        children = self.answer(self.ask(WhichChildren(under)))
+        assert isinstance(children, Children)
+        return [(row.id, row.status) for row in children.children]
+
+    def counts(self, under: str = "") -> list[int]:
+        """count_children as OTP's suite reads it: specs, active, supervisors, workers."""
+        counts = self.answer(self.ask(CountChildren(under)))
+        assert isinstance(counts, Counts)
+        return [counts.specs, counts.active, counts.supervisors, counts.workers]
 
     def records(self, kind: str) -> list[Record]:
         return [each for each in self.told if isinstance(each, Record) and each.kind == kind]

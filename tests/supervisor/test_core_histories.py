@@ -28,13 +28,16 @@ from supervisor.core.tree import (
 from supervisor.messages import (
     BackOff,
     ChildSpec,
+    CountChildren,
     DeleteChild,
     EnsureChild,
+    GetChildspec,
     ReadTree,
     RestartChild,
     StartChild,
     SupervisorFlags,
     TerminateChild,
+    WhichChildren,
 )
 from tests.supervisor.core_edge import Edge, sup, worker
 
@@ -58,7 +61,7 @@ strategies = st.sampled_from(["one_for_all", "rest_for_one", "one_for_one"])
 def workers(draw: st.DrawFn, id: str, auto_shutdown: str = "never") -> ChildSpec:
     restart = draw(restarts)
     significant = auto_shutdown != "never" and restart != "permanent" and draw(st.booleans())
-    shutdown_s = draw(st.sampled_from([5.0, 5.0, "brutal_kill", "infinity"]))
+    shutdown_s = draw(st.sampled_from([5.0, 5.0, 0, "brutal_kill", "infinity"]))
     return worker(id, restart=restart, significant=significant, shutdown_s=shutdown_s, memory_max_mib=64.0)
 
 
@@ -223,8 +226,12 @@ class Histories(RuleBasedStateMachine):
         self.edge.ask(DeleteChild(self.any_name(data)))
 
     @rule(data=st.data())
-    def somebody_reads_the_tree(self, data: st.DataObject) -> None:
-        assert self.edge.ask(ReadTree(self.any_name(data))) in self.edge.replies
+    def somebody_looks(self, data: st.DataObject) -> None:
+        """Whoever only looks is answered at once, and nothing comes of it."""
+        name, before = self.any_name(data), self.edge.tree
+        for look in (ReadTree(name), WhichChildren(name), CountChildren(name), GetChildspec(name)):
+            assert self.edge.ask(look) in self.edge.replies
+        assert self.edge.tree == before
 
     # -- the end, and rest --------------------------------------------------------------------------------------------
 
