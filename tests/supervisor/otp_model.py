@@ -1,9 +1,10 @@
-"""OTP's ``supervisor``, written down naively: the reference that the core is compared with (``test_core_against_model``).
+"""OTP's ``supervisor``, written down naively: the reference that the core is compared with (test_core_against_model.py).
 
-A direct transcription of ``lib/stdlib/src/supervisor.erl`` (OTP 25; ``DynamicSupervisor`` for ``dynamic``): synchronous,
-nested, recursive, without back-off, expected ends and deadlines. Each method bears the name of the function there that
-it transcribes. What OTP leaves to links, monitors and mailboxes is a plain call here: who is told to end has ended,
-who is started has come up, failed, or said ignore, before the next line. ``try_again_restart`` is therefore a loop.
+A direct transcription of ``lib/stdlib/src/supervisor.erl`` (OTP 25; of Elixir's ``DynamicSupervisor`` for ``dynamic``):
+synchronous, nested, recursive, without back-off, expected ends and deadlines. Each method bears the name of the
+function there that it transcribes. What OTP leaves to links, monitors and mailboxes is a plain call here: who is told
+to end has ended, who is started has come up, failed, or said ignore, before the next line; ``try_again_restart`` is
+therefore a loop.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Outcome = Literal["ok", "fail", "ignore"]
 RESTARTING = "restarting"
 
 
-class StartFailed(Exception):  # noqa: N818 - OTP's word
+class StartFailed(Exception):
     """The start function returned an error (``do_start_child_i``)."""
 
 
@@ -42,7 +43,7 @@ class Child:
 
     def __init__(self, name: str, spec: ChildSpec) -> None:
         self.name, self.spec = name, spec
-        self.pid: None | str | Supervisor = None
+        self.pid: str | Supervisor | None = None
 
     @property
     def alive(self) -> bool:
@@ -61,7 +62,7 @@ class Supervisor:
         self.children: list[Child] = []
         self.restarts: list[int] = []
 
-    # -- init/1, start_children/2, do_start_child/2 -------------------------------------------------------------------
+    # -- init/1, start_children/2, do_start_child/2 ------------------------------------------------------------------
 
     def init(self) -> None:
         self.children = [Child(self.child_name(spec), spec) for spec in self.spec.children]
@@ -94,7 +95,7 @@ class Supervisor:
             raise StartFailed(child.name)
         child.pid = None if outcome == "ignore" else child.name
 
-    # -- handle_call ----------------------------------------------------------------------------------------------------
+    # -- handle_call ---------------------------------------------------------------------------------------------------
 
     def start_child(self, spec: ChildSpec) -> str:
         old = self.find_child(spec.id)
@@ -143,7 +144,7 @@ class Supervisor:
     def find_child(self, id: str) -> Child | None:
         return next((child for child in self.children if child.spec.id == id), None)
 
-    # -- handle_info {'EXIT', ...}: do_restart/3 and do_auto_shutdown/2. True: the supervisor is to stop ----------------
+    # -- handle_info {'EXIT', ...}: do_restart/3 and do_auto_shutdown/2. True: the supervisor is to stop ---------------
 
     def do_restart(self, child: Child, reason: Reason) -> bool:
         if child.spec.restart == "permanent" or (child.spec.restart == "transient" and reason == "abnormal"):
@@ -158,7 +159,7 @@ class Supervisor:
             return True
         return not any(each.spec.significant and each.pid is not None for each in self.children)
 
-    # -- restart/2, restart/3, add_restart/1 ----------------------------------------------------------------------------
+    # -- restart/2, restart/3, add_restart/1 ---------------------------------------------------------------------------
 
     def restart(self, child: Child) -> bool:
         failed: Child | None = child
@@ -190,7 +191,7 @@ class Supervisor:
         assert isinstance(self.flags.intensity, int)
         return len(self.restarts) <= self.flags.intensity
 
-    # -- terminate/2, terminate_children/2, do_terminate/2, del_child/2 -------------------------------------------------
+    # -- terminate/2, terminate_children/2, do_terminate/2, del_child/2 ------------------------------------------------
 
     def terminate_children(self, children: list[Child]) -> None:
         for child in reversed(children):

@@ -106,7 +106,7 @@ class AgainstModel(RuleBasedStateMachine):
         """The last one is down: the history goes on with a new one."""
         self.boot(root, True, {})
 
-    # -- the history ----------------------------------------------------------------------------------------------------
+    # -- the history ---------------------------------------------------------------------------------------------------
 
     @property
     def lives(self) -> bool:
@@ -170,7 +170,7 @@ class AgainstModel(RuleBasedStateMachine):
         self.edge.run()
         self.model.shut_down()
 
-    # -- what is compared -----------------------------------------------------------------------------------------------
+    # -- what is compared ----------------------------------------------------------------------------------------------
 
     def compare_answers(self, request: Any, wanted: str) -> None:
         answer = self.edge.call(request)
