@@ -1,4 +1,4 @@
-"""OTP's ``supervisor``, written down naively: the reference that the core is compared with (test_core_against_model.py).
+"""OTP's ``supervisor``, written down naively: what the core is compared with (``test_core_against_model.py``).
 
 A direct transcription of ``lib/stdlib/src/supervisor.erl`` (OTP 25; of Elixir's ``DynamicSupervisor`` for ``dynamic``):
 synchronous, nested, recursive, without back-off, expected ends and deadlines. Each method bears the name of the
