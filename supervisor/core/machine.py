@@ -133,8 +133,10 @@ def on_fresh(work: Work, event: BecameFresh) -> None:
 
 
 def doom(work: Work, node: Node, why: str) -> None:
-    """Kill it; ``why`` is what its end will be put down to."""
+    """Kill it; ``why`` is what its end will be put down to. Of one that was told to stop, the end alone tells nothing."""
     work.set(node.path, doom=why, deadline_s=NEVER_S)
+    if node.state == "stopping":
+        work.act(Record("child.killed", "DIGEST", node.path, f"{node.path} {why}"))
     work.act(Kill(node.path, node.incarnation))
 
 
@@ -154,9 +156,7 @@ def on_due(work: Work, node: Node) -> None:
         work.set(node.path, deadline_s=NEVER_S)
         kill_below(work, node.path, text)
     elif node.state == "stopping":
-        text = f"did not end within its shutdown limit of {node.spec.shutdown_s:g} s, killed"
-        work.act(Record("child.killed", "DIGEST", node.path, f"{node.path} {text}"))
-        doom(work, node, text)
+        doom(work, node, f"did not end within its shutdown limit of {node.spec.shutdown_s:g} s, killed")
     elif node.state == "waiting":
         work.set(node.path, state="idle", deadline_s=NEVER_S)
         attend(work, node.path, node.parent)

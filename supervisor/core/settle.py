@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from supervisor.core.tree import NEVER_S, Announce, AskToStop, Exit, Kill, Node, Spawn
+from supervisor.core.tree import NEVER_S, Announce, AskToStop, Exit, Kill, Node, Record, Spawn
 from supervisor.core.work import Work
 from supervisor.messages import Started
 
@@ -124,14 +124,16 @@ def stop(work: Work, path: str, after: Literal["idle", "ended"], reason: str) ->
             work.set(path, after=after)
     else:  # it lives, or closes by itself, for which it has no limit; from now on it has
         limit_s = node.spec.shutdown_limit_s
-        deadline_s = work.now_s + limit_s if limit_s else NEVER_S
+        deadline_s = work.now_s + limit_s if limit_s and not node.doom else NEVER_S
         work.set(path, state="stopping", after=after, outcome=None, deadline_s=deadline_s)
         tell_to_stop(work, node, reason)
 
 
 def tell_to_stop(work: Work, node: Node, reason: str) -> None:
     """A supervisor ends its children by himself; one with brutal_kill is gone at once, and all below with it."""
-    if node.spec.type == "supervisor":
+    if node.doom:
+        killed_already(work, node)
+    elif node.spec.type == "supervisor":
         work.touch(node.path)
         if node.spec.shutdown_limit_s == 0:
             kill_below(work, node.path, f"killed with {node.path} (brutal_kill)")
@@ -139,6 +141,11 @@ def tell_to_stop(work: Work, node: Node, reason: str) -> None:
         work.act(Kill(node.path, node.incarnation))
     else:
         work.act(AskToStop(node.path, node.incarnation, reason))
+
+
+def killed_already(work: Work, node: Node) -> None:
+    """Hung, too big or too late, and not reaped yet: its end will be taken for that of the stop, so it is told now."""
+    work.act(Record("child.killed", "DIGEST", node.path, f"{node.path} {node.doom}"))
 
 
 def kill_below(work: Work, path: str, why: str) -> None:
@@ -151,9 +158,12 @@ def kill_below(work: Work, path: str, why: str) -> None:
             work.set(child, state="stopping", after="ended", outcome=None, deadline_s=NEVER_S)
             work.touch(child)
             kill_below(work, child, why)
-        elif not node.doom:
-            work.set(child, state="stopping", after="ended", doom=why, deadline_s=NEVER_S)
-            work.act(Kill(child, node.incarnation))
+        else:
+            work.set(child, state="stopping", after="ended", doom=node.doom or why, deadline_s=NEVER_S)
+            if not node.doom:
+                work.act(Kill(child, node.incarnation))
+            elif node.state != "stopping":
+                killed_already(work, node)
 
 
 def close(work: Work, path: str, exit: Exit, start_failed: bool = False) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from supervisor.core.liveness import Judge, overdue, stalled
 from supervisor.core.tree import BecameReady, Exit, Exited, Hung
 from supervisor.messages import (
+    BackOff,
     DeleteChild,
     Done,
     EnsureChild,
@@ -233,6 +235,32 @@ def test_a_child_that_hangs_while_it_should_stop_is_killed_before_its_shutdown_l
     assert edge.state("a") == "ended"
 
 
+def test_one_that_is_killed_already_when_its_group_ends_is_not_told_to_stop_and_is_told_of() -> None:
+    # Regression: found by the histories. It was asked to stop, before its juniors, and nothing told of its hang.
+    for limit in ("infinity", 5.0, "brutal_kill"):
+        edge = Edge(worker("a"), sup("s", worker("b"), worker("c"), shutdown_s=limit), strategy="one_for_all")
+        edge.hang("s/b")
+        edge.take()
+        edge.die("a")
+        edge.run()
+        assert "-s/b" not in edge.take()
+        assert edge.up() == ["a", "s/b", "s/c"]
+
+
+def test_a_hang_while_stopping_is_told_once() -> None:
+    edge = Edge(worker("a", shutdown_s=60.0))
+    edge.stubborn = {"a"}
+    edge.ask(TerminateChild("a"))
+    edge.hang("a")
+    edge.run()
+    assert ["hung" in record.text for record in edge.records("child.killed")] == [True]
+    hung_before = Edge(worker("a"))
+    hung_before.hang("a")
+    hung_before.ask(TerminateChild("a"))
+    hung_before.run()
+    assert ["hung" in record.text for record in hung_before.records("child.killed")] == [True]
+
+
 def test_a_stall_moves_every_deadline_and_nobody_is_killed_for_it() -> None:
     edge = Edge(worker("a", start_limit_s=10.0, shutdown_s=5.0), worker("b", start_limit_s=10.0), intensity=2)
     edge.stubborn = {"a", "b"}
@@ -258,6 +286,31 @@ def test_a_stall_that_nobody_watched_from_its_beginning_leaves_a_starting_child_
     edge.stall(80.0, unwatched_s=90.0)
     edge.wait(9.9)
     assert not edge.alive["a"].killed
+
+
+def test_a_process_group_stopped_for_90_s_and_continued_restarts_nobody() -> None:
+    """All stand still, the judge too, whatever each was doing. Afterwards each has the time that it had still had."""
+    group = sup("g", worker("up"), worker("held"), back_off=BackOff(base_s=50.0), intensity=0)
+    edge = Edge(group, sup("d", dynamic=True), worker("ending", shutdown_s=20.0), intensity=0)
+    edge.stubborn = {"d/starting", "ending"}
+    edge.die("g/held")
+    edge.ask(StartChild("d", worker("starting", start_limit_s=15.0)))
+    edge.ask(TerminateChild("ending"))
+    edge.wait(1.0)
+    page = [(slot, edge.now_s + 10.0) for slot in range(len(edge.alive))]
+    before, states = dict(edge.alive), {path: node.state for path, node in edge.tree.nodes.items()}
+    edge.stall(90.0, 90.5)
+    judge = stalled(Judge(), 90.5, page)
+    assert overdue(judge, page, edge.now_s) == []
+    edge.wait(10.0, run=False)
+    assert edge.alive == before
+    assert not any(process.killed for process in edge.alive.values())
+    assert {path: node.state for path, node in edge.tree.nodes.items()} == states
+    assert not any(node.restarts for path, node in edge.tree.nodes.items() if path != "g/held")
+    edge.stubborn = set()
+    edge.wait(60.0)
+    assert edge.up() == ["g/up", "g/held", "d/starting"]
+    assert not edge.records("child.killed")
 
 
 def test_a_short_stall_is_not_worth_a_word() -> None:
@@ -351,8 +404,6 @@ def test_a_failed_start_child_is_not_kept() -> None:
     ],
 )
 def test_a_refusal_begins_with_otps_word(request_: object, word: str) -> None:
-    from supervisor.messages import BackOff
-
     gone = sup("gone", worker("w", restart="transient", significant=True), restart="transient",
                auto_shutdown="any_significant")  # fmt: skip
     edge = Edge(worker("up"), worker("ended"), gone, worker("held"), intensity=0, back_off=BackOff(base_s=60.0))
