@@ -40,9 +40,10 @@ class BackOff(Message, frozen=True):
     healthy_s: float = 120.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.base_s <= self.cap_s < float("inf"):
+        numbers = _is_number(self.base_s) and _is_number(self.cap_s)
+        if not (numbers and 0 < self.base_s <= self.cap_s < float("inf")):
             _bad("back_off", "base_s, cap_s", (self.base_s, self.cap_s), "0 < base_s <= cap_s, seconds")
-        if not self.healthy_s > 0:
+        if not (_is_number(self.healthy_s) and self.healthy_s > 0):
             _bad("back_off", "healthy_s", self.healthy_s, "seconds above 0")
 
 
@@ -74,6 +75,10 @@ class SupervisorFlags(Message, frozen=True):
             _bad("flags", "intensity", self.intensity, "a whole number, 0 or more")
         if not (_is_number(self.period_s) and 0 < self.period_s < float("inf")):
             _bad("flags", "period_s", self.period_s, "seconds above 0")
+        if not isinstance(self.dynamic, bool):
+            _bad("flags", "dynamic", self.dynamic, "True or False")
+        if not (self.back_off is None or isinstance(self.back_off, BackOff)):
+            _bad("flags", "back_off", self.back_off, "None or a BackOff")
         if self.dynamic and self.strategy != "one_for_one":
             _bad("flags", "strategy", self.strategy, "one_for_one: a dynamic supervisor has no other")
         if not (type(self.max_children) is int and 0 <= self.max_children <= CHILDREN_MAX):
@@ -109,6 +114,7 @@ class ChildSpec(Message, frozen=True):
     def __post_init__(self) -> None:
         if self.shutdown_s is UNSET:
             force_setattr(self, "shutdown_s", "infinity" if self.type == "supervisor" else SHUTDOWN_DEFAULT_S)
+        _check_shapes(self)
         _check_identity(self)
         _check_words(self)
         _check_limits(self)
@@ -150,6 +156,21 @@ def is_name(text: object) -> bool:
     if not (isinstance(text, str) and len(text) <= ID_LENGTH_MAX and ID.fullmatch(text)):
         return False
     return ".." not in text and "." not in text.split("/")
+
+
+def _check_shapes(spec: ChildSpec) -> None:
+    """What is built in Python is not type-checked by anybody; decoding has done it. Lists are taken for tuples."""
+    for name in ("groups", "children"):
+        if isinstance(getattr(spec, name), list):
+            force_setattr(spec, name, tuple(getattr(spec, name)))
+    if not isinstance(spec.arguments, dict):
+        _bad(spec.id, "arguments", spec.arguments, "values by name")
+    if not isinstance(spec.groups, tuple):
+        _bad(spec.id, "groups", spec.groups, "names of groups, in a tuple")
+    if not (isinstance(spec.children, tuple) and all(isinstance(child, ChildSpec) for child in spec.children)):
+        _bad(spec.id, "children", spec.children, "child specs, in a tuple")
+    if not (spec.supervisor is None or isinstance(spec.supervisor, SupervisorFlags)):
+        _bad(spec.id, "supervisor", spec.supervisor, "a supervisor's flags")
 
 
 def _check_identity(spec: ChildSpec) -> None:

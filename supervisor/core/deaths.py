@@ -144,7 +144,8 @@ def start_failed(work: Work, node: Node, exit: Exit) -> None:
 
 
 def died(work: Work, node: Node, exit: Exit) -> None:
-    """OTP's table: permanent always; transient after an abnormal end (or an expected one); temporary never."""
+    """OTP's table (``do_restart/3``): permanent always; transient after an abnormal end (or an expected one);
+    temporary never."""
     again = {"permanent": True, "transient": exit.how in ("abnormal", "expected"), "temporary": False}
     if again[node.spec.restart] and exit.how != "expected":
         restart(work, node, exit)
@@ -160,6 +161,7 @@ def died(work: Work, node: Node, exit: Exit) -> None:
 
 
 def auto_shutdown(work: Work, node: Node, exit: Exit) -> None:
+    """OTP's ``do_auto_shutdown/2``: only who ended by itself and is not restarted comes here."""
     sup = work.parent(node)
     if not node.spec.significant or sup.flags.auto_shutdown == "never":
         return
@@ -189,7 +191,8 @@ def restart_expected(work: Work, node: Node) -> None:
 
 
 def restart(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
-    """Within the intensity at once; beyond it, as the supervisor declares, back off or give up."""
+    """OTP's ``restart/2``, for a death as for a start that failed: each is charged. Within the intensity at once; beyond
+    it, as the supervisor declares, back off or give up."""
     sup = work.parent(node)
     work.set(node.path, restarts=node.restarts + 1)
     if node.held:
@@ -231,7 +234,8 @@ def hold(work: Work, node: Node, exit: Exit, deaths: str) -> None:
 
 
 def regroup(work: Work, node: Node) -> None:
-    """What a child's death means for its siblings, by the strategy. Ended ones start again with the group (OTP)."""
+    """What a child's death means for its siblings, by the strategy. Ended ones start again with the group
+    (``restart_multiple_children/3``)."""
     sup = work.parent(node)
     if sup.flags.strategy == "one_for_one":
         return

@@ -133,7 +133,7 @@ def on_fresh(work: Work, event: BecameFresh) -> None:
 
 
 def doom(work: Work, node: Node, why: str) -> None:
-    """Kill it; ``why`` is what its end will be put down to. Of one that was told to stop, the end alone tells nothing."""
+    """Kill it; ``why`` is what its end will be put down to. Of one that was told to stop the end alone says nothing."""
     work.set(node.path, doom=why, deadline_s=NEVER_S)
     if node.state == "stopping":
         work.act(Record("child.killed", "DIGEST", node.path, f"{node.path} {why}"))

@@ -169,6 +169,10 @@ def test_a_spec_that_is_incomplete_or_none_is_refused(text: object) -> None:
         ("shutdown_s", "soon"),
         ("type", "wrker"),
         ("significant", "yes"),
+        ("arguments", ["a"]),
+        ("groups", "traders"),
+        ("children", ("child",)),
+        ("supervisor", {"strategy": "one_for_all"}),
     ],
 )
 def test_a_wrong_field_is_refused_with_its_name_and_value(field: str, value: object) -> None:
@@ -209,6 +213,8 @@ def test_a_dynamic_supervisor_takes_no_children_in_its_spec() -> None:
         ("period_s", float("inf")),
         ("auto_shutdown", "sometimes"),
         ("max_children", -1),
+        ("dynamic", 1),
+        ("back_off", 5.0),
     ],
 )
 def test_a_wrong_flag_is_refused_with_its_name_and_value(field: str, value: object) -> None:
