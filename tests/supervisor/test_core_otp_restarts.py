@@ -124,10 +124,13 @@ def test_rest_for_one_restarts_it_and_its_juniors_and_the_third_death_is_one_too
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
-def test_one_for_one_a_start_that_fails_for_ever_ends_all_when_the_intensity_is_spent(dynamic: bool) -> None:
+@pytest.mark.parametrize("restart", ["permanent", "transient"])
+def test_one_for_one_a_start_that_fails_for_ever_ends_all_when_the_intensity_is_spent(
+    dynamic: bool, restart: str
+) -> None:
     """one_for_one_escalation, simple_one_for_one_escalation: try_again counts each"""
     edge = sup_test(intensity=4, dynamic=dynamic)
-    edge.call(StartChild("", worker("child1")))
+    edge.call(StartChild("", worker("child1", restart=restart)))
     edge.call(StartChild("", worker("child2")))
     edge.outcomes = {"child1": ["fail"] * 100}
     edge.die("child1")
