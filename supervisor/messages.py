@@ -162,7 +162,8 @@ class Tree(Message, frozen=True):
 class ChildRow(Message, frozen=True):
     """One row of ``which_children``: OTP's ``{Id, Child, Type, Modules}``.
 
-    ``status`` is *running*, *restarting* (dead, and its supervisor brings it back), or *undefined* (ended, spec kept).
+    ``status`` is *running* (its start handshake is done), *restarting* (on its way: dead and brought back, or not ready
+    yet), or *undefined* (ended, spec kept; or waiting for an elder of its group that is on its way).
     ``pid`` is 0 for a supervisor (no process of its own) and where nothing runs. ``start`` stands for the modules.
     """
 

@@ -191,8 +191,8 @@ def restart_expected(work: Work, node: Node) -> None:
 
 
 def restart(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
-    """OTP's ``restart/2``, for a death as for a start that failed: each is charged. Within the intensity at once; beyond
-    it, as the supervisor declares, back off or give up."""
+    """OTP's ``restart/2``, for a death as for a start that failed: each is charged. Within the intensity at once;
+    beyond it, as the supervisor declares, back off or give up."""
     sup = work.parent(node)
     work.set(node.path, restarts=node.restarts + 1)
     if node.held:

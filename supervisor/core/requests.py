@@ -76,7 +76,7 @@ def start_child(work: Work, token: int, request: StartChild) -> None:
     node = work.nodes.get(child_path(sup.path, request.spec.id))
     if node is None:
         begin(work, token, sup, request.spec)
-    elif presence(node) == "running":
+    elif presence_asked(node) == "running":
         refuse(work, token, f"already_started: {node.path} is {node.state}")
     else:
         refuse(work, token, f"already_present: {node.path} is {node.state}; start_child is for new ones")
@@ -168,7 +168,7 @@ def restart_child(work: Work, token: int, request: RestartChild) -> None:
         work.set(node.path, state="idle", started_by=(token,))
         attend(work, node.path, node.parent)
     else:
-        refuse(work, token, f"{presence(node)}: {node.path} is {node.state}")
+        refuse(work, token, f"{presence_asked(node)}: {node.path} is {node.state}")
 
 
 def delete_child(work: Work, token: int, request: DeleteChild) -> None:
@@ -179,7 +179,12 @@ def delete_child(work: Work, token: int, request: DeleteChild) -> None:
         work.forget(node.path)
         work.act(Reply(token, Done()))
     else:
-        refuse(work, token, f"{presence(node)}: {node.path} is {node.state}; terminate_child it first")
+        refuse(work, token, f"{presence_asked(node)}: {node.path} is {node.state}; terminate_child it first")
+
+
+def presence_asked(node: Node) -> str:
+    """As ``presence``; but a start that somebody waits for is as good as done: OTP would answer when it is."""
+    return "running" if node.state == "starting" and node.started_by else presence(node)
 
 
 def supervisor_named(work: Work, token: int, under: str) -> Node | None:

@@ -55,11 +55,11 @@ def _child(node: Node, status: Status) -> ChildRow:
 
 
 def presence(node: Node) -> Status:
-    """OTP's words. A child that is being started again is not there before its start handshake is done."""
+    """OTP's words. A child does not run before its start handshake is done: until then it is on its way (*restarting*,
+    also for the first time: OTP's supervisor could not be asked then)."""
     if node.state == "ended":
         return "undefined"
-    coming = node.down or (node.state == "starting" and not node.started_by)
-    return "restarting" if coming else "running"
+    return "restarting" if node.down or node.state == "starting" else "running"
 
 
 def _walk(nodes: dict[str, Node], path: str) -> Iterator[Node]:

@@ -322,6 +322,20 @@ def test_children_that_are_being_restarted_are_counted_and_not_active() -> None:
     assert edge.counts() == [2, 2, 0, 2]
 
 
+def test_a_child_runs_when_its_start_handshake_is_done_and_not_before() -> None:
+    """start_link/3 returns when init has: "to ensure a synchronized startup procedure" """
+    edge = sup_test(worker("child1"))
+    edge.stubborn = {"child2"}
+    token = edge.ask(StartChild("", worker("child2")))
+    assert (edge.which(), edge.counts()) == ([("child1", "running"), ("child2", "restarting")], [2, 1, 0, 2])
+    assert edge.call(StartChild("", worker("child2"))) == "already_started"
+    assert edge.call(RestartChild("child2")) == "running"
+    assert edge.call(DeleteChild("child2")) == "running"
+    edge.ready("child2")
+    assert edge.answer(token) == edge.started("child2")
+    assert edge.counts() == [2, 2, 0, 2]
+
+
 @pytest.mark.parametrize("strategy", ["one_for_one", "rest_for_one", "one_for_all"])
 @pytest.mark.parametrize("how", ["normal", "abnormal", "terminate_child"])
 def test_specs_are_kept_but_those_of_temporary_children(strategy: str, how: str) -> None:
