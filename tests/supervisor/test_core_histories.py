@@ -286,7 +286,7 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(
-    max_examples=int(os.environ.get("NIGHTDESK_HISTORIES", "100")),
+    max_examples=int(os.environ.get("NIGHTDESK_HISTORIES", "150")),
     stateful_step_count=40,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
