@@ -242,6 +242,20 @@ class Model:
                 return
             name, reason = over.name, "shutdown"
 
+    def exit_together(self, over: Supervisor, ends: dict[str, Reason]) -> None:
+        """Siblings have ended at the same time. ``shutdown/1`` reads a death in the mailbox as the answer to its own
+        order: it is told of afterwards no more, nor of one whose supervisor has ended meanwhile."""
+        started = {name: self.world.started[name] for name in ends}
+        for name, reason in ends.items():
+            unread = any(child.name == name and child.alive for child in over.children)
+            if (
+                self.gave_up is None
+                and over in self.supervisors()
+                and unread
+                and self.world.started[name] == started[name]
+            ):
+                self.exit(name, reason)
+
     def find(self, name: str) -> tuple[Supervisor, Child]:
         pairs = [(over, child) for over in self.supervisors() for child in over.children]
         return next((over, child) for over, child in pairs if child.name == name)
