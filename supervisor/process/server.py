@@ -6,11 +6,12 @@ abnormally; its supervisor decides what follows. Handlers reach the outside thro
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from supervisor.errors import Refused
 from supervisor.messages import Message, Request
 from supervisor.process.world import World
+from supervisor.wire.limits import INSIDE, SocketLimits
 
 
 class Caller(Message, frozen=True):
@@ -40,6 +41,9 @@ class Server:
     ``handle_call`` returns the reply, or None to answer later with ``self.reply(caller, message)``; it raises
     ``Refused(text)`` to say no. ``handle_cast`` and ``handle_info`` return nothing.
     """
+
+    LIMITS: ClassVar[SocketLimits] = INSIDE
+    """Of its socket for calls and casts."""
 
     def __init__(self, world: World, arguments: dict[str, Any]) -> None:
         self.world = world
