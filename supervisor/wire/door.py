@@ -19,7 +19,9 @@ from typing import Any
 import zmq
 
 EVENT = struct.Struct("=hi")
-EVENTS_A_TURN_MAX = 5000
+EVENTS_A_TURN_MAX = 64
+"""Between two looks at the door the guests' messages are read: who has come and asked is known before 128 others, who
+came at the same moment, push him out."""
 
 
 class Guests:
@@ -29,29 +31,35 @@ class Guests:
         self.most = most
         self._silent: OrderedDict[int, None] = OrderedDict()
         self._known: OrderedDict[int, None] = OrderedDict()
+        self._early: set[int] = set()
+        """Whose first words we have read before we heard that they came."""
 
     def __len__(self) -> int:
         return len(self._silent) + len(self._known)
 
     def came(self, fd: int) -> int | None:
         """A new one; who has to go for it."""
+        early = fd in self._early
         self.left(fd)
-        self._silent[fd] = None
+        (self._known if early else self._silent)[fd] = None
         if len(self) <= self.most:
             return None
-        among = self._silent if len(self._silent) > 1 or not self._known else self._known
+        among = self._silent if len(self._silent) > (not early) else self._known
         goes, _ = among.popitem(last=False)
         return goes
 
     def spoke(self, fd: int) -> None:
         """It has sent a message of ours."""
-        if fd in self._silent or fd in self._known:
-            self.left(fd)
-            self._known[fd] = None
+        if fd not in self._silent and fd not in self._known:
+            self._early.add(fd)
+            return
+        self.left(fd)
+        self._known[fd] = None
 
     def left(self, fd: int) -> None:
         self._silent.pop(fd, None)
         self._known.pop(fd, None)
+        self._early.discard(fd)
 
 
 class Door:

@@ -201,6 +201,13 @@ def test_the_longest_silent_guest_goes_first_and_one_that_spoke_only_when_nobody
     assert guests.came(8) is None
 
 
+def test_a_guest_whose_words_are_read_before_its_coming_is_known_from_the_start() -> None:
+    guests = Guests(2)
+    guests.spoke(1)
+    assert len(guests) == 0
+    assert [guests.came(fd) for fd in (1, 2, 3)] == [None, None, 2]
+
+
 @given(st.lists(st.tuples(st.sampled_from(["came", "spoke", "left"]), st.integers(1, 30))))
 def test_there_are_never_more_guests_than_there_is_room_and_the_newest_is_in(steps: list[tuple[str, int]]) -> None:
     guests, inside = Guests(5), set[int]()
