@@ -27,7 +27,6 @@ from supervisor.messages import (
 )
 from supervisor.process.server import Caller, Server
 from supervisor.wire.limits import OUTSIDE
-from supervisor.wire.seldom import Seldom
 
 AT_ONCE = (
     ReadTree,
@@ -51,7 +50,6 @@ class ControlServer(Server):
 
     def init(self) -> None:
         self._asked: dict[int, Caller] = {}
-        self._seldom = Seldom()
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
         if isinstance(request, AT_ONCE):
@@ -72,9 +70,3 @@ class ControlServer(Server):
             self.refuse(caller, message.error)
         else:
             self.reply(caller, message.reply)
-
-    def handle_cast(self, message: Message) -> None:
-        """Nothing is cast to us; who does so from outside may do so as often as he likes."""
-        if self._seldom.heard("cast", "", self.world.now_s()):
-            super().handle_cast(message)
-        self._seldom.due(self.world.now_s())

@@ -12,6 +12,7 @@ from supervisor.errors import Refused
 from supervisor.messages import Message, Request
 from supervisor.process.world import World
 from supervisor.wire.limits import INSIDE, SocketLimits
+from supervisor.wire.seldom import Seldom
 
 
 class Caller(Message, frozen=True):
@@ -49,6 +50,7 @@ class Server:
         self.world = world
         self.arguments = arguments
         self.replier: Replier | None = None
+        self._unexpected = Seldom()
 
     def init(self) -> None:
         """Set up. Ready is told when it returns; never wait for a remote party here (DESIGN 3)."""
@@ -57,10 +59,18 @@ class Server:
         raise Refused(f"{self.world.name} does not answer {type(request).__name__}")
 
     def handle_cast(self, message: Message) -> None:
-        self.world.log.warning("cast that nobody expects", message=type(message).__name__)
+        self._tell_unexpected("cast that nobody expects", message)
 
     def handle_info(self, message: Message) -> None:
-        self.world.log.warning("message that nobody expects", message=type(message).__name__)
+        self._tell_unexpected("message that nobody expects", message)
+
+    def _tell_unexpected(self, text: str, message: Message) -> None:
+        """Whoever may open our socket may do so as often as he likes."""
+        now_s = self.world.now_s()
+        for kind, count, last in self._unexpected.due(now_s):
+            self.world.log.warning(kind, message=last, times_since_last_told=count)
+        if self._unexpected.heard(text, type(message).__name__, now_s):
+            self.world.log.warning(text, message=type(message).__name__)
 
     def terminate(self, reason: str) -> None:
         """Last words of an orderly end, within the child's shutdown limit. Not called when killed or crashed."""

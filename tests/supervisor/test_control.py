@@ -21,7 +21,7 @@ import zmq
 
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed, OutcomeUnknown, Refused
-from supervisor.messages import ReadTree, StartChild
+from supervisor.messages import Done, ReadTree, StartChild
 from supervisor.wire.codec import encode
 from supervisor.wire.envelope import PROTOCOL
 from supervisor.wire.limits import OUTSIDE
@@ -189,6 +189,16 @@ def test_garbage_is_dropped_told_once_and_nobody_notices(desk: Desk) -> None:
         assert desk.client.tree().pid == desk.process.pid
     assert desk.pids() == before
     assert warnings(desk, "dropped what is no message of ours") == 1
+
+
+@pytest.mark.parametrize("name", ["control", "one/permanent"])
+def test_casts_that_nobody_expects_are_told_once(desk: Desk, name: str) -> None:
+    for _ in range(300):
+        assert desk.client._peers.cast(name, Done())
+    with suppress(Refused):
+        desk.client.call(Add(number=1), to=name)  # comes after them all
+    log = (desk.home / "logs" / f"{name}.log").read_text()
+    assert log.count("cast that nobody expects") == 1
 
 
 def test_bytes_by_chance_on_the_bare_socket(desk: Desk) -> None:
