@@ -316,7 +316,8 @@ def test_ten_thousand_connections_are_bounded_and_a_good_client_is_served(desk: 
     after = round_trips(desk.client)
     print(
         f"\n{count} connections in {took_s:.2f} s: control {start_mib:.1f} -> {peak_mib:.1f} MiB, "
-        f"{descriptors(pid)} fds, {idle_cpu_s - start_cpu_s:.2f} s cpu; p99 {during * 1000:.2f} ms of {len(trips)} calls while they came, "
+        f"{descriptors(pid)} fds, {idle_cpu_s - start_cpu_s:.2f} s cpu; "
+        f"p99 {during * 1000:.2f} ms of {len(trips)} calls while they came, "
         f"{p99(held) * 1000:.2f} held ({idle:.2f} cpu), {p99(after) * 1000:.2f} after"
     )
     assert desk.pids() == pids, "neither control nor anybody else has died"
