@@ -3,6 +3,7 @@
 NightdeskError
 ├── BadSpec            a child spec or a flag is wrong: mend the text, nothing was started
 ├── BadMessage         bytes that are no message of ours: dropped and counted at the edge
+│   └── OtherProtocol  of another version of ours: refused in words, nothing is done of it
 ├── CallFailed         a call between processes has no reply
 │   ├── NoPeer         nobody is there: nothing was sent
 │   ├── OutcomeUnknown sent, but no reply in time: it may or may not have happened
@@ -29,6 +30,18 @@ class BadSpec(NightdeskError, ValueError):
 
 class BadMessage(NightdeskError):
     """Bytes that are no message of ours."""
+
+
+class OtherProtocol(BadMessage):
+    """A peer speaks another version of the protocol. ``kind`` and ``number`` are its envelope's, to answer it with."""
+
+    def __init__(self, theirs: int, ours: int, *, kind: str, number: int) -> None:
+        super().__init__(
+            f"other_protocol: the sender speaks version {theirs} of the protocol, the receiver {ours}; nothing was "
+            "done. Both must be of one release: use the program that the tree was started with, or start the tree anew."
+        )
+        self.kind = kind
+        self.number = number
 
 
 class CallFailed(NightdeskError):

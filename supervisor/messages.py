@@ -62,6 +62,14 @@ class Down(Message, frozen=True):
     why: str
 
 
+class Answered(Message, frozen=True):
+    """What came of ``world.supervisor.ask_later``: the reply, or None and the reason of a refusal in ``error``."""
+
+    number: int
+    reply: Any
+    error: str = ""
+
+
 class Subscribed(Message, frozen=True):
     """The publisher has welcomed us: take its snapshot now. Told again after each new incarnation of the publisher.
 

@@ -26,6 +26,8 @@ START = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 CHILDREN_MAX = 2000
 """Of one supervisor: more would not start within a minute on a small server."""
 SHUTDOWN_DEFAULT_S = 5.0
+TOLD_MAX = 200
+"""Characters of a wrong value that are told; it may have come from outside."""
 MEMORY_MAX_MIB_LEAST = 16.0
 """A Python process that is just born has about as much; a lower ceiling could never be kept."""
 INTENSITY_DEFAULT = {"static": 1, "dynamic": 3}
@@ -235,7 +237,8 @@ def _is_number(value: object) -> bool:
 
 
 def _bad(child: str, field: str, value: object, wanted: str) -> NoReturn:
-    raise BadSpec(f"child spec {child!r}: {field} is {value!r}, wanted: {wanted}. Nothing was started.")
+    told = [text if len(text) <= TOLD_MAX else f"{text[:TOLD_MAX]}..." for text in (repr(child), repr(value))]
+    raise BadSpec(f"child spec {told[0]}: {field} is {told[1]}, wanted: {wanted}. Nothing was started.")
 
 
 DEFAULT_FLAGS = SupervisorFlags()

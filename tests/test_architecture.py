@@ -26,6 +26,8 @@ PURE_FILES = (
     "supervisor/wire/codec.py",
     "supervisor/wire/envelope.py",
     "supervisor/wire/follow.py",
+    "supervisor/wire/limits.py",
+    "supervisor/wire/seldom.py",
     "brokers/model.py",
     "brokers/broker.py",
     "brokers/errors.py",

@@ -11,6 +11,7 @@ from supervisor.calls import SupervisorCalls
 from supervisor.errors import BadMessage
 from supervisor.messages import Message, Request
 from supervisor.runtime.settings import runtime_dir
+from supervisor.wire.limits import OUTSIDE
 from supervisor.wire.peers import Peers
 
 R = TypeVar("R", bound=Message)
@@ -29,7 +30,8 @@ class Client(SupervisorCalls):
         self.home = home
         # The process's one context, never terminated by us: after a Ctrl-C in the middle of a call that would wait for
         # ever for a socket that nobody holds any more (seen).
-        self._peers = Peers(zmq.Context.instance(), runtime_dir(home), f"client-{os.getpid()}", os.getpid())
+        name = f"client-{os.getpid()}"
+        self._peers = Peers(zmq.Context.instance(), runtime_dir(home), name, os.getpid(), OUTSIDE)
 
     def call(self, request: Request[R], timeout_s: float = 5.0, to: str = CONTROL) -> R:
         reply = self._peers.call(to, request, timeout_s)

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 
 import zmq
 
-from supervisor.errors import BadMessage, Refused
+from supervisor.errors import BadMessage, OtherProtocol, Refused
 from supervisor.messages import (
     Ending,
     Event,
@@ -32,6 +32,7 @@ from supervisor.messages import (
     Since,
     Stop,
 )
+from supervisor.process.ceiling import limit_memory
 from supervisor.process.clock import Clock
 from supervisor.process.files import SharedFile
 from supervisor.process.logs import FieldLog
@@ -42,11 +43,14 @@ from supervisor.process.web import Stream, Web
 from supervisor.process.world import HttpReply
 from supervisor.runtime.line import Line
 from supervisor.runtime.pulse import Pulse
-from supervisor.wire.codec import decode, encode
+from supervisor.wire.codec import decode, encode, refusal_of
+from supervisor.wire.door import Door
 from supervisor.wire.envelope import Envelope, pack, unpack
+from supervisor.wire.limits import INSIDE, SocketLimits
 from supervisor.wire.names import endpoint
-from supervisor.wire.peers import CAST_CONNECT_S, Peers, new_socket
+from supervisor.wire.peers import CAST_CONNECT_S, Peers, bind, new_socket
 from supervisor.wire.publications import Publisher, Subscription
+from supervisor.wire.seldom import Seldom
 
 R = TypeVar("R", bound=Message)
 
@@ -84,7 +88,7 @@ class Due:
 class RealWorld:
     """See ``World``. Made in the child after the fork; ``run`` returns the exit status."""
 
-    def __init__(self, birth: Any, line: Line, pulse: Pulse, log: FieldLog) -> None:
+    def __init__(self, birth: Any, line: Line, pulse: Pulse, log: FieldLog, limits: SocketLimits = INSIDE) -> None:
         self.name: str = birth.name
         self.incarnation: int = birth.incarnation
         self.predecessor = birth.predecessor
@@ -96,10 +100,11 @@ class RealWorld:
         self._last_words_s: float = min(LAST_WORDS_S, birth.spec.shutdown_limit_s)
         self._line = line
         self.supervisor = line.client(self)
-        self._context = zmq.Context()
+        self._context = zmq.Context(io_threads=2 if limits.connections_max else 1)
         self._runtime_dir: Path = birth.settings.runtime_dir
-        self._router = new_socket(self._context, zmq.ROUTER)
-        self._router.bind(endpoint(self._runtime_dir, self.name, "sock"))
+        self._router = new_socket(self._context, zmq.ROUTER, limits)
+        self._door = self._open_router(limits)
+        self._seldom = Seldom()
         self._publisher = Publisher(self._context, self._runtime_dir, self.name, self.incarnation)
         self._peers = Peers(self._context, self._runtime_dir, self.name, self.incarnation)
         self._subscriptions: dict[str, Subscription] = {}
@@ -114,6 +119,17 @@ class RealWorld:
         self._poller = zmq.Poller()
         for source in (self._router, self._publisher.socket, self._wake, line.fd):
             self._poller.register(source, zmq.POLLIN)
+        if self._door:
+            self._poller.register(self._door.socket, zmq.POLLIN)
+        limit_memory(limits.memory_mib)
+
+    def _open_router(self, limits: SocketLimits) -> Door | None:
+        address = endpoint(self._runtime_dir, self.name, "sock")
+        door = None
+        if limits.connections_max:
+            door = Door(self._router, address, limits.connections_max)
+        bind(self._router, address)
+        return door
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -140,6 +156,8 @@ class RealWorld:
         self._hear_last(0.0)
         while self._outbox.batch() is not None and (left_s := until_s - time.monotonic()) > 0:
             self._hear_last(left_s)
+        if self._door:
+            self._door.close()
         self._router.close(linger=int(FAREWELL_S * 1000))
         self._publisher.socket.close(linger=int(FAREWELL_S * 1000))
         self._peers.close()
@@ -149,12 +167,15 @@ class RealWorld:
 
     def _hear_last(self, wait_s: float) -> None:
         """Nothing is done any more: calls are refused, so that nobody takes them for done or waits for them."""
-        while self._router.poll(int(wait_s * 1000), zmq.POLLIN):
+        for _ in range(READS_A_TURN_MAX):
+            if not self._router.poll(int(wait_s * 1000), zmq.POLLIN):
+                return
             wait_s = 0.0
+            frames = self._router.recv_multipart()
             try:
-                self._refuse_last(self._router.recv_multipart())
+                self._refuse_last(frames)
             except BadMessage as error:
-                self.log.warning("dropped what is no message of ours", error=str(error))
+                self._complain("message", "dropped what is no message of ours", error=str(error))
 
     def _refuse_last(self, frames: list[bytes]) -> None:
         if len(frames) != 3:
@@ -172,6 +193,9 @@ class RealWorld:
         ready = dict(self._poller.poll(self._sleep_ms()))
         if self._line.waiting or self._line.fd in ready:
             self._mailbox.extend(self._line.read())
+        if self._door and self._door.socket in ready and (gone := self._door.look()):
+            most = self._door.guests.most
+            self._complain("connections", "hung up on the most silent of too many connections", limit=most, gone=gone)
         if self._wake in ready:
             self._take_streams()
         if self._publisher.socket in ready:
@@ -216,6 +240,8 @@ class RealWorld:
     def _beat(self) -> None:
         if news := self._clock.news():
             self.log.warning(news)
+        for kind, count, text in self._seldom.due(self.now_s()):
+            self.log.warning(text, kind=kind, times_since_last_told=count)
         self._publisher.restate_all()
         self._flush_events()
         self.after(RESTATE_S, Beat())
@@ -226,28 +252,45 @@ class RealWorld:
         for _ in range(READS_A_TURN_MAX):
             if self._ending is not None or not self._router.poll(0, zmq.POLLIN):
                 return
-            frames = self._router.recv_multipart()
+            frames = self._router.recv_multipart(copy=False)
             try:
-                self._on_request(server, frames)
+                self._on_request(server, [frame.bytes for frame in frames], frames[-1])
             except BadMessage as error:
-                self.log.warning("dropped what is no message of ours", error=str(error))
+                pid = about(frames[-1], "Peer-Address").rpartition(":")[2]
+                self._complain("message", "dropped what is no message of ours", error=str(error), pid=pid)
 
-    def _on_request(self, server: Server, frames: list[bytes]) -> None:
+    def _on_request(self, server: Server, frames: list[bytes], last: Any) -> None:
+        """What is no call of ours is dropped and counted; a call that makes no sense is refused as well, so that its
+        sender need not wait for its limit."""
         if len(frames) != 3:
             raise BadMessage(f"{len(frames)} frames, wanted 3")
         identity, head, body = frames
-        envelope = unpack(head)
-        message = decode(body)
+        try:
+            envelope = unpack(head)
+        except OtherProtocol as other:
+            if other.kind == "call":
+                self.refuse(RealCaller("", 0, other.number, 0.0, identity), str(other))
+            raise
+        caller = RealCaller(envelope.sender, envelope.incarnation, envelope.number, envelope.deadline_s, identity)
+        try:
+            message = decode(body)
+            if envelope.kind not in ("call", "cast"):
+                raise BadMessage(f"{envelope.kind} of {type(message).__name__}, wanted a call or a cast")
+            if envelope.kind == "call" and not isinstance(message, Request):
+                raise BadMessage(f"{type(message).__name__} is not a request")
+        except BadMessage as error:
+            if envelope.kind == "call":
+                self.refuse(caller, refusal_of(error))
+            raise
+        if self._door:
+            self._door.guests.spoke(int(about(last, zmq.SRCFD) or -1))
         if envelope.kind == "cast":
             self._on_cast(server, message)
-            return
-        if envelope.deadline_s < time.monotonic():
-            self.log.warning(
-                "dropped a request that is expired", sender=envelope.sender, request=type(message).__name__
-            )
-            return
-        caller = RealCaller(envelope.sender, envelope.incarnation, envelope.number, envelope.deadline_s, identity)
-        self._on_call(server, message, caller)
+        elif not envelope.deadline_s >= time.monotonic():  # said so, as "not a number" is never less
+            what = type(message).__name__
+            self._complain("expired", "dropped a request that is expired", sender=envelope.sender, request=what)
+        else:
+            self._on_call(server, message, caller)
 
     def _on_cast(self, server: Server, message: Message) -> None:
         if isinstance(message, Recorded):
@@ -261,8 +304,7 @@ class RealWorld:
         if isinstance(message, Since):
             self.reply(caller, self._publisher.missed(message))
             return
-        if not isinstance(message, Request):
-            raise BadMessage(f"{type(message).__name__} is not a request")
+        assert isinstance(message, Request)
         self._pulse.beat()
         try:
             reply = server.handle_call(message, caller)
@@ -283,7 +325,12 @@ class RealWorld:
         try:
             self._router.send_multipart([caller.identity, pack(envelope), body], zmq.NOBLOCK)
         except zmq.ZMQError as error:
-            self.log.warning("a reply has no way back", to=caller.name, error=str(error))
+            self._complain("reply", "a reply has no way back", to=caller.name, error=str(error))
+
+    def _complain(self, kind: str, text: str, **fields: Any) -> None:
+        """Of what others do to us as often as they like: told at once, then counted and told once a minute."""
+        if self._seldom.heard(kind, text, time.monotonic()):
+            self.log.warning(text, **fields)
 
     # -- what the process asks for (World) ---------------------------------------------------------
 
@@ -404,6 +451,14 @@ class RealWorld:
 
     def end(self, reason: str = "normal", *, expected: bool = False, shutdown: bool = False) -> None:
         self._ending = ("expected" if expected else "shutdown" if shutdown else "normal", reason)
+
+
+def about(frame: Any, what: Any) -> str:
+    """What ZeroMQ knows of a frame's sender, "" where it knows nothing."""
+    try:
+        return str(frame.get(what))
+    except zmq.ZMQError:
+        return ""
 
 
 class RealCaller(Caller, frozen=True):

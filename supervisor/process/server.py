@@ -6,11 +6,13 @@ abnormally; its supervisor decides what follows. Handlers reach the outside thro
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from supervisor.errors import Refused
 from supervisor.messages import Message, Request
 from supervisor.process.world import World
+from supervisor.wire.limits import INSIDE, SocketLimits
+from supervisor.wire.seldom import Seldom
 
 
 class Caller(Message, frozen=True):
@@ -41,10 +43,14 @@ class Server:
     ``Refused(text)`` to say no. ``handle_cast`` and ``handle_info`` return nothing.
     """
 
+    LIMITS: ClassVar[SocketLimits] = INSIDE
+    """Of its socket for calls and casts."""
+
     def __init__(self, world: World, arguments: dict[str, Any]) -> None:
         self.world = world
         self.arguments = arguments
         self.replier: Replier | None = None
+        self._unexpected = Seldom()
 
     def init(self) -> None:
         """Set up. Ready is told when it returns; never wait for a remote party here (DESIGN 3)."""
@@ -53,10 +59,18 @@ class Server:
         raise Refused(f"{self.world.name} does not answer {type(request).__name__}")
 
     def handle_cast(self, message: Message) -> None:
-        self.world.log.warning("cast that nobody expects", message=type(message).__name__)
+        self._tell_unexpected("cast that nobody expects", message)
 
     def handle_info(self, message: Message) -> None:
-        self.world.log.warning("message that nobody expects", message=type(message).__name__)
+        self._tell_unexpected("message that nobody expects", message)
+
+    def _tell_unexpected(self, text: str, message: Message) -> None:
+        """Whoever may open our socket may do so as often as he likes."""
+        now_s = self.world.now_s()
+        for kind, count, last in self._unexpected.due(now_s):
+            self.world.log.warning(kind, message=last, times_since_last_told=count)
+        if self._unexpected.heard(text, type(message).__name__, now_s):
+            self.world.log.warning(text, message=type(message).__name__)
 
     def terminate(self, reason: str) -> None:
         """Last words of an orderly end, within the child's shutdown limit. Not called when killed or crashed."""

@@ -10,7 +10,7 @@ What a process may rely on:
 * Each waiting method has a limit, and declares it to the liveness page itself. Code that computes for longer than a
   second declares it with ``blocking``.
 * ``handle_info`` receives what the world tells: the messages given to ``after``, publications, ``Subscribed``,
-  ``StreamOpened``/``StreamData``/``StreamEnded``, ``Up``/``Down`` of watched names.
+  ``StreamOpened``/``StreamData``/``StreamEnded``, ``Up``/``Down`` of watched names, ``Answered``.
 """
 
 from __future__ import annotations
@@ -82,6 +82,10 @@ class SupervisorClient(Protocol):
     """The supervisor as its children see it. A refusal in words raises ``Refused``; no answer, ``OutcomeUnknown``."""
 
     def ask(self, request: Request[R]) -> R: ...
+
+    def ask_later(self, request: Request[Any]) -> int:
+        """Ask and do not wait: ``Answered`` with this number comes to ``handle_info``, once. For what takes long."""
+
     def tree(self, under: str = "", deaths: int = 1) -> Tree: ...
     def start_child(self, under: str, spec: ChildSpec) -> Started: ...
     def ensure_child(self, under: str, spec: ChildSpec) -> Started: ...

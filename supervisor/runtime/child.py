@@ -153,7 +153,7 @@ def serve(birth: Birth, line: Line, pulse: Pulse, log: FieldLog) -> int:
 def serve_server(birth: Birth, code: type[Server], line: Line, pulse: Pulse, log: FieldLog) -> None:
     from supervisor.process.real import RealWorld  # with ZeroMQ: a plain function needs none
 
-    world = RealWorld(birth, line, pulse, log)
+    world = RealWorld(birth, line, pulse, log, code.LIMITS)
     try:
         world.run(code(world, birth.spec.arguments))
     finally:

@@ -7,11 +7,12 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from supervisor.calls import SupervisorCalls
 from supervisor.errors import BadMessage, OutcomeUnknown, Refused
 from supervisor.messages import (
+    Answered,
     ChildRequest,
     FollowRecord,
     JoinGroup,
@@ -41,6 +42,8 @@ class Asks(Protocol):
 
     def ask(self, request: Request[R], limit_s: float) -> R: ...
 
+    def ask_later(self, request: Request[Any]) -> int: ...
+
 
 class Line:
     """Blocking for us; the supervisor never blocks on it."""
@@ -54,6 +57,7 @@ class Line:
         self._unframer = Unframer()
         self._waiting: list[Message] = []
         self._number = 0
+        self._later: dict[int, Request[Any]] = {}
 
     def send(self, message: Message) -> None:
         self._sock.sendall(frame(message))
@@ -75,7 +79,19 @@ class Line:
         while select.select([self.fd], [], [], 0)[0]:
             self._receive()
         told, self._waiting = self._waiting, []
-        return [message for message in told if not isinstance(message, SupervisorReply)]
+        heard = (self._answered(message) if isinstance(message, SupervisorReply) else message for message in told)
+        return [message for message in heard if message is not None]
+
+    def ask_later(self, request: Request[Any]) -> int:
+        """The number that the answer will have, which ``read`` gives."""
+        self._number += 1
+        self.send(ChildRequest(self._number, encode(request)))
+        self._later[self._number] = request
+        return self._number
+
+    def _answered(self, reply: SupervisorReply) -> Answered | None:
+        request = self._later.pop(reply.number, None)
+        return None if request is None else answered(reply, request)
 
     def ask(self, request: Request[R], limit_s: float) -> R:
         """Raises ``Refused`` with the supervisor's reason, ``OutcomeUnknown`` where it does not answer in time."""
@@ -112,6 +128,12 @@ class Line:
         return None
 
 
+def answered(reply: SupervisorReply, request: Request[Any]) -> Answered:
+    if reply.error:
+        return Answered(reply.number, None, reply.error)
+    return Answered(reply.number, checked(decode(reply.body), request))
+
+
 def checked(reply: Message, request: Request[R]) -> R:
     if not isinstance(reply, request.REPLY):
         raise BadMessage(f"the supervisor answered {type(request).__name__} with {type(reply).__name__}")
@@ -128,6 +150,9 @@ class LineClient(SupervisorCalls):
     def ask(self, request: Request[R]) -> R:
         with self._blocks.blocking(ANSWER_LIMIT_S):
             return self._line.ask(request, ANSWER_LIMIT_S)
+
+    def ask_later(self, request: Request[Any]) -> int:
+        return self._line.ask_later(request)
 
     def join(self, group: str) -> None:
         self.ask(JoinGroup(group=group))

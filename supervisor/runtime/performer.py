@@ -29,7 +29,7 @@ from supervisor.core.tree import (
     Spawn,
     TreeEvent,
 )
-from supervisor.errors import BadMessage, BadSpec
+from supervisor.errors import BadMessage
 from supervisor.messages import (
     ChildInfo,
     ChildRequest,
@@ -57,7 +57,10 @@ from supervisor.messages import (
 from supervisor.process.world import Log
 from supervisor.runtime.record import RecordRing
 from supervisor.spec import GROUPS_MAX, is_name
-from supervisor.wire.codec import decode, encode
+from supervisor.wire.codec import MESSAGE_BYTES_MAX, decode, encode, refusal_of
+
+ANSWER_BYTES_MAX = MESSAGE_BYTES_MAX - 1024
+"""What fits into one frame together with its envelope: the tree of 2,000 children with one death each is half of it."""
 
 
 class Kin:
@@ -252,8 +255,12 @@ class Performer(ABC, Generic[K]):
         self._asked.pop(action.token)(self.completed(action.answer), action.error)
 
     def _reply(self, kid: K, number: int, answer: Answer | None, error: str) -> None:
-        if self.kids.get(kid.name) is kid:
-            self.tell(kid, SupervisorReply(number, encode(answer) if answer is not None else b"", error))
+        if self.kids.get(kid.name) is not kid:
+            return
+        body = encode(answer) if answer is not None else b""
+        if len(body) > ANSWER_BYTES_MAX:
+            body, error = b"", f"too_large: the answer has {len(body)} bytes, limit {ANSWER_BYTES_MAX}; ask for less"
+        self.tell(kid, SupervisorReply(number, body, error))
 
     def completed(self, answer: Answer | None) -> Answer | None:
         """With what only the edge knows: the supervisor's pid, the liveness page, the groups."""
@@ -292,15 +299,6 @@ class Performer(ABC, Generic[K]):
         """The few who listen: with a thousand children it is not asked of each of them at each death."""
         self._listeners[:] = [kid for kid in self._listeners if self.kids.get(kid.name) is kid]
         return [kid for kid in self._listeners if getattr(kid, ask)]
-
-
-def refusal_of(error: BadMessage) -> str:
-    """A request that could not be decoded, refused in words. A child spec is checked as it is decoded."""
-    return (
-        f"bad_spec: {error}"
-        if isinstance(error.__cause__ and error.__cause__.__cause__, BadSpec)
-        else f"bad_request: {error}"
-    )
 
 
 def below(path: str, under: str) -> bool:

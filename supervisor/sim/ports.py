@@ -41,6 +41,12 @@ class SimLine:
             raise Refused(reply.error)
         return checked(decode(reply.body), request)
 
+    def ask_later(self, request: Request[Any]) -> int:
+        number = self._world.next_number()
+        self._world.asked_later[number] = request
+        self._world.say(ChildRequest(number, encode(request)))
+        return number
+
 
 class SimLog:
     """Kept only if somebody reads it."""

@@ -29,7 +29,7 @@ from supervisor.messages import (
 from supervisor.process.outbox import Outbox
 from supervisor.process.server import Caller
 from supervisor.process.world import HttpReply
-from supervisor.runtime.line import LineClient
+from supervisor.runtime.line import LineClient, answered
 from supervisor.sim.kernel import NET_S, Entry, Kernel, Output, WorldEnded
 from supervisor.sim.ports import BROKEN, NO_ANSWER, SimFile, SimLine, SimLog, SimStore
 from supervisor.wire.codec import encode
@@ -59,6 +59,7 @@ class SimWorld:
         self._random = random.Random(f"{self.kernel.seed} {self.name} {self.incarnation}")
         self._number = 0
         self._waits_for = 0
+        self.asked_later: dict[int, Request[Any]] = {}
         self._called: SimProcess | None = None
         self._rings = Rings(self.incarnation)
         self._followed: dict[str, Following] = {}
@@ -153,7 +154,10 @@ class SimWorld:
 
     def on_reply(self, number: int, answer: Any) -> None:
         """A reply that nobody waits for any more is dropped."""
-        if not self.process.dead and self._waits_for == number:
+        later = self.asked_later.pop(number, None)
+        if later is not None:
+            self.process.put("info", answered(answer, later))
+        elif not self.process.dead and self._waits_for == number:
             self._waits_for = 0
             self.process.resume(answer)
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import zmq
 
-from supervisor.errors import BadMessage, NoPeer, OutcomeUnknown, Refused
+from supervisor.errors import BadMessage, NoPeer, OtherProtocol, OutcomeUnknown, Refused
 from supervisor.messages import Message, Request
-from supervisor.wire.codec import MESSAGE_BYTES_MAX, decode, encode
+from supervisor.wire.codec import decode, encode
 from supervisor.wire.envelope import Envelope, pack, unpack
+from supervisor.wire.limits import INSIDE, SocketLimits
 from supervisor.wire.names import endpoint
 
 CONNECT_S = 0.2
@@ -28,6 +29,9 @@ CAST_CONNECT_S = 0.05
 TRY_AGAIN_S = 0.01
 NEVER_MS = 3_600_000
 """A broken connection is made anew by us when it is needed, long before ZeroMQ would."""
+HEARTBEATS_MISSED = 3
+FIRST_THREAD, OWN_THREAD = 0b01, 0b10
+"""Of ZeroMQ's I/O threads, as bits. A socket with a door (``door.py``) has one for itself, which may have to wait."""
 EVENT = struct.Struct("=hi")
 STATES = {
     zmq.EVENT_HANDSHAKE_SUCCEEDED: "up",
@@ -35,20 +39,29 @@ STATES = {
     zmq.EVENT_CONNECT_RETRIED: "broken",
     zmq.EVENT_CLOSED: "broken",
 }
-QUEUE_MAX = 1000
-"""Messages in one direction to or from one peer: a second of the busiest desk. Full means absent."""
 
 
-def new_socket(context: Any, kind: int) -> Any:
+def new_socket(context: Any, kind: int, limits: SocketLimits = INSIDE) -> Any:
     """A socket with this project's limits."""
     socket = context.socket(kind)
     socket.set(zmq.LINGER, 0)
-    socket.set(zmq.SNDHWM, QUEUE_MAX)
-    socket.set(zmq.RCVHWM, QUEUE_MAX)
-    socket.set(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
+    socket.set(zmq.AFFINITY, OWN_THREAD if limits.connections_max else FIRST_THREAD)
+    socket.set(zmq.SNDHWM, limits.queue_max)
+    socket.set(zmq.RCVHWM, limits.queue_max)
+    socket.set(zmq.MAXMSGSIZE, limits.message_bytes_max)
+    socket.set(zmq.HANDSHAKE_IVL, int(limits.handshake_s * 1000))
+    if limits.heartbeat_s:
+        socket.set(zmq.HEARTBEAT_IVL, int(limits.heartbeat_s * 1000))
+        socket.set(zmq.HEARTBEAT_TIMEOUT, int(HEARTBEATS_MISSED * limits.heartbeat_s * 1000))
     socket.set(zmq.RECONNECT_IVL, 50)
     socket.set(zmq.RECONNECT_IVL_MAX, 2000)
     return socket
+
+
+def bind(socket: Any, address: str) -> None:
+    """The umask keeps everybody else out from the first moment on (0700); a socket is nothing to execute: 0600."""
+    socket.bind(address)
+    Path(address.removeprefix("ipc://")).chmod(0o600)
 
 
 class Peer:
@@ -90,9 +103,12 @@ class Peer:
 class Peers:
     """The calling side of one process."""
 
-    def __init__(self, context: Any, runtime_dir: Path, name: str, incarnation: int) -> None:
+    def __init__(
+        self, context: Any, runtime_dir: Path, name: str, incarnation: int, limits: SocketLimits = INSIDE
+    ) -> None:
         self._context = context
         self._runtime_dir = runtime_dir
+        self._limits = limits
         self._name = name
         self._incarnation = incarnation
         self._peers: dict[str, Peer] = {}
@@ -107,7 +123,7 @@ class Peers:
             raise NoPeer(f"{what}: nobody is there; nothing was sent")
         self._number += 1
         if not self._send(peer.socket, "call", request, deadline_s):
-            raise NoPeer(f"{what}: its queue of {QUEUE_MAX} is full; nothing was sent")
+            raise NoPeer(f"{what}: its queue of {INSIDE.queue_max} is full; nothing was sent")
         while (left_s := deadline_s - time.monotonic()) > 0:
             came = peer.wait(left_s)
             if came == "broken":
@@ -120,12 +136,19 @@ class Peers:
 
     def cast(self, to: str, message: Message, wait_s: float = CAST_CONNECT_S) -> bool:
         peer = self._connected(to, wait_s)
-        return peer is not None and self._send(peer.socket, "cast", message, 0.0)
+        try:
+            return peer is not None and self._send(peer.socket, "cast", message, 0.0)
+        except Refused:
+            return False
 
     def _send(self, socket: Any, kind: Any, message: Message, deadline_s: float) -> bool:
         head = pack(Envelope(kind, self._name, self._incarnation, self._number, deadline_s))
+        body = encode(message)
+        if len(body) > self._limits.message_bytes_max:
+            what = f"{type(message).__name__} has {len(body)} bytes, limit {self._limits.message_bytes_max}"
+            raise Refused(f"too_large: {what}; nothing was sent")
         try:
-            socket.send_multipart([head, encode(message)], zmq.NOBLOCK)
+            socket.send_multipart([head, body], zmq.NOBLOCK)
         except zmq.Again:
             return False
         return True
@@ -133,7 +156,12 @@ class Peers:
     def _take_reply(self, socket: Any, what: str) -> Message | None:
         """None for the late reply to an earlier call, which nobody waits for any more."""
         head, body = socket.recv_multipart()
-        envelope = unpack(head)
+        try:
+            envelope = unpack(head)
+        except OtherProtocol as other:
+            if other.number != self._number:
+                return None
+            raise Refused(str(other)) from other
         if envelope.number != self._number:
             return None
         if envelope.kind == "refusal":

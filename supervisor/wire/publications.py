@@ -12,8 +12,12 @@ from supervisor.messages import Message, Missed, Since
 from supervisor.wire.codec import encode
 from supervisor.wire.envelope import Envelope, pack, unpack
 from supervisor.wire.names import endpoint
-from supervisor.wire.peers import new_socket
+from supervisor.wire.peers import bind, new_socket
 from supervisor.wire.rings import Following, Rings
+
+TOPICS_MAX = 256
+TOPIC_LENGTH_MAX = 200
+"""Of one publisher. Who may open the socket may subscribe to anything, and each topic asked for is kept."""
 
 
 class Publisher:
@@ -25,7 +29,7 @@ class Publisher:
         self._rings = Rings(incarnation)
         self.socket = new_socket(context, zmq.XPUB)
         self.socket.set(zmq.XPUB_VERBOSE, 1)
-        self.socket.bind(endpoint(runtime_dir, name, "pub"))
+        bind(self.socket, endpoint(runtime_dir, name, "pub"))
 
     def publish(self, topic: str, message: Message) -> None:
         body = encode(message)
@@ -36,7 +40,10 @@ class Publisher:
         while self.socket.poll(0, zmq.POLLIN):
             (frame,) = self.socket.recv_multipart()[:1]
             if frame[:1] == b"\x01" and frame.endswith(b"\0"):
-                self._restate(frame[1:-1].decode(errors="replace"))
+                topic = frame[1:-1].decode(errors="replace")
+                known = topic in self._rings.topics
+                if known or (len(self._rings.topics) < TOPICS_MAX and len(topic) <= TOPIC_LENGTH_MAX):
+                    self._restate(topic)
 
     def restate_all(self) -> None:
         """Once a second: a lost last publication is not seen by a gap."""

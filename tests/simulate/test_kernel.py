@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from supervisor.messages import ChildSpec
+from supervisor.messages import ChildSpec, CountChildren, StartChild
 from supervisor.sim.desk import SimDesk
 from supervisor.sim.kernel import START_S, Calm
-from tests.simulate.toys import COUNTER, LISTENER, Ask, Jittery, Losing, call, cast, desk, run, told, toy
+from tests.simulate.toys import COUNTER, LISTENER, Ask, Jittery, Losing, Put, call, cast, desk, run, told, toy
+from tests.supervisor.group_toys import Move, Spread, member
 from tests.supervisor.toys import Add, Do, Listener, Say, listener, worker
 from trader.simulate.faults import Mishaps, Odds
 
@@ -182,3 +183,53 @@ def test_same_seed_gives_the_same_run_and_another_seed_another() -> None:
 def test_time_passes_only_as_far_as_it_is_let() -> None:
     sim: Any = desk(worker("counter"))
     assert sim.kernel.now_s == START_S + 0.1
+
+
+# -- groups, and answers that come later -------------------------------------------------------------------------------
+
+
+def test_groups_of_the_simulated_world_are_those_of_the_real_one() -> None:
+    sim = desk(member("x", "traders"), member("y", "traders"), member("z"))
+    call(sim, "z", Spread("traders", "one"))
+    run(sim, 0.1)
+    assert [told(sim, name) for name in ("x", "y", "z")] == [["heard one"], ["heard one"], []]
+    call(sim, "z", Move("traders", join=True))
+    call(sim, "x", Move("traders", join=False))
+    run(sim, 0.1)
+    assert sim.members("traders").names == ("y", "z")
+    sim.kill_process("y")
+    run(sim, 0.0005)
+    call(sim, "x", Spread("traders", "two"))
+    run(sim, 0.1)
+    assert [told(sim, name) for name in ("x", "y", "z")] == [["heard one"], ["heard one"], ["heard two"]]
+    assert sim.members("traders").names == ("y", "z"), "y is back, in the group of its spec"
+
+
+def test_a_slow_start_is_answered_later_while_others_are_served_in_the_simulated_world_too() -> None:
+    control = ChildSpec(id="control", start="supervisor.control.server:ControlServer")
+    sim = desk(control, toy("client", "Client"), toy("other", "Client"))
+    cast(sim, "client", Put(StartChild("", toy("slow", "SlowStarter", arguments={"start_s": 1.0}))))
+    run(sim, 0.1)
+    cast(sim, "other", Put(CountChildren()))
+    run(sim, 0.1)
+    assert told(sim, "other") == ["Counts at 1000.200"]
+    assert told(sim, "client") == []
+    run(sim, 2.0)
+    assert [line.split()[0] for line in told(sim, "client")] == ["Started"]
+    cast(sim, "client", Put(StartChild("", toy("slow", "SlowStarter"))))
+    run(sim, 0.1)
+    assert told(sim, "client")[1].startswith("already_started at")
+
+
+def test_control_that_dies_with_a_start_in_its_hands_leaves_its_caller_in_no_doubt_for_long() -> None:
+    control = ChildSpec(id="control", start="supervisor.control.server:ControlServer")
+    sim = desk(control, toy("client", "Client"))
+    cast(sim, "client", Put(StartChild("", toy("slow", "SlowStarter", arguments={"start_s": 1.0}))))
+    run(sim, 0.1)
+    sim.kill_process("control")
+    run(sim, 0.01)
+    assert told(sim, "client")[0].startswith("OutcomeUnknown at")
+    run(sim, 2.0)
+    cast(sim, "client", Put(CountChildren()))
+    run(sim, 0.1)
+    assert told(sim, "client")[1].startswith("Counts at")

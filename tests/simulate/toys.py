@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from supervisor.errors import CallFailed
-from supervisor.messages import ChildSpec, Done, Message, Request, SupervisorFlags
+from supervisor.messages import ChildSpec, Done, Message, ReadGroup, Request, SupervisorFlags
 from supervisor.process.server import Caller, Server
 from supervisor.process.world import HttpReply
 from supervisor.sim.desk import SimDesk
@@ -40,6 +41,34 @@ class Asker(Server):
         except CallFailed as failed:
             outcome = type(failed).__name__
         self.world.log.info(f"{outcome} at {self.world.now_s():.3f}")
+
+
+class Put(Message, frozen=True):
+    """To a Client: put this request to control, and tell in our log what came of it."""
+
+    request: Any
+
+
+class Client(Server):
+    """Asks control what it is told to ask."""
+
+    def handle_cast(self, message: Message) -> None:
+        assert isinstance(message, Put)
+        try:
+            outcome = type(self.world.call("control", message.request, timeout_s=10.0)).__name__
+        except CallFailed as failed:
+            outcome = getattr(failed, "word", type(failed).__name__)
+        self.world.log.info(f"{outcome} at {self.world.now_s():.3f}")
+
+
+class SlowStarter(Server):
+    """Ready after ``start_s``: it waits for somebody who never answers."""
+
+    def init(self) -> None:
+        if "start_s" in self.arguments:
+            with suppress(CallFailed):
+                self.world.call("control", ReadGroup("none"), timeout_s=1.0)
+                self.world.call(self.world.name, Wait(), timeout_s=self.arguments["start_s"])
 
 
 class Stubborn(Server):

@@ -38,6 +38,8 @@ class NotRunning(Failed):
 
 
 class NoSuchSession(Failed):
+    """Nor any process of that name."""
+
     exit_code = 4
 
 
@@ -72,8 +74,8 @@ def control(home: Path) -> Iterator[Client]:
         except OutcomeUnknown as error:
             raise UnknownOutcome(f"{error}. Look with `nightdesk status` before you repeat it.") from error
         except Refused as error:
-            kind = NoSuchSession if "no session is called" in str(error) else Failed
-            raise kind(str(error)) from error
+            unknown = "no session is called" in str(error) or error.word == "not_found"
+            raise (NoSuchSession if unknown else Failed)(str(error)) from error
 
 
 def print_json(value: dict[str, Any] | msgspec.Struct) -> None:

@@ -15,14 +15,15 @@ COMMANDS = {
     "test": "trader.cli.test:test",
     "simulate": "trader.cli.simulate:simulate",
     "status": "trader.cli.status:status",
-    "tree": "trader.cli.status:tree",
+    "tree": "trader.cli.tree:tree",
+    "child": "trader.cli.child:child",
     "session": "trader.cli.session:session",
     "logs": "trader.cli.logs:logs",
 }
 EXIT_INTERRUPTED = 130
 EXIT_CODES = """
 \b
-Exit codes: 0 ok · 1 failed · 2 usage · 3 supervisor not running · 4 no such session
+Exit codes: 0 ok · 1 failed · 2 usage · 3 supervisor not running · 4 no such session or process
 5 running but degraded · 6 refused by a safety gate · 7 outcome unknown: look at the broker
 8 login needed · 78 bad configuration
 """

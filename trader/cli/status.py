@@ -1,4 +1,4 @@
-"""`nightdesk status` and `nightdesk tree`: the one screen, and the supervision tree."""
+"""`nightdesk status`: the one screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trader.cli.session import stored
 from trader.messages import ReadSessionStatus, SessionStatus
 from trader.sessions import Session, Wanted, manager_name, trader_name
 from trader.store import desk
-from trader.view import duration, tree_lines
+from trader.view import duration
 
 EXIT_DEGRADED = 5
 ASK_LIMIT_S = 2.0
@@ -73,22 +73,6 @@ def status(context: click.Context, as_json: bool, home: str | None) -> None:
         for text in unread:
             click.echo(f"  ✖ {text}")
     sys.exit(EXIT_DEGRADED if degraded else 0)
-
-
-@click.command()
-@click.argument("under", default="")
-@as_json
-@home_option
-@click.pass_context
-def tree(context: click.Context, under: str, as_json: bool, home: str | None) -> None:
-    """The supervision tree: states, pids, restarts and why."""
-    with control(home_of(context, home)) as client:
-        seen = client.tree(under)
-    if as_json:
-        print_json({"pid": seen.pid, "now_s": seen.now_s, "children": seen.children})
-        return
-    for line in tree_lines(seen):
-        click.echo(line)
 
 
 def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
