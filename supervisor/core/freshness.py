@@ -45,7 +45,7 @@ def next_look_s(watch: Watch, page: Iterable[tuple[int, float]], now_s: float) -
     """Infinity where nobody has declared anything."""
     told = declared(page)
     waiting = [(incarnation, until_s) for incarnation, until_s in told if incarnation not in watch.stale]
-    first_s = liveness.next_look_s(watch.judge, waiting, now_s) if waiting else NEVER_S
+    first_s = liveness.next_look_s(watch.judge, waiting, now_s, NEVER_S) if waiting else NEVER_S
     return min(first_s, now_s + RECHECK_S) if len(waiting) < len(told) else first_s
 
 

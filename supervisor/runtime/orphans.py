@@ -115,7 +115,8 @@ class Orphans:
             others = [pid for pid in own_children() if pid not in living and pid not in self._before]
             found = [each for each in map(stat, others) if each is not None]
             dead = [each for each in found if each.state in "ZX"]
-            if not any([self._reap(each, living) for each in dead]):
+            reaped = [each for each in dead if self._reap(each, living)]
+            if not reaped:
                 break
         alive = [each for each in found if each not in dead]
         pids = {each.pid for each in alive}

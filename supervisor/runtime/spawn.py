@@ -10,6 +10,7 @@ import os
 import signal
 from _signal import pthread_sigmask  # signal.pthread_sigmask makes 61 enum members each time: 0.1 ms
 from collections.abc import Callable
+from contextlib import suppress
 
 from multiprocess.popen_fork import Popen
 
@@ -51,10 +52,9 @@ def reap(pid: int, pidfd: int) -> tuple[str, float]:
     The group is killed before the child is reaped: as long as it is a zombie its number belongs to nobody else. So
     it can be reaped by its pid, which alone tells the memory (wait4); that its pidfd is readable says it is dead.
     """
-    try:
+    # It died before its setsid, or its group is empty but for the zombie: nothing is left to end.
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # It died before its setsid, or its group is empty but for the zombie: nothing is left to end.
     _, status, used = os.wait4(pid, 0)
     os.close(pidfd)
     exited = os.WIFEXITED(status)
