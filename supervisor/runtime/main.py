@@ -17,7 +17,7 @@ from supervisor.errors import HomeTaken
 from supervisor.messages import ChildSpec
 from supervisor.runtime.leftovers import Leftovers, end_leftovers
 from supervisor.runtime.loop import Runtime
-from supervisor.runtime.mark import make_room, mark_self
+from supervisor.runtime.mark import make_room, mark_self, supervisor_id
 from supervisor.runtime.settings import Settings
 
 FILES_WANTED = 65536
@@ -39,6 +39,7 @@ def run(root: ChildSpec, settings: Settings, preload: tuple[str, ...] = ()) -> i
 
 def prepare(settings: Settings, preload: tuple[str, ...]) -> Leftovers:
     """End what an earlier life has left; folders, limits, imports; then freeze what all children will share."""
+    supervisor_id.cache_clear()  # a program may start one on a folder that was made anew
     left = end_leftovers(settings.home)
     prepare_folders(settings)
     raise_file_limit()

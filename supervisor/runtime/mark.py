@@ -14,10 +14,8 @@ with hardly any environment (``env -i``) there is no room for it in forked proce
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 from functools import cache
-from pathlib import Path
 
 import setproctitle
 
@@ -35,8 +33,10 @@ _room = [0, 0]
 
 @cache
 def supervisor_id(home: str) -> str:
-    """Stable for a home, different for every other on this machine."""
-    return hashlib.sha256(os.fsencode(Path(home).resolve())).hexdigest()[:16]
+    """Of a home that exists: its folder's device and inode. Its path would not do: two units with a ``/tmp`` of their
+    own (systemd's PrivateTmp) can have different homes under one path, and one would end the other's processes."""
+    found = os.stat(home)
+    return f"{found.st_dev:x}-{found.st_ino:x}"
 
 
 def make_room() -> None:

@@ -27,6 +27,8 @@ AGAIN_S = 0.02
 """Whoever was killed may leave others: they are looked for after this long."""
 RECHECK_S = 1.0
 """A process of which nothing is known may be in the middle of an exec, where its environment is empty: look again."""
+GONE_MAX = 1000
+"""Dead children whose sessions are remembered: far more than die between the death of one and a look."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -55,6 +57,8 @@ class Orphans:
 
     def child_gone(self, pid: int, name: str) -> None:
         self._gone[pid] = name
+        if len(self._gone) > GONE_MAX:
+            del self._gone[next(iter(self._gone))]
         self.due()
 
     def next_look_s(self) -> float:

@@ -237,6 +237,8 @@ def sleeper() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 def test_the_start_ends_who_carries_this_home_s_mark_and_nobody_else(
     tmp_path: Path, sleeper: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
+    for name in ("mine", "other"):
+        (tmp_path / name).mkdir()
     mine, other = supervisor_id(str(tmp_path / "mine")), supervisor_id(str(tmp_path / "other"))
     ours = sleeper(**{SUPERVISOR: mine, INCARNATION: "3", CHILD: "a/b"})
     others = sleeper(**{SUPERVISOR: other, INCARNATION: "3", CHILD: "a/b"})
