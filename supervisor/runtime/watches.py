@@ -42,8 +42,9 @@ class Watches:
         self.orphans.child_gone(kid.pid, kid.name)
 
     def next_look_s(self, now_s: float) -> float:
+        """Never before now: a look that is due at once is no sign that the loop came late."""
         fresh_s = freshness.next_look_s(self._fresh, self._declared(), now_s)
-        return min(self.orphans.next_look_s(), self._ceilings.next_look_s(), fresh_s)
+        return max(now_s, min(self.orphans.next_look_s(), self._ceilings.next_look_s(), fresh_s))
 
     def stalled(self, unwatched_s: float) -> None:
         """The judge came late; see ``core/liveness.py``."""
