@@ -288,7 +288,7 @@ def test_every_byte_makes_it_fresh_a_heartbeat_too_and_nothing_before_the_first(
     assert world.fresh_until_s == 0.0
     world.advance(3.0)
     world.feed(golden.HEARTBEAT + NL)
-    assert world.fresh_until_s == world.now_s() + 17.0
+    assert world.fresh_until_s == world.now_s() + 30.0
 
 
 def test_a_stall_of_our_own_machine_is_no_silence() -> None:
