@@ -14,7 +14,7 @@ import pytest
 
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed
-from supervisor.messages import ChildInfo, Death, StartChild
+from supervisor.messages import ChildInfo, Death, StartChild, TerminateChild
 from tests.supervisor.toys import Add, worker
 from tests.supervisor.watch_toys import CEILING_MIB, MIB, spec
 
@@ -143,6 +143,18 @@ def test_one_allocation_of_gigabytes_fails_in_the_child_and_is_put_down_to_its_c
 def test_server_with_its_sockets_and_threads_lives_under_a_ceiling(desk: Desk) -> None:
     desk.client.call(StartChild(under="spare", spec=worker("server", memory_max_mib=CEILING_MIB)))
     assert desk.client.call(Add(number=2), to="spare/server").total == 2
+
+
+def test_no_descriptor_is_left_by_children_with_a_ceiling(desk: Desk) -> None:
+    def descriptors() -> int:
+        return len(os.listdir(f"/proc/{desk.process.pid}/fd"))
+
+    passing = worker("passing", restart="temporary", memory_max_mib=CEILING_MIB)
+    before = descriptors()
+    for _ in range(20):
+        desk.client.call(StartChild(under="spare", spec=passing))
+        desk.client.call(TerminateChild(name="spare/passing"))
+    assert descriptors() == before
 
 
 # -- freshness --------------------------------------------------------------------------------------------------------
