@@ -2,6 +2,7 @@
 
 Shares no fate with the streams (order-safety 2). A read is whole or it failed: a failed, partial or contradicting
 one is published as ``SnapshotFailed`` and changes nothing (law 6). It judges nothing: account managers reconcile.
+It is fresh as long as an entry may rely on what it has read; past that it is *stale*, by night as by day.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Books(Server):
         self.last: Snapshot | None = None
         self.failing = False
         self.instruments: dict[str, tuple[Instrument, float]] = {}
+        self.world.fresh(self.timing.agreed_max_age_s)  # books that never come to a read are stale too
         self._read_at(self.world.now_s(), rhythm=True)
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
@@ -109,6 +111,7 @@ class Books(Server):
         self.reads += 1
         self.last = Snapshot(self.reads, requested_s, self.world.now_s(), content)
         self.world.publish("snapshot", self.last)
+        self.world.fresh(requested_s + self.timing.agreed_max_age_s - self.world.now_s())
         if self.failing:
             self.failing = False
             text = f"{self.account}: orders, positions and balance are read again"

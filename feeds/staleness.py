@@ -32,6 +32,12 @@ class Silence(msgspec.Struct, frozen=True):
     def limit_s(self) -> float:
         return MISSED_BEATS * self.heartbeat_s if self.alive else self.first_byte_s
 
+    @property
+    def contact_s(self) -> float:
+        """So long after a byte the feed is called fresh: twice what a feed that judges its stream lets it live. So
+        *stale* is a feed that no longer judges, never one that is about to end."""
+        return 2 * MISSED_BEATS * self.heartbeat_s
+
     def heard(self, now_s: float) -> Silence:
         return msgspec.structs.replace(self, alive=True, deadline_s=now_s + MISSED_BEATS * self.heartbeat_s)
 

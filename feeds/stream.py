@@ -3,6 +3,9 @@
 A feed never reconnects by itself: it ends with a reason that names which, and its supervisor starts it again.
 What the venue does by routine (GoAway, an orderly end) is an *expected* end, restarted at once; everything else is
 a crash, which the supervisor slows down when it comes too often.
+
+It declares itself fresh on contact: any byte, a heartbeat too. How old the newest bar may be is not to be said without
+market hours; whoever trades on bars looks at their age (``trader/risk.py``).
 """
 
 from __future__ import annotations
@@ -109,6 +112,7 @@ class StreamFeed(Server, ABC):
     def _received(self, data: bytes) -> None:
         now_s = self.world.now_s()
         self.silence = self.silence.heard(now_s)
+        self.world.fresh(self.silence.contact_s)
         try:
             lines = self.lines.push(data)
         except LineTooLong as error:

@@ -250,6 +250,7 @@ class ScriptedWorld:
         self.requests: list[HttpRequest] = []
         self.streams: list[OpenStream] = []
         self.notes: list[str] = []
+        self.fresh_until_s = 0.0
         self.replies: dict[int, Message | Refused] = {}
         self.trace: list[tuple[str, str]] = []
         self.files: dict[str, bytes] = {}
@@ -456,6 +457,9 @@ class ScriptedWorld:
     def note(self, text: str) -> None:
         assert len(text.encode()) <= 100, "a note has at most 100 bytes"
         self.notes.append(text)
+
+    def fresh(self, for_s: float) -> None:
+        self.fresh_until_s = self._now_s + for_s
 
     def event(
         self,

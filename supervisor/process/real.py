@@ -96,7 +96,7 @@ class RealWorld:
         self._settings = birth.settings
         self._limit_s: float = birth.spec.liveness_limit_s
         self._pulse = pulse
-        self.blocking, self.note = pulse.blocking, pulse.note
+        self.blocking, self.note, self.fresh = pulse.blocking, pulse.note, pulse.fresh
         self._last_words_s: float = min(LAST_WORDS_S, birth.spec.shutdown_limit_s)
         self._line = line
         self.supervisor = line.client(self)

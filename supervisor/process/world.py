@@ -167,6 +167,11 @@ class World(Protocol):
     def note(self, text: str) -> None:
         """A short note (at most 100 bytes) in our liveness slot: what we were doing, told to the next incarnation."""
 
+    def fresh(self, for_s: float) -> None:
+        """What we deliver is recent enough for so many machine seconds from now; infinity: until we say otherwise.
+        Past them the supervisor calls us *stale*: told as an incident, never a reason to kill. Without a call, never.
+        """
+
     def event(
         self,
         kind: str,

@@ -28,7 +28,9 @@ from supervisor.process.clock import wall_utc
 from supervisor.process.logs import FieldLog, plain_line, switch_log
 from supervisor.process.server import IgnoreStart, Server
 from supervisor.runtime.body import Child
+from supervisor.runtime.ceiling import limit_bursts
 from supervisor.runtime.line import Line
+from supervisor.runtime.mark import mark_self
 from supervisor.runtime.page import Page
 from supervisor.runtime.pulse import Pulse
 from supervisor.runtime.settings import Settings
@@ -73,7 +75,7 @@ def become_child(birth: Birth, sock: socket.socket) -> FieldLog:
     die_with_parent(birth.parent_pid)
     gc.freeze()  # what was inherited is not ours to collect: looking at it would copy every page of it
     signal.set_wakeup_fd(-1)  # else our signals would write into the supervisor's pipe
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()  # Ctrl-C reaches the whole foreground group; we are ended by the supervisor alone
@@ -84,6 +86,8 @@ def become_child(birth: Birth, sock: socket.socket) -> FieldLog:
         os.write(1, plain_line(birth.settings, wall_utc(), "starts", incarnation=birth.incarnation, pid=os.getpid()))
     close_all_but(sock.fileno())
     setproctitle.setproctitle(f"{birth.settings.title}: {birth.name}")
+    mark_self(birth.settings.home, birth.name, birth.incarnation)
+    limit_bursts(birth.spec.memory_max_mib)
     pthread_sigmask(signal.SIG_SETMASK, ())
     return log
 

@@ -46,8 +46,8 @@ class Supervisor(SupervisorCalls):
         Raises ``StartFailed``, with nothing left running, where the root could not start: OTP's ``start_link``.
         """
         self._lock, life = take_home(self.settings)
-        prepare(self.settings, self._preload)
-        self._runtime = Runtime(self._spec, self.settings, first_incarnation(life))
+        left = prepare(self.settings, self._preload)
+        self._runtime = Runtime(self._spec, self.settings, first_incarnation(life), left)
         self._runtime.begin()
         self.until(lambda: self.finished or self.runtime.tree.nodes[""].state == "up")
         if self.runtime.finished is not None:

@@ -12,7 +12,9 @@ import signal
 import time
 from array import array
 
-from supervisor.core import liveness
+from msgspec.structs import replace
+
+from supervisor.core import liveness, memory
 from supervisor.core.machine import next_deadline_s
 from supervisor.core.tree import NEVER_S, Boot, Exit, Exited, Hung, ShutDown, Spawn, Spawned, Stalled, Tick, TreeEvent
 from supervisor.errors import BadMessage
@@ -21,11 +23,13 @@ from supervisor.process.clock import Clock
 from supervisor.process.logs import open_log
 from supervisor.runtime.child import Birth
 from supervisor.runtime.kid import Kid
+from supervisor.runtime.leftovers import NOTHING_LEFT, Leftovers
 from supervisor.runtime.page import Page
 from supervisor.runtime.performer import Performer
 from supervisor.runtime.settings import Settings
 from supervisor.runtime.spawn import exit_text, reap, spawn
 from supervisor.runtime.systemd import Systemd
+from supervisor.runtime.watches import Watches
 
 ASLEEP_MAX_S = 30.0
 """The loop turns at least this often, so that a clock or a page that changed is seen."""
@@ -34,7 +38,9 @@ ASLEEP_MAX_S = 30.0
 class Runtime(Performer[Kid]):
     """One supervision tree as OS processes. ``run`` returns the exit status when the tree is down."""
 
-    def __init__(self, root: ChildSpec, settings: Settings, first_incarnation: int) -> None:
+    def __init__(
+        self, root: ChildSpec, settings: Settings, first_incarnation: int, left: Leftovers = NOTHING_LEFT
+    ) -> None:
         super().__init__(root, first_incarnation)
         self.settings = settings
         self.page = Page()
@@ -49,10 +55,14 @@ class Runtime(Performer[Kid]):
         self._due: tuple[object, float] = (None, 0.0)
         self.clock = Clock(settings.clock_file)
         self.log = open_log(settings.log_dir / "nightdesk.log", settings, echo=settings.echo)
+        self.watches = Watches(settings.home, self.page, self.kids, self.feed, self._record)
+        self._left_over = left
 
     def run(self) -> int:
         self.take_signals()
         systemd = Systemd(os.environ)
+        signal.signal(signal.SIGCHLD, _noted)
+        self.watches.orphans.alone = True
         self.begin()
         while self.finished is None:
             systemd.turn(self.tree, time.monotonic())
@@ -63,11 +73,14 @@ class Runtime(Performer[Kid]):
     def begin(self) -> None:
         self.log.info("supervisor starts", pid=os.getpid(), home=self.settings.home)
         self.turned_s = time.monotonic()
+        for row in self._left_over.records():
+            self._record(row)
         self.feed(Boot())
 
     def end(self) -> int:
         """The exit status, when the tree is down."""
         assert self.finished is not None
+        self.watches.orphans.end_all()
         self.log.info("supervisor ends", why=self.finished.why)
         self.epoll.close()
         return 1 if self.finished.gave_up else 0
@@ -84,6 +97,7 @@ class Runtime(Performer[Kid]):
                 self._on_fd(fd, mask)
         if time.monotonic() >= self.look_s:
             self._judge_liveness(watched_s)
+        self.watches.look(time.monotonic())
         if self._due_s() <= time.monotonic():
             self.feed(Tick())
         self.turned_s = time.monotonic()
@@ -93,6 +107,7 @@ class Runtime(Performer[Kid]):
         away_s = time.monotonic() - self.turned_s
         if away_s > liveness.STALL_S:
             self.judge = liveness.stalled(self.judge, away_s, self._slots())
+            self.watches.stalled(away_s)
             self.feed(Stalled(late_s=0.0, unwatched_s=away_s))
             self.turned_s = time.monotonic()
 
@@ -113,7 +128,8 @@ class Runtime(Performer[Kid]):
         return self.page.read(kid.slot) - now_s, fresh_until_s - now_s if fresh_until_s else None
 
     def _wake_s(self) -> float:
-        return min(self._due_s(), self.look_s, time.monotonic() + ASLEEP_MAX_S)
+        now_s = time.monotonic()
+        return min(self._due_s(), self.look_s, self.watches.next_look_s(now_s), now_s + ASLEEP_MAX_S)
 
     def _due_s(self) -> float:
         """The next deadline of the tree, looked for once for each tree."""
@@ -126,6 +142,7 @@ class Runtime(Performer[Kid]):
         now_s = time.monotonic()
         if now_s - planned_s > liveness.STALL_S:
             self.judge = liveness.stalled(self.judge, now_s - turned_s, self._slots())
+            self.watches.stalled(now_s - turned_s)
             self.feed(Stalled(late_s=now_s - planned_s, unwatched_s=now_s - turned_s))
         return now_s
 
@@ -139,6 +156,7 @@ class Runtime(Performer[Kid]):
         slots = self._slots()
         if now_s - watched_s > liveness.STALL_S:
             self.judge = liveness.stalled(self.judge, now_s - watched_s, slots)
+            self.watches.stalled(now_s - watched_s)
         late = dict(liveness.overdue(self.judge, slots, now_s))
         for kid in [kid for kid in self.kids.values() if kid.slot in late]:
             self.feed(Hung(kid.name, kid.incarnation, kid.spec.liveness_limit_s + late[kid.slot]))
@@ -160,7 +178,9 @@ class Runtime(Performer[Kid]):
 
     def _on_signals(self, numbers: bytes) -> None:
         for number in numbers:
-            if number in (signal.SIGTERM, signal.SIGINT):
+            if number == signal.SIGCHLD:
+                self.watches.orphans.due()
+            elif number in (signal.SIGTERM, signal.SIGINT):
                 self.log.info("told to shut down", signal=exit_text(False, number))
                 self.feed(ShutDown("the supervisor was told to shut down"))
 
@@ -192,9 +212,11 @@ class Runtime(Performer[Kid]):
         self._read(kid)
         self._unlist(kid)
         note = self.page.read_note(kid.slot)
-        exit = kid.exit(reap(kid.pid, kid.pidfd))
+        status, peak_mib = reap(kid.pid, kid.pidfd)
+        exit = memory.understood(kid.exit(status), kid.last_words, kid.spec.memory_max_mib)
         self.page.release(kid.slot)
-        self.died(kid, exit, note)
+        self.watches.died(kid)
+        self.died(kid, replace(exit, peak_mib=round(peak_mib, 1)), note)
 
     def _unlist(self, kid: Kid) -> None:
         """Explicitly out of epoll: a copy of the fd in a child that was just forked would keep it reporting."""
@@ -225,6 +247,7 @@ class Runtime(Performer[Kid]):
         self.by_fd[kid.pidfd] = self.by_fd[kid.sock_fd] = kid
         self.epoll.register(kid.pidfd, select.EPOLLIN)
         self.epoll.register(kid.sock_fd, select.EPOLLIN)
+        self.watches.born(kid)
         return Spawned(kid.name, kid.incarnation, kid.pid)
 
     def tell(self, kid: Kid, message: Message) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from supervisor.errors import HomeTaken
 from supervisor.messages import ChildSpec
+from supervisor.runtime.leftovers import Leftovers, end_leftovers
 from supervisor.runtime.loop import Runtime
+from supervisor.runtime.mark import make_room, mark_self, supervisor_id
 from supervisor.runtime.settings import Settings
 
 FILES_WANTED = 65536
@@ -28,21 +30,26 @@ def run(root: ChildSpec, settings: Settings, preload: tuple[str, ...] = ()) -> i
     """Run the tree in this process until it is down; the exit status. Raises ``HomeTaken``."""
     lock, life = take_home(settings)
     try:
-        prepare(settings, preload)
-        return Runtime(root, settings, first_incarnation=first_incarnation(life)).run()
+        left = prepare(settings, preload)
+        mark_self(settings.home)
+        return Runtime(root, settings, first_incarnation(life), left).run()
     finally:
         os.close(lock)
 
 
-def prepare(settings: Settings, preload: tuple[str, ...]) -> None:
-    """Folders, limits, imports; then freeze what all children will share."""
+def prepare(settings: Settings, preload: tuple[str, ...]) -> Leftovers:
+    """End what an earlier life has left; folders, limits, imports; then freeze what all children will share."""
+    supervisor_id.cache_clear()  # a program may start one on a folder that was made anew
+    left = end_leftovers(settings.home)
     prepare_folders(settings)
     raise_file_limit()
     os.umask(0o077)
     for module in preload:
         import_module(module)
+    make_room()
     gc.collect()
     gc.freeze()
+    return left
 
 
 def first_incarnation(life: int) -> int:

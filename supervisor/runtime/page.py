@@ -25,16 +25,20 @@ class Page:
         self._map = mmap.mmap(-1, SLOTS_MAX * SLOT_BYTES)
         self._numbers = memoryview(self._map).cast("d")
         self._free = list(range(SLOTS_MAX - 1, -1, -1))
+        self._used = 0
+        """Slots up to here have been in use; the rest need not be looked at."""
 
     def take(self, alive_until_s: float) -> int:
         """A slot for a new child, cleared. Raises ``IndexError`` when all are taken."""
         slot = self._free.pop()
+        self._used = max(self._used, slot + 1)
         self.write_note(slot, "")
         self.write_fresh(slot, 0.0)
         self.write(slot, alive_until_s)
         return slot
 
     def release(self, slot: int) -> None:
+        self.write_fresh(slot, 0.0)
         self._free.append(slot)
 
     def write(self, slot: int, alive_until_s: float) -> None:
@@ -49,6 +53,12 @@ class Page:
     def read_fresh(self, slot: int) -> float:
         """0: it has never declared that what it delivers can become stale."""
         return float(self._numbers[(slot * SLOT_BYTES + _FRESH_AT) // 8])
+
+    def declared(self) -> dict[int, float]:
+        """``fresh_until_s`` by slot, of those that have declared one."""
+        every = SLOT_BYTES // 8
+        numbers = self._numbers[_FRESH_AT // 8 : self._used * every : every].tolist()
+        return {slot: until_s for slot, until_s in enumerate(numbers) if until_s}
 
     def write_note(self, slot: int, text: str) -> None:
         """The length goes last, so that a kill in the middle leaves an old or an empty note, never a torn one."""

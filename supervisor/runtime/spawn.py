@@ -10,6 +10,7 @@ import os
 import signal
 from _signal import pthread_sigmask  # signal.pthread_sigmask makes 61 enum members each time: 0.1 ms
 from collections.abc import Callable
+from contextlib import suppress
 
 from multiprocess.popen_fork import Popen
 
@@ -44,22 +45,20 @@ def spawn(run: Callable[[], None]) -> tuple[int, int]:
     return pid, os.pidfd_open(pid)
 
 
-def reap(pid: int, pidfd: int) -> str:
-    """Read a death, once, and end what is left of the child's process group. "" for exit status 0.
+def reap(pid: int, pidfd: int) -> tuple[str, float]:
+    """Read a death, once, and end what is left of the child's process group: how it ended ("" for exit status 0), and
+    the most memory that it had resident, in MiB.
 
-    The group is killed before the child is reaped: as long as it is a zombie its number belongs to nobody else.
+    The group is killed before the child is reaped: as long as it is a zombie its number belongs to nobody else. So
+    it can be reaped by its pid, which alone tells the memory (wait4); that its pidfd is readable says it is dead.
     """
-    try:
+    # It died before its setsid, or its group is empty but for the zombie: nothing is left to end.
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        # It died before its setsid, or its group is empty but for the zombie: nothing is left to end.
-        left_over = False
-    else:
-        left_over = True
-    result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+    _, status, used = os.wait4(pid, 0)
     os.close(pidfd)
-    assert result is not None, f"waitid on pidfd of {pid} gave nothing, left_over={left_over}"
-    return exit_text(result.si_code == os.CLD_EXITED, result.si_status)
+    exited = os.WIFEXITED(status)
+    return exit_text(exited, os.WEXITSTATUS(status) if exited else os.WTERMSIG(status)), used.ru_maxrss / 1024
 
 
 def exit_text(exited: bool, status: int) -> str:

@@ -97,8 +97,9 @@ class SimDesk(Performer[SimProcess]):
         return Spawned(action.path, action.incarnation, self._forks)
 
     def vitals(self, kid: SimProcess) -> tuple[float | None, float | None]:
-        """Nobody hangs here but who is frozen, and that is found by the kernel."""
-        return kid.spec.liveness_limit_s, None
+        """Nobody hangs here but who is frozen, and that is found by the kernel. Freshness is shown, not judged."""
+        fresh_for_s = None if kid.fresh_until_s is None else kid.fresh_until_s - self.kernel.now_s
+        return kid.spec.liveness_limit_s, fresh_for_s
 
     def _begin(self, process: SimProcess) -> None:
         """It has its socket now: those who look for its name find it."""

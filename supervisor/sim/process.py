@@ -30,6 +30,7 @@ class SimProcess(Kin):
         self.dead = False
         self.frozen = False
         self.note = ""
+        self.fresh_until_s: float | None = None
         self.mailbox: deque[tuple[str, Any, Caller | None]] = deque()
         self.world = SimWorld(self, before)
         self._idle = False

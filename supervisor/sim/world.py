@@ -371,6 +371,9 @@ class SimWorld:
     def note(self, text: str) -> None:
         self.process.note = text
 
+    def fresh(self, for_s: float) -> None:
+        self.process.fresh_until_s = self.kernel.now_s + for_s
+
     def event(
         self,
         kind: str,

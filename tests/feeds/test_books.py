@@ -98,6 +98,15 @@ def test_reads_that_fail_are_one_incident(world: ScriptedWorld) -> None:
     ]
 
 
+def test_they_are_fresh_as_long_as_an_entry_may_rely_on_the_last_read(world: ScriptedWorld) -> None:
+    assert world.fresh_until_s == 1000.0 + TIMING.agreed_max_age_s, "from the start: the first read may never come"
+    world.advance(31.0)
+    assert world.fresh_until_s == 1030.0 + TIMING.agreed_max_age_s
+    world.answer_http("GET", f"{ACCOUNT}/balances", HttpFailed("no answer", sent=True))
+    world.advance(300.0)
+    assert world.fresh_until_s == 1030.0 + TIMING.agreed_max_age_s, "what failed makes nothing fresh"
+
+
 def test_the_last_good_snapshot_stays_readable(world: ScriptedWorld) -> None:
     world.advance(0.0)
     world.answer_http("GET", f"{ACCOUNT}/orders", HttpReply(503, {}, b""))

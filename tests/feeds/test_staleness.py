@@ -54,3 +54,10 @@ def test_a_stall_delays_the_verdict_by_no_more_than_itself(stall_s: float) -> No
     silent_s = judged([1.0], 1000.0, stall=(5.0, 5.0 + stall_s))
     assert silent_s is not None
     assert silent_s <= 17.0 + stall_s + 1.0
+
+
+def test_a_feed_is_called_stale_only_after_it_would_have_ended_itself() -> None:
+    silence = watch_opened(99.0, heartbeat_s=5.0, first_byte_s=10.0).heard(100.0)
+    judged_late_s = 100.0 + silence.limit_s + silence.turn_every_s
+    assert silence.silent(judged_late_s)
+    assert 100.0 + silence.contact_s > judged_late_s

@@ -280,6 +280,17 @@ def test_a_stream_that_never_sends_a_byte_ends(kind: str, answered: bool) -> Non
         world.advance(1.2)
 
 
+@pytest.mark.parametrize("kind", FEEDS)
+def test_every_byte_makes_it_fresh_a_heartbeat_too_and_nothing_before_the_first(kind: str) -> None:
+    world = started(kind)
+    world.advance(0.0)
+    world.opened()
+    assert world.fresh_until_s == 0.0
+    world.advance(3.0)
+    world.feed(golden.HEARTBEAT + NL)
+    assert world.fresh_until_s == world.now_s() + 30.0
+
+
 def test_a_stall_of_our_own_machine_is_no_silence() -> None:
     world = opened("bars")
     world.stall(90.0)
