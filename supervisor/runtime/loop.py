@@ -52,6 +52,8 @@ class Runtime(Performer[Kid]):
         """When to read the liveness page next."""
         self.turned_s = time.monotonic()
         """When the last turn ended."""
+        self.back_s = self.turned_s
+        """When somebody began to turn the loop, or came back to it: he is not late for what was due before."""
         self._due: tuple[object, float] = (None, 0.0)
         self.clock = Clock(settings.clock_file)
         self.log = open_log(settings.log_dir / "nightdesk.log", settings, echo=settings.echo)
@@ -87,7 +89,7 @@ class Runtime(Performer[Kid]):
 
     def turn(self, limit_s: float = ASLEEP_MAX_S) -> None:
         """Wait for what happens next, at most so long, and do what follows from it."""
-        planned_s = max(self.turned_s, min(self._wake_s(), time.monotonic() + limit_s))
+        planned_s = max(self.back_s, min(self._wake_s(), time.monotonic() + limit_s))
         ready = self.epoll.poll(max(0.0, planned_s - time.monotonic()))
         watched_s = self._look_at_own_lateness(self.turned_s, planned_s)
         for fd, mask in ready:
@@ -109,7 +111,7 @@ class Runtime(Performer[Kid]):
             self.judge = liveness.stalled(self.judge, away_s, self._slots())
             self.watches.stalled(away_s)
             self.feed(Stalled(late_s=0.0, unwatched_s=away_s))
-            self.turned_s = time.monotonic()
+            self.turned_s = self.back_s = time.monotonic()
 
     # -- time --------------------------------------------------------------------------------------
 
