@@ -14,8 +14,9 @@ import msgspec
 ZERO = Decimal(0)
 
 
-class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of the values of this file."""
+class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Base of the values of this file. They hold values only, so no circle of references ever goes through one: the
+    garbage collector need not look at them (``gc``)."""
 
 
 class Side(StrEnum):

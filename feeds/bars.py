@@ -36,9 +36,9 @@ class BarsFeed(StreamFeed):
         return self.broker.bars_item(self.feed.subject, self.feed.interval_s, line)
 
     def publish(self, items: list[StreamItem], received_s: float) -> None:
-        bars = tuple(item.bar for item in items if isinstance(item, BarItem) and item.closed)
-        self.newest_utc = max([self.newest_utc, *(bar.closed_utc for bar in bars)])
+        bars = tuple([item.bar for item in items if isinstance(item, BarItem) and item.closed])
         if bars:
+            self.newest_utc = max(self.newest_utc, *[bar.closed_utc for bar in bars])
             self.world.publish("bars", BarsClosed(bars, received_s))
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:

@@ -44,7 +44,7 @@ class Lease:
 
     def handle_info(self, message: Message) -> bool:
         """Whether the message was the lease's own. (``Up`` of the connection may interest the holder as well.)"""
-        if message == RenewLease(self.config.name):
+        if isinstance(message, RenewLease) and message.connection == self.config.name:
             self.world.after(self.timing.still_needed_every_s, message)
             self.renew()
             return True

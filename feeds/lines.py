@@ -24,16 +24,22 @@ class LineSplitter:
 
     def push(self, data: bytes) -> list[bytes]:
         """The lines that these bytes complete, without their ends and without blank ones."""
+        may_exceed = self._length + len(data) > self._limit_bytes
         *complete, rest = data.split(b"\n")
-        if complete:
+        if complete and self._parts:
             complete[0] = b"".join([*self._parts, complete[0]])
             self._parts, self._length = [], 0
-        self._parts.append(rest)
-        self._length += len(rest)
-        longest = max([self._length, *map(len, complete)])
+        if rest:
+            self._parts.append(rest)
+            self._length += len(rest)
+        if may_exceed:
+            self._check([self._length, *map(len, complete)])
+        return [line for part in complete if (line := part.strip())]
+
+    def _check(self, lengths: list[int]) -> None:
+        longest = max(lengths)
         if longest > self._limit_bytes:
             raise LineTooLong(f"a line of {longest} bytes or more, allowed are {self._limit_bytes}")
-        return [line for part in complete if (line := part.strip())]
 
     def finish(self) -> list[bytes]:
         """The stream is over: what is left is a line too."""

@@ -39,7 +39,8 @@ class Silence(msgspec.Struct, frozen=True):
         return 2 * MISSED_BEATS * self.heartbeat_s
 
     def heard(self, now_s: float) -> Silence:
-        return msgspec.structs.replace(self, alive=True, deadline_s=now_s + MISSED_BEATS * self.heartbeat_s)
+        deadline_s = now_s + MISSED_BEATS * self.heartbeat_s
+        return Silence(self.heartbeat_s, self.first_byte_s, deadline_s, self.next_turn_s, alive=True)
 
     def turn(self, now_s: float) -> Silence:
         """The judge's turn has come, perhaps late."""

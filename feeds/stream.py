@@ -27,6 +27,9 @@ from supervisor.errors import NightdeskError
 from supervisor.messages import Level, Message, StreamData, StreamEnded, StreamOpened
 from supervisor.process.server import Server
 
+Ends = GoAway | StreamError
+"""Lines after which nothing comes. (Put together once: each line is asked.)"""
+
 
 class FeedEnded(NightdeskError):
     """The stream is over by no routine; the text says how. Ends the process abnormally."""
@@ -132,7 +135,7 @@ class StreamFeed(Server, ABC):
             except BrokerError as error:
                 ending = error
                 break
-            if isinstance(item, GoAway | StreamError):
+            if isinstance(item, Ends):
                 ending = item
                 break
             if item is not None:

@@ -17,8 +17,9 @@ R = TypeVar("R", bound="Message")
 MESSAGE_TYPES: dict[str, type[Message]] = {}
 
 
-class Message(msgspec.Struct, frozen=True, tag=True, tag_field="message", forbid_unknown_fields=True):
-    """Base of all that is sent. Defining a subclass makes it known to the codec under its class name."""
+class Message(msgspec.Struct, frozen=True, tag=True, tag_field="message", forbid_unknown_fields=True, gc=False):
+    """Base of all that is sent. Defining a subclass makes it known to the codec under its class name. ``gc``: a message
+    holds plain values, in which no circle of references can be, so the garbage collector need not look at it."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -22,7 +22,7 @@ from trader.messages import Cursor, Hindrance, PositionView, RejectRow, SessionS
 from trader.orders import OwnOrder
 from trader.risk import EntryGates, Limits, entry_refusal
 from trader.sessions import Session
-from trader.target import Declaration, Situation
+from trader.target import Declaration, Situation, clamped
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -62,6 +62,7 @@ class Account:
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}
+        self._rested: object = None
 
     # -- what the pure parts look at ---------------------------------------------------------------------------------
 
@@ -84,11 +85,14 @@ class Account:
         return agreed and self.journal.holding(symbol).quantity == 0
 
     def working_of(self, symbol: str) -> tuple[OwnOrder, ...]:
-        return tuple(order for order in self.journal.working.values() if order.symbol == symbol)
+        return tuple([order for order in self.journal.working.values() if order.symbol == symbol])
 
     def unsettled(self, symbol: str) -> bool:
         """A placing of this symbol has no outcome yet."""
-        return any(i.symbol == symbol and i.kind is Kind.PLACE for i in self.journal.open_intents.values())
+        for intent in self.journal.open_intents.values():
+            if intent.kind is Kind.PLACE and intent.symbol == symbol:
+                return True
+        return False
 
     @property
     def in_doubt(self) -> bool:
@@ -123,7 +127,7 @@ class Account:
             now_utc=now.utc,
             seen=self.differed.get(symbol),
             unsettled=self.unsettled(symbol),
-            entry_refusal=None if declaration.quantity == held else self.refusal(declaration, now),
+            entry_refusal=self.refusal(declaration, now) if self._entry_missing(symbol) else None,
             replace_to_market=self.capabilities.replace_to_market,
         )
 
@@ -146,6 +150,31 @@ class Account:
     def _entry_quantity(self, wanted: Declaration) -> Decimal:
         held = self.journal.holding(wanted.symbol).quantity
         return abs(wanted.quantity - held) if held * wanted.quantity > 0 else abs(wanted.quantity)
+
+    # -- at rest -----------------------------------------------------------------------------------------------------
+
+    def _basis(self) -> tuple[object, ...]:
+        """What plans and cover are made of, but for time and the gates of an entry. (Frozen values: what has not
+        changed is the same object, and comparing costs nothing.)"""
+        journal = self.journal
+        return (
+            *(*journal.declarations.values(), *journal.holdings.values(), *journal.instruments.values()),
+            *(*journal.working.values(), *journal.open_intents.values(), *self.differed.items()),
+        )
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing has changed since there was nothing to do, whatever the time: most turns are so."""
+        return self._rested == self._basis()
+
+    def rest(self) -> None:
+        """There is nothing to do now. It stays so while no entry and no cover is missing, of which time decides."""
+        missing = any(self._entry_missing(symbol) for symbol in self.session.symbols)
+        self._rested = None if missing or self.journal.uncovered else self._basis()
+
+    def _entry_missing(self, symbol: str) -> bool:
+        declared, held = self.journal.declaration(symbol).quantity, self.journal.holding(symbol).quantity
+        return clamped(declared, held) != declared
 
     # -- the record --------------------------------------------------------------------------------------------------
 

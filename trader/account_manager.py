@@ -7,8 +7,6 @@ its own. It goes on minding the position when trading is done, and ends the sess
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -70,6 +68,33 @@ class TerminateTrader(Message, frozen=True):
     start_no: int
 
 
+class Step:
+    """``with``: one transaction. What happened (the body), what follows from it, how it is covered, and the record of
+    all that. (A class: as a generator it would cost more than the decisions of a calm turn.)"""
+
+    __slots__ = ("_manager", "_now", "_plans", "_transaction")
+
+    def __init__(self, manager: AccountManager, now: Now, plans: bool) -> None:
+        self._manager, self._now, self._plans = manager, now, plans
+        self._transaction = manager.journal.transaction()
+
+    def __enter__(self) -> Now:
+        self._transaction.__enter__()
+        return self._now
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        account = self._manager.account
+        try:
+            if error is None and not account.at_rest:
+                self._manager.follow(self._now, self._plans)
+        except BaseException as failed:
+            self._transaction.__exit__(type(failed), failed, failed.__traceback__)
+            raise
+        self._transaction.__exit__(kind, error, trace)
+        if error is None and account.committed:
+            self._manager.log_committed()
+
+
 class AccountManager(Server):
     """``sessions/<name>/account_manager``."""
 
@@ -106,30 +131,34 @@ class AccountManager(Server):
     # -- messages ----------------------------------------------------------------------------------------------------
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
-        if isinstance(request, Attach | BeginSeries | Turn | TradingDone | EndTrading | ReleaseHold):
-            self.reply(caller, self._attach(request) if isinstance(request, Attach) else self._committed(request))
+        if isinstance(request, Turn):
+            self.reply(caller, self._turn(request))
             self._after_commit()
             return None
         if isinstance(request, ReadRows):
             return Rows(rows=self.journal.rows_after(request.after), positions=self.account.views())
         if isinstance(request, ReadSessionStatus):
             return self.account.status(self._now())
+        if isinstance(request, Attach | BeginSeries | TradingDone | EndTrading | ReleaseHold):
+            self.reply(caller, self._attach(request) if isinstance(request, Attach) else self._committed(request))
+            self._after_commit()
+            return None
         return super().handle_call(request, caller)
 
     def handle_info(self, message: Message) -> None:
-        if self.lease.handle_info(message):
+        if isinstance(message, OrdersSeen):
+            with self._step() as now:
+                frames(self.account, message.orders, now)
+        elif isinstance(message, PositionsSeen | ComparePositions):
+            self._compare_positions(message)
+        elif self.lease.handle_info(message):
             return
-        if isinstance(message, Snapshot):
+        elif isinstance(message, Snapshot):
             self.account.unread.pop(self.account.session.account, None)
             with self._step() as now:
                 read(self.account, message, now)
         elif isinstance(message, SnapshotFailed):
             self._hindered(self.account.session.account, message.reason)
-        elif isinstance(message, OrdersSeen):
-            with self._step() as now:
-                frames(self.account, message.orders, now)
-        elif isinstance(message, PositionsSeen | ComparePositions):
-            self._compare_positions(message)
         elif isinstance(message, Tick):
             self._tick()
         elif isinstance(message, TerminateTrader):
@@ -147,12 +176,15 @@ class AccountManager(Server):
             self.trader_finished, self.wanted_told = False, ""
         return attached
 
-    def _committed(self, request: BeginSeries | Turn | TradingDone | EndTrading | ReleaseHold) -> Message:
+    def _turn(self, request: Turn) -> Message:
+        with self._step() as now:
+            turn(self.account, request, now)
+        return TurnDone(rows=self.journal.rows_after(self.journal.last_row), positions=self.account.views())
+
+    def _committed(self, request: BeginSeries | TradingDone | EndTrading | ReleaseHold) -> Message:
         """One step; its reply is given when it is on disk, and before anything is sent."""
         with self._step() as now:
-            if isinstance(request, Turn):
-                turn(self.account, request, now)
-            elif isinstance(request, BeginSeries):
+            if isinstance(request, BeginSeries):
                 self.journal.begin(request.after)
             elif isinstance(request, TradingDone):
                 self._trading_done(request, now)
@@ -162,22 +194,24 @@ class AccountManager(Server):
                 release(self.account, request.symbol, now)
         if isinstance(request, EndTrading):
             self._stop_trader(request)
-        if isinstance(request, Turn):
-            rows = self.journal.rows_after(self.journal.last_row)
-            return TurnDone(rows=rows, positions=self.account.views())
         return Ok()
 
     # -- one step ----------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _step(self, *, plans: bool = True) -> Iterator[Now]:
-        """One transaction: what happened, what follows from it, how it is covered, and the record of all that."""
-        now = self._now()
-        with self.journal.transaction():
-            yield now
-            if plans and now.s >= self.no_plans_before_s:
-                self.to_send += write_plans(self.account, now)
-            coverage(self.account, now)
+    def _step(self, *, plans: bool = True) -> Step:
+        return Step(self, self._now(), plans)
+
+    def follow(self, now: Now, plans: bool) -> None:
+        """What follows from what happened: intents, and the record of where cover ends and begins. Where nothing does
+        (a refused entry is an event too), the account is at rest until something changes."""
+        planning = plans and now.s >= self.no_plans_before_s
+        planned = write_plans(self.account, now) if planning else []
+        self.to_send += planned
+        coverage(self.account, now)
+        if planning and not planned and not self.account.committed:
+            self.account.rest()
+
+    def log_committed(self) -> None:
         for event in self.account.committed:
             say = self.world.log.warning if event.level in ("PAGE", "NOTIFY") else self.world.log.info
             say(event.text, kind=event.kind)
@@ -332,4 +366,5 @@ class AccountManager(Server):
         self.wanted_told = wanted
 
     def _now(self) -> Now:
-        return Now(self.world.now_s(), self.world.now_utc(), self.world.market_rate())
+        world = self.world
+        return Now(world.now_s(), world.now_utc(), world.market_rate())

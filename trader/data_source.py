@@ -67,10 +67,10 @@ class DataSource(Server):
         return super().handle_call(request, caller)
 
     def handle_info(self, message: Message) -> None:
-        if self.lease.handle_info(message):
-            return
         if isinstance(message, BarsClosed):
             self._streamed(message.bars)
+        elif self.lease.handle_info(message):
+            return
         elif isinstance(message, Subscribed):
             self._subscribed(message.publisher)
         elif isinstance(message, Check):
@@ -165,10 +165,10 @@ class DataSource(Server):
         self._publish(kept, after_utc, list(bars))
 
     def _publish(self, kept: Kept, after_utc: int, bars: list[Bar], *, warm_up: bool = False) -> None:
+        series = kept.series
         for start in range(0, len(bars), BARS_IN_ONE_MESSAGE):
             part = bars[start : start + BARS_IN_ONE_MESSAGE]
-            clean = tuple(CleanBar(bar=bar, late=not warm_up and self._late(bar)) for bar in part)
-            series = kept.series
+            clean = tuple([CleanBar(bar=bar, late=not warm_up and self._late(bar)) for bar in part])
             self.world.publish(
                 "bars",
                 CleanBars(

@@ -7,10 +7,12 @@ ends and the next incarnation reads the file again, so the two never part. Decid
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -18,14 +20,27 @@ import msgspec
 from brokers.model import Instrument, Order
 from supervisor.messages import Event
 from supervisor.process.world import Store
-from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, order_key
+from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind, order_key
 from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SyncRow, Turn
 from trader.orders import OwnOrder
 from trader.position import Holding
 from trader.store.columns import decimal_or_none, from_json, intent_of, text_or_none, to_json
+from trader.store.statements import (
+    INSERT_EVENT,
+    INSERT_FILL,
+    INSERT_INTENT,
+    INSERT_TURN,
+    PUT_CURSOR,
+    PUT_DECLARATION,
+    PUT_META,
+    PUT_ORDER,
+    PUT_POSITION,
+    UPDATE_INTENT,
+)
 from trader.target import Declaration
 
 SCHEMA = "trader.store.journal:migrations"
+NOTHING_HELD = Holding()
 
 ROWS_IN_ONE_READ = 200
 """Rows given to the trader at a time: a bounded message."""
@@ -66,7 +81,6 @@ class Journal:
                 self._set("key", meta["key"])
         self.key: str = meta["key"]
         self.state: bytes = meta.get("state") or b""
-        self.last_row = int(meta.get("last_row") or 0)
         self.done = Done(int(meta.get("done_start_no") or 0), meta.get("done_reason") or "")
         self._load()
 
@@ -74,8 +88,11 @@ class Journal:
         query = self._store.query
         self.newest_intent = self._number("SELECT max(number) AS n FROM intents")
         self.newest_row = self._number("SELECT max(number) AS n FROM rows")
+        self.last_row = self._number("SELECT max(number) AS n FROM rows WHERE consumed = 1")
+        waiting = query("SELECT body FROM rows WHERE number > ? ORDER BY number", (self.last_row,))
+        self._waiting_rows = deque(from_json(row["body"], Row) for row in waiting)
         self.cursors = {
-            (row["symbol"], row["interval_s"]): int(row["closed_utc"]) for row in query("SELECT * FROM cursors")
+            (row["symbol"], row["interval_s"]): self._newest_bar(**row) for row in query("SELECT * FROM cursors")
         }
         self.declarations = {
             row["symbol"]: from_json(row["body"], Declaration) for row in query("SELECT * FROM declarations")
@@ -125,7 +142,8 @@ class Journal:
             sql = "UPDATE rows SET consumed = 1 WHERE number > ? AND number <= ?"
             self._store.execute(sql, (self.last_row, turn.row))
             self.last_row = turn.row
-            self._set("last_row", turn.row)
+            while self._waiting_rows and self._waiting_rows[0].number <= turn.row:
+                self._waiting_rows.popleft()
         self.set_state(turn.state)
 
     def skip(self, start_no: int, bar: Cursor, now_s: float, now_utc: float) -> None:
@@ -147,7 +165,7 @@ class Journal:
         if self.declarations.get(declaration.symbol) == declaration:
             return
         self.declarations[declaration.symbol] = declaration
-        self._put("declarations", symbol=declaration.symbol, body=to_json(declaration))
+        self._store.execute(PUT_DECLARATION, (declaration.symbol, to_json(declaration)))
 
     def declaration(self, symbol: str) -> Declaration:
         """Where nothing was declared, what is held is what is wanted."""
@@ -165,13 +183,16 @@ class Journal:
 
     def add_row(self, content: FillRow | SyncRow | RejectRow) -> None:
         self.newest_row += 1
-        sql = "INSERT INTO rows VALUES (?, ?, ?, 0)"
-        body = to_json(Row(number=self.newest_row, content=content))
-        self._store.execute(sql, (self.newest_row, content.symbol, body))
+        row = Row(number=self.newest_row, content=content)
+        self._store.execute("INSERT INTO rows VALUES (?, ?, ?, 0)", (row.number, content.symbol, to_json(row)))
+        self._waiting_rows.append(row)
 
     def rows_after(self, number: int) -> tuple[Row, ...]:
         if number >= self.newest_row:
             return ()
+        if number >= self.last_row:
+            later = (row for row in self._waiting_rows if row.number > number)
+            return tuple(islice(later, ROWS_IN_ONE_READ))
         sql = f"SELECT body FROM rows WHERE number > ? ORDER BY number LIMIT {ROWS_IN_ONE_READ}"
         return tuple(from_json(row["body"], Row) for row in self._store.query(sql, (number,)))
 
@@ -186,33 +207,31 @@ class Journal:
         return self.newest_intent + 1, order_key(self.key, self.newest_intent + 1)
 
     def write_intent(self, intent: Intent) -> None:
-        """New, or its outcome. An open one is found in ``open_intents`` until it is settled."""
-        self.newest_intent = max(self.newest_intent, intent.number)
-        self._put("intents", **{**msgspec.to_builtins(intent), "known": to_json(intent.known)})
+        """New, or its outcome: all else of an intent stays as it was written. An open one is found in ``open_intents``
+        until it is settled."""
+        outcome = (str(intent.state), intent.result_order_id, intent.reason, intent.settled_utc)
+        if intent.number > self.newest_intent:
+            self.newest_intent = intent.number
+            self._store.execute(INSERT_INTENT, (*_written(intent), *outcome))
+        else:
+            self._store.execute(UPDATE_INTENT, (*outcome, intent.number))
         self.open_intents.pop(intent.number, None)
         self.given_up.pop(intent.number, None)
         if intent.state.open:
             self.open_intents[intent.number] = intent
-        elif intent.state is IntentState.GIVEN_UP and intent.kind == "place":
+        elif intent.state is IntentState.GIVEN_UP and intent.kind is Kind.PLACE:
             self.given_up[intent.number] = intent
 
     def write_order(self, order: OwnOrder) -> None:
         self._keep(order)
-        self._put(
-            "orders",
-            order_id=order.order_id,
-            intent=order.intent,
-            symbol=order.symbol,
-            purpose=str(order.purpose),
-            side=str(order.side),
-            type=str(order.type),
-            quantity=str(order.quantity),
-            stop_price=text_or_none(order.stop_price),
-            status=str(order.status),
-            filled_quantity=str(order.filled_quantity),
-            average_fill_price=text_or_none(order.average_fill_price),
-            working=int(order.working),
-            body=to_json(order),
+        self._store.execute(
+            PUT_ORDER,
+            (
+                *(order.order_id, order.intent, order.symbol, str(order.purpose), str(order.side), str(order.type)),
+                *(str(order.quantity), text_or_none(order.stop_price), str(order.status)),
+                *(str(order.filled_quantity), text_or_none(order.average_fill_price)),
+                *(int(order.working), to_json(order)),
+            ),
         )
 
     def _keep(self, order: OwnOrder) -> None:
@@ -226,10 +245,9 @@ class Journal:
             del self.orders[next(old for old in self.orders if old not in self.working)]
 
     def write_fill(self, order: OwnOrder, quantity: Decimal, price: Decimal, now_utc: float) -> None:
-        sql = "INSERT INTO fills (order_id, symbol, side, quantity, price, cumulative, seen_utc) VALUES (?,?,?,?,?,?,?)"
         total = str(order.filled_quantity)
         row = (order.order_id, order.symbol, str(order.side), str(quantity), str(price), total, now_utc)
-        self._store.execute(sql, row)
+        self._store.execute(INSERT_FILL, row)
 
     def knows_order(self, order_id: str) -> bool:
         """Ours, also if it is so old that only the file knows it."""
@@ -239,17 +257,12 @@ class Journal:
     # -- truth -------------------------------------------------------------------------------------------------------
 
     def holding(self, symbol: str) -> Holding:
-        return self.holdings.get(symbol, Holding())
+        return self.holdings.get(symbol, NOTHING_HELD)
 
     def hold_position(self, symbol: str, holding: Holding) -> None:
         self.holdings[symbol] = holding
-        self._put(
-            "positions",
-            symbol=symbol,
-            quantity=str(holding.quantity),
-            average_price=text_or_none(holding.average_price),
-            as_of_utc=holding.as_of_utc,
-        )
+        price = text_or_none(holding.average_price)
+        self._store.execute(PUT_POSITION, (symbol, str(holding.quantity), price, holding.as_of_utc))
 
     def write_adoption(self, **columns: Any) -> None:
         self._put("adoptions", **columns)
@@ -298,7 +311,7 @@ class Journal:
             self._store.execute("DELETE FROM uncovered WHERE symbol = ?", (symbol,))
             return
         self.uncovered[symbol] = uncovered
-        self._put("uncovered", symbol=symbol, **msgspec.to_builtins(uncovered))
+        self._put("uncovered", symbol=symbol, **msgspec.structs.asdict(uncovered))
 
     def write_instrument(self, instrument: Instrument) -> None:
         self.instruments[instrument.symbol] = instrument
@@ -307,9 +320,8 @@ class Journal:
     # -- the record --------------------------------------------------------------------------------------------------
 
     def write_event(self, event: Event) -> None:
-        columns = msgspec.to_builtins(event)
-        columns.pop("message", None)
-        self._put("events", **{**columns, "data": to_json(columns["data"])})
+        about = (event.kind, event.level, event.subject, event.text, event.machine_s, event.market_utc)
+        self._store.execute(INSERT_EVENT, (*about, event.incident, event.incident_state, to_json(event.data)))
 
     def last_event(self, kind: str) -> Event | None:
         rows = self._store.query("SELECT * FROM events WHERE kind = ? ORDER BY number DESC LIMIT 1", (kind,))
@@ -330,18 +342,8 @@ class Journal:
         now_s: float,
         now_utc: float,
     ) -> None:
-        self._put(
-            "turns",
-            start_no=start_no,
-            symbol=bar.symbol if bar else None,
-            interval_s=bar.interval_s if bar else None,
-            closed_utc=bar.closed_utc if bar else None,
-            row=row,
-            late=int(late),
-            skipped=int(skipped),
-            committed_utc=now_utc,
-            committed_s=now_s,
-        )
+        of_bar = (bar.symbol, bar.interval_s, bar.closed_utc) if bar is not None else (None, None, None)
+        self._store.execute(INSERT_TURN, (start_no, *of_bar, row, int(late), int(skipped), now_utc, now_s))
 
     def begin(self, after: Cursor) -> None:
         """A series that has no cursor yet begins after this stamp."""
@@ -349,17 +351,34 @@ class Journal:
             self._cursor(after)
 
     def _cursor(self, bar: Cursor) -> None:
-        self.cursors[bar.symbol, bar.interval_s] = bar.closed_utc
-        self._put("cursors", symbol=bar.symbol, interval_s=bar.interval_s, closed_utc=bar.closed_utc)
+        """On disk, a series' first cursor says where it began; from then on its turns tell it."""
+        key = (bar.symbol, bar.interval_s)
+        if key not in self.cursors:
+            self._store.execute(PUT_CURSOR, (*key, bar.closed_utc))
+        self.cursors[key] = bar.closed_utc
+
+    def _newest_bar(self, symbol: str, interval_s: int, closed_utc: int) -> int:
+        sql = "SELECT closed_utc AS n FROM turns WHERE symbol = ? AND interval_s = ? ORDER BY number DESC LIMIT 1"
+        newest = self._store.query(sql, (symbol, interval_s))
+        return max([closed_utc, *(int(row["n"]) for row in newest)])
 
     def _set(self, name: str, value: Any) -> None:
-        self._put("meta", name=name, value=value)
+        self._store.execute(PUT_META, (name, value))
 
     def _put(self, table: str, **columns: Any) -> None:
         self._store.execute(_put_sql(table, tuple(columns)), tuple(columns.values()))
 
     def _number(self, sql: str, parameters: tuple[Any, ...] = ()) -> int:
         return int(self._store.query(sql, parameters)[0]["n"] or 0)
+
+
+def _written(intent: Intent) -> tuple[Any, ...]:
+    """The columns of an intent that never change."""
+    return (
+        *(intent.number, intent.key, str(intent.kind), str(intent.purpose), intent.symbol, str(intent.side)),
+        *(str(intent.quantity), str(intent.type), text_or_none(intent.stop_price)),
+        *(intent.order_id, intent.written_utc, intent.valid_until_utc, to_json(intent.known)),
+    )
 
 
 @cache

@@ -177,8 +177,10 @@ def seen(own: OwnOrder, frame: Order, *, current: bool) -> tuple[OwnOrder, tuple
         told += changes
     if status.terminal and not own.status.terminal:
         told += _ended(own, status, frame)
-        after = given_up(_replaced(after, quantity=frame.quantity, type=frame.type))
-    return _replaced(after, status=status, odd=odd or own.odd), tuple(told)
+        after = given_up(after, quantity=frame.quantity, type=frame.type)
+    if status is not after.status or (odd and odd != after.odd):
+        after = _replaced(after, status=status, odd=odd or own.odd)
+    return after, tuple(told)
 
 
 def _filled(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
@@ -197,11 +199,12 @@ def _terms(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
     """Quantity, stop price and type of an open order: ours as asked, as before, or somebody else's doing."""
     now = (frame.quantity, frame.stop_price if frame.type is not OrderType.MARKET else None, frame.type)
     had = (own.quantity, own.stop_price if own.type is not OrderType.MARKET else None, own.type)
-    taken = _replaced(own, quantity=frame.quantity, stop_price=frame.stop_price, type=frame.type)
     if own.pending == "replace" and now == asked_terms(own):
-        return given_up(taken), [Happening(What.CONFIRMED)]
+        after = given_up(own, quantity=frame.quantity, stop_price=frame.stop_price, type=frame.type)
+        return after, [Happening(What.CONFIRMED)]
     if now == had:
         return own, []
+    taken = _replaced(own, quantity=frame.quantity, stop_price=frame.stop_price, type=frame.type)
     text = f"quantity {had[0]} -> {now[0]}, stop {had[1]} -> {now[1]}, {had[2]} -> {now[2]}"
     return taken, [Happening(What.CHANGED_BY_OTHER, text)]
 
@@ -221,9 +224,10 @@ def _ended(own: OwnOrder, status: OrderStatus, frame: Order) -> list[Happening]:
     return [Happening(What.ENDED, str(status))]
 
 
-def given_up(own: OwnOrder) -> OwnOrder:
+def given_up(own: OwnOrder, **shown: object) -> OwnOrder:
     """The pending request is settled as not done: the order is what the broker shows."""
-    return _replaced(own, pending="", unsure=False, asked_quantity=None, asked_stop_price=None, asked_type=None)
+    asked = {"asked_quantity": None, "asked_stop_price": None, "asked_type": None}
+    return _replaced(own, pending="", unsure=False, **asked, **shown)
 
 
 def _replaced(own: OwnOrder, **changes: object) -> OwnOrder:

@@ -165,7 +165,8 @@ class Trader(Server):
         self._go_on()
 
     def _take(self, rows: tuple[Row, ...], positions: tuple[PositionView, ...]) -> None:
-        self.rows = deque(row for row in rows if row.number > self.last_row)
+        if rows or self.rows:
+            self.rows = deque(row for row in rows if row.number > self.last_row)
         self.desk.positions = {position.symbol: position for position in positions}
 
     def _bars(self, message: CleanBars) -> None:
@@ -339,7 +340,18 @@ class Trader(Server):
 
 
 def _bar(clean: CleanBar) -> Bar:
-    return Bar(**msgspec.structs.asdict(clean.bar), late=clean.late)
+    bar = clean.bar
+    return Bar(
+        bar.symbol,
+        bar.interval_s,
+        bar.closed_utc,
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        bar.volume,
+        late=clean.late,
+    )
 
 
 def _died_on(trader: Trader) -> Cursor | None:

@@ -14,6 +14,10 @@ DECIMAL = 1
 """Our msgpack extension type: msgpack itself would make text of a Decimal, and it would come back as text."""
 
 
+Plain = bool | int | float | str | None
+"""What msgpack gives back as it was. (Put together once: each value of each turn is asked.)"""
+
+
 class BadState(Exception):
     """The state holds what cannot be stored; the message names where, and what may be stored."""
 
@@ -34,7 +38,7 @@ def decode(data: bytes) -> dict[str, Any]:
 
 
 def _packed(value: Any, where: str) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, Plain):
         return value
     if isinstance(value, Decimal):
         return msgspec.msgpack.Ext(DECIMAL, str(value).encode())

@@ -94,7 +94,7 @@ def plan(s: Situation) -> tuple[Action, ...]:
     if not s.orders and s.position == s.declaration.quantity == 0:
         return ()
     o = _sorted_out(s)
-    return (*_withdraw(s, o), *_close(s, o), *_protect(s, o), *_open(s, o))
+    return (*_withdraw(s, o), *_close(s, o), *_protect(s, o), *(_open(s, o) if o.room else ()))
 
 
 class _Orders(NamedTuple):
@@ -105,20 +105,30 @@ class _Orders(NamedTuple):
     exits: list[OwnOrder]
     stops: list[OwnOrder]
     astray: list[OwnOrder]
+    exiting: Decimal
+    """What the exits may close at most."""
+    closing: Decimal
+    """How much of the position must go before anything else."""
+    room: Decimal
+    """How much may still be added: to the declared exposure, from what is held on its side."""
 
 
 def _sorted_out(s: Situation) -> _Orders:
-    found = _Orders([], [], [], [])
+    entries: list[OwnOrder] = []
+    exits: list[OwnOrder] = []
+    stops: list[OwnOrder] = []
+    astray: list[OwnOrder] = []
     for order in s.orders:
         if not order.working:
             continue
         if order.purpose is Purpose.ENTRY:
-            found.entries.append(order)
+            entries.append(order)
         elif s.position * order.side.sign >= 0:
-            found.astray.append(order)
+            astray.append(order)
         else:
-            (found.exits if order.exiting else found.stops).append(order)
-    return found
+            (exits if order.exiting else stops).append(order)
+    closing = to_close(s.position, s.declaration.quantity)
+    return _Orders(entries, exits, stops, astray, _at_most(exits), closing, _entry_room(s))
 
 
 def safe_stop(price: Decimal, protects: Side, tick_size: Decimal) -> Decimal:
@@ -141,19 +151,13 @@ def to_close(position: Decimal, declared: Decimal) -> Decimal:
     return abs(position)
 
 
-def stop_wanted(s: Situation, exits: Iterable[OwnOrder]) -> Decimal:
-    """The quantity the protective stop should have: what is held and is not being closed."""
-    closing = sum((o.remaining_at_most for o in exits), ZERO)
-    return abs(s.position) - max(closing, to_close(s.position, s.declaration.quantity))
-
-
 # -- the four parts of a plan -----------------------------------------------------------------------------------------
 
 
 def _withdraw(s: Situation, o: _Orders) -> list[Action]:
     """Cancel what must not fill any more: entries beyond the declaration, stops that protect nothing, second stops."""
     cancels: list[OwnOrder] = []
-    room = _entry_room(s)
+    room = o.room
     for order in o.entries:
         if same_side(order.side.sign * Decimal(1), s.declaration.quantity) and order.remaining <= room:
             room -= order.remaining
@@ -166,12 +170,11 @@ def _withdraw(s: Situation, o: _Orders) -> list[Action]:
 
 def _close(s: Situation, o: _Orders) -> list[Action]:
     """Get rid of what is held beyond the declaration, without two orders that could both fill."""
-    closing = to_close(s.position, s.declaration.quantity)
-    need = closing - sum((each.remaining_at_most for each in o.exits), ZERO)
+    need = o.closing - o.exiting
     if need <= 0 or Purpose.EXIT in s.declaration.refused:
         return []
-    keep = abs(s.position) - closing
-    if closing > _sure(s):  # an order that finds less than it closes would open the other side
+    keep = abs(s.position) - o.closing
+    if o.closing > _sure(s):  # an order that finds less than it closes would open the other side
         return []
     if o.stops and keep == 0:
         return _stop_becomes_exit(s, o, need)
@@ -190,8 +193,8 @@ def _stop_becomes_exit(s: Situation, o: _Orders, need: Decimal) -> list[Action]:
 
 
 def _protect(s: Situation, o: _Orders) -> list[Action]:
-    """The one protective stop: there, of the right size, at the declared price."""
-    wanted = stop_wanted(s, o.exits)
+    """The one protective stop: there, at the declared price, as large as what is held and is not being closed."""
+    wanted = abs(s.position) - max(o.exiting, o.closing)
     if wanted <= 0 or s.instrument is None or Purpose.STOP in s.declaration.refused:
         return []
     if not o.stops:
@@ -219,7 +222,7 @@ def _place_stop(s: Situation, o: _Orders, wanted: Decimal, instrument: Instrumen
 def _open(s: Situation, o: _Orders) -> list[Action]:
     """What is missing to the declared exposure, once nothing is left that closes the other way."""
     d, side = s.declaration, Side.BUY if s.declaration.quantity > 0 else Side.SELL
-    missing = _entry_room(s) - sum((each.remaining for each in o.entries if each.side is side), ZERO)
+    missing = o.room - sum((each.remaining for each in o.entries if each.side is side), ZERO)
     if missing <= 0 or s.unsettled:
         return []
     left = d.quantity - side.sign * missing
@@ -238,6 +241,14 @@ def _open(s: Situation, o: _Orders) -> list[Action]:
 # -- what they look at ------------------------------------------------------------------------------------------------
 
 
+def _at_most(orders: Iterable[OwnOrder]) -> Decimal:
+    """What these may fill at most."""
+    total = ZERO
+    for order in orders:
+        total += order.remaining_at_most
+    return total
+
+
 def _entry_room(s: Situation) -> Decimal:
     """How much may still be added: to the declared exposure, from what is held on its side."""
     held = abs(s.position) if same_side(s.position, s.declaration.quantity) else ZERO
@@ -254,8 +265,7 @@ def _free(s: Situation, o: _Orders) -> Decimal:
     A placing without outcome may be closing it just now."""
     if s.unsettled:
         return ZERO
-    closing = sum((each.remaining_at_most for each in (*o.exits, *o.stops)), ZERO)
-    return max(ZERO, _sure(s) - closing)
+    return max(ZERO, _sure(s) - o.exiting - _at_most(o.stops))
 
 
 def _against(position: Decimal) -> Side:

@@ -254,8 +254,10 @@ def _hold(account: Account, symbol: str, why: str, text: str, now: Now) -> None:
 def uncovered(account: Account, symbol: str) -> bool:
     """An open position of which a part has neither a working stop nor a working exit of ours."""
     held = account.journal.holding(symbol).quantity
+    if not held:
+        return False
     guards = [o for o in account.working_of(symbol) if o.protecting or o.exiting]
-    closing = sum((o.remaining for o in guards if o.side.sign * held < 0), ZERO)
+    closing = sum([o.remaining for o in guards if o.side.sign * held < 0], ZERO)
     return abs(held) > closing
 
 

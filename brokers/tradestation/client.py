@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
@@ -57,6 +58,9 @@ IDS_PER_READ = 50
 """The most order ids in one path (2)."""
 PAGES_MAX = 50
 """Of 600 orders each; more is no account that we trade, so it is an error and not an endless loop."""
+
+SEGMENTS_KEPT = 256
+"""Parts of addresses that were encoded lately: an account, a symbol, an order are named again and again."""
 
 MINUTE_S = 60
 DAY_S = 86_400
@@ -165,7 +169,7 @@ class TradeStation(Broker):
         return self._bars(symbol, interval_s, {"barsback": str(count + 1)})[-count:]
 
     def _bars(self, symbol: str, interval_s: int, query: Mapping[str, str]) -> tuple[Bar, ...]:
-        address = f"/marketdata/barcharts/{segment(symbol)}?{urlencode(interval(interval_s) | dict(query))}"
+        address = f"/marketdata/barcharts/{segment(symbol)}?{query_text(interval(interval_s) | dict(query))}"
         return wire.closed_bars(symbol, interval_s, self._read(address, BarsPage).bars)
 
     # -- streams ---------------------------------------------------------------------------------------------
@@ -272,10 +276,16 @@ def date_range(start_utc: int, end_utc: int) -> dict[str, str]:
     return {"firstdate": wire.time_text(math.floor(start_utc)), "lastdate": wire.time_text(end_utc)}
 
 
+def query_text(query: Mapping[str, str]) -> str:
+    """As ``urlencode``, but that what was encoded lately is not encoded again: a hole in a series asks for history."""
+    return "&".join([f"{name}={segment(value)}" for name, value in query.items()])
+
+
 def authorization(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+@lru_cache(SEGMENTS_KEPT)
 def segment(*parts: str) -> str:
     """Account ids, symbols, order ids in a path: "@ES" and "MSFT 251219P300" must be encoded."""
     return ",".join(quote(part, safe="") for part in parts)

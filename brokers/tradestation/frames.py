@@ -23,6 +23,7 @@ from brokers.tradestation.shapes import SHOWN_BYTES, BarShape, Frame, OrderShape
 from brokers.tradestation.wire import bar, is_closed, orders, position
 
 BAR = msgspec.json.Decoder(BarShape)
+ORDER = msgspec.json.Decoder(OrderShape)
 
 FINAL_STREAM_ERRORS = frozenset({"BadRequest", "Forbidden", "NotFound", "Unauthorized", "DualLogon"})
 """In-stream errors that asking again does not cure. DualLogon: another session took the data seat; no fight."""
@@ -43,6 +44,8 @@ def account_item(line: bytes) -> StreamItem | None:
     """A line of an orders or positions stream."""
     if not line.strip():
         return None
+    if (shape := _plain_order(line)) is not None:
+        return OrderItem(orders=orders(shape))
     frame = decoded(line, Frame)
     if frame.error:
         return control_item(frame, line)
@@ -51,6 +54,17 @@ def account_item(line: bytes) -> StreamItem | None:
     if frame.order_id:
         return OrderItem(orders=orders(decoded(line, OrderShape)))
     return control_item(frame, line)
+
+
+def _plain_order(line: bytes) -> OrderShape | None:
+    """A line that can be nothing but an order, decoded at once; None where it has to be looked at first."""
+    if b'"OrderID"' not in line or b'"Error"' in line or b'"PositionID"' in line:
+        return None
+    try:
+        shape = ORDER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return shape if shape.order_id else None
 
 
 def position_item(frame: Frame, line: bytes) -> StreamItem:

@@ -7,7 +7,7 @@ number raises ``BadAnswer``, and nothing is concluded from it. All prices, quant
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,9 +23,21 @@ SHOWN_BYTES = 200
 def decoded(body: bytes, shape: type[T]) -> T:
     """``body`` as a ``shape``; raises ``BadAnswer`` with its beginning."""
     try:
-        return msgspec.json.decode(body, type=shape)
+        value: T = _decoders[shape].decode(body)
+        return value
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadAnswer(f"no {shape.__name__}: {error}; it begins {body[:SHOWN_BYTES]!r}") from error
+
+
+class _Decoders(dict[Any, msgspec.json.Decoder[Any]]):
+    """One a shape, made when it is first asked for."""
+
+    def __missing__(self, shape: Any) -> msgspec.json.Decoder[Any]:
+        made = self[shape] = msgspec.json.Decoder(shape)
+        return made
+
+
+_decoders = _Decoders()
 
 
 def wire_name(field: str) -> str:

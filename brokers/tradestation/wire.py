@@ -83,6 +83,8 @@ def orders(shape: OrderShape) -> tuple[Order, ...]:
     """One ``Order`` a leg. The first keeps the id; further legs (spreads, never ours) get ``/2``, ``/3``."""
     if not shape.legs:
         raise BadAnswer(f"order {shape.order_id} has no legs")
+    if len(shape.legs) == 1:
+        return (order(shape, shape.legs[0], shape.order_id),)
     ids = [shape.order_id, *(f"{shape.order_id}/{number}" for number in range(2, len(shape.legs) + 1))]
     return tuple(order(shape, leg, order_id) for leg, order_id in zip(shape.legs, ids, strict=True))
 

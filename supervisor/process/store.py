@@ -6,8 +6,7 @@ Schemas are tuples of SQL scripts, applied by sqlite-utils; ``PRAGMA user_versio
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -34,30 +33,17 @@ class SqliteStore:
                     _make_durable(self._connection)
                 migrate(self._connection, scripts)
         except (sqlite3.Error, OSError) as error:
-            raise self._failed("cannot be opened", error) from error
+            raise self.failed("cannot be opened", error) from error
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise self._failed("cannot be written", error) from error
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise self._failed("cannot be written", error) from error
-            raise
+    def transaction(self) -> Transaction:
+        return Transaction(self)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """The number of rows changed."""
         try:
             return self._connection.execute(sql, parameters).rowcount
         except sqlite3.Error as error:
-            raise self._failed("cannot be written", error) from error
+            raise self.failed("cannot be written", error) from error
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         try:
@@ -65,17 +51,47 @@ class SqliteStore:
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except sqlite3.Error as error:
-            raise self._failed("cannot be read", error) from error
+            raise self.failed("cannot be read", error) from error
+
+    def roll_back(self) -> None:
+        """Nothing that the open transaction did has happened."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def close(self) -> None:
         self._connection.close()
 
-    def _failed(self, what: str, error: sqlite3.Error | OSError) -> StoreFailed:
+    def failed(self, what: str, error: sqlite3.Error | OSError) -> StoreFailed:
         follows = " and its process is started again by itself" if self._writes else ""
         return StoreFailed(
             f"store {self._path} {what}: {error}. Nothing was changed in it{follows}. "
             "Look at the disk (space, rights) and at the file."
         )
+
+
+class Transaction:
+    """``with store.transaction()``: BEGIN IMMEDIATE .. COMMIT, or ROLLBACK after an exception. (A class: as a generator
+    it would cost more than its two statements, in each step of a desk.)"""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        self._store.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                self._store.execute("COMMIT")
+        except BaseException:
+            self._store.roll_back()
+            raise
+        if error is not None:
+            self._store.roll_back()
+            if isinstance(error, sqlite3.Error):
+                raise self._store.failed("cannot be written", error) from error
 
 
 def _connect(path: str, *, readonly: bool) -> sqlite3.Connection:

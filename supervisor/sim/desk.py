@@ -63,9 +63,9 @@ class SimDesk(Performer[SimProcess]):
         process.freeze()
         limit_s = process.spec.liveness_limit_s
         if seconds > limit_s:
-            self.kernel.after(limit_s, lambda: self._found_hung(process))
+            self.kernel.post(limit_s, self._found_hung, process)
         else:
-            self.kernel.after(seconds, process.thaw)
+            self.kernel.post(seconds, process.thaw)
         return True
 
     def _found_hung(self, process: SimProcess) -> None:
@@ -93,7 +93,7 @@ class SimDesk(Performer[SimProcess]):
         process = SimProcess(self, action.path, action.incarnation, action.spec, predecessor)
         self.kids[action.path] = process
         self._forks += 1
-        self.kernel.after(FORK_S, lambda: self._begin(process))
+        self.kernel.post(FORK_S, self._begin, process)
         return Spawned(action.path, action.incarnation, self._forks)
 
     def vitals(self, kid: SimProcess) -> tuple[float | None, float | None]:
@@ -105,17 +105,18 @@ class SimDesk(Performer[SimProcess]):
         """It has its socket now: those who look for its name find it."""
         if not process.dead:
             self.kernel.processes[process.name] = process
+            self.kernel.topology += 1
             process.world.greet()
             process.start()
 
     def tell(self, kid: SimProcess, message: Message) -> None:
         if isinstance(message, SupervisorReply):
-            self.kernel.hop((kid.name, kid.incarnation, "down"), lambda: kid.world.on_reply(message.number, message))
+            self.kernel.hop((kid.name, kid.incarnation, "down"), kid.world.on_reply, message.number, message)
         else:
-            self.kernel.hop((kid.name, kid.incarnation, "down"), lambda: kid.put("info", message))
+            self.kernel.hop((kid.name, kid.incarnation, "down"), kid.put, "info", message)
 
     def kill(self, kid: SimProcess) -> None:
-        self.kernel.after(HOP_S, lambda: self.killed(kid))
+        self.kernel.post(HOP_S, self.killed, kid)
 
     # -- what happens to processes ---------------------------------------------------------------------------
 
@@ -137,11 +138,12 @@ class SimDesk(Performer[SimProcess]):
 
     def _die(self, process: SimProcess, status: str) -> None:
         self._bury(process)
-        self.kernel.after(DEATH_S, lambda: self._noticed(process, status))
+        self.kernel.post(DEATH_S, self._noticed, process, status)
 
     def _bury(self, process: SimProcess) -> None:
         if self.kernel.processes.get(process.name) is process:
             del self.kernel.processes[process.name]
+            self.kernel.topology += 1
 
     def _noticed(self, process: SimProcess, status: str) -> None:
         if not self.gone and self.kids.get(process.name) is process:

@@ -9,11 +9,10 @@ call that the unwinding code still makes (a real process's ``finally`` blocks wo
 
 from __future__ import annotations
 
-import heapq
 import random
 import sqlite3
 from collections.abc import Callable, Hashable, Sequence
-from functools import partial
+from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from supervisor.process.world import HttpReply
@@ -76,17 +75,25 @@ class Outside(Protocol):
     def rate(self) -> float: ...
 
 
+Item = list[Any]
+"""What is to happen: at_s, its place in the sequence of decisions, act, arguments. A list, so that heapq compares it
+without our code and a cancelled one can be blanked."""
+
+
 class Entry:
-    """Something that is to happen."""
+    """Something that can be cancelled. Most things cannot be: those are no Entry (``Kernel.post``)."""
 
-    __slots__ = ("act", "at_s")
+    __slots__ = ("_item",)
 
-    def __init__(self, at_s: float, act: Callable[[], None]) -> None:
-        self.at_s = at_s
-        self.act: Callable[[], None] | None = act
+    def __init__(self, item: Item) -> None:
+        self._item = item
 
     def cancel(self) -> None:
-        self.act = None
+        self._item[2:] = (_nothing, ())
+
+
+def _nothing() -> None:
+    """What is left of something cancelled."""
 
 
 class Chances(Protocol):
@@ -135,43 +142,57 @@ class Kernel:
         self.locks: dict[str, object] = {}
         self.processes: dict[str, Any] = {}
         self.streams: dict[int, tuple[Any, int]] = {}
-        self._heap: list[tuple[float, int, Entry]] = []
-        """By time, then by the sequence in which it was decided. (Tuples: they are compared without our code.)"""
+        self.topology = 0
+        """Raised by whoever changes ``processes`` or who follows whom: what was learned of it before is to be looked up
+        again."""
+        self._heap: list[Item] = []
+        """By time, then by the sequence in which it was decided."""
         self._order = 0
         self._arrived_s: dict[Hashable, float] = {}
         self._outside_due: Entry | None = None
+        self._outside_due_s = float("inf")
 
     # -- time ------------------------------------------------------------------------------------------
 
-    def after(self, delay_s: float, act: Callable[[], None]) -> Entry:
+    def after(self, delay_s: float, act: Callable[..., None], *arguments: Any) -> Entry:
+        """Can be cancelled; what surely happens is posted."""
         self._order += 1
-        entry = Entry(self.now_s + delay_s, act)
-        heapq.heappush(self._heap, (entry.at_s, self._order, entry))
-        return entry
+        item = [self.now_s + delay_s, self._order, act, arguments]
+        heappush(self._heap, item)
+        return Entry(item)
 
-    def hop(self, lane: Hashable, act: Callable[[], None]) -> Entry:
+    def post(self, delay_s: float, act: Callable[..., None], *arguments: Any) -> None:
+        """``act(*arguments)`` after so long. (Nearly all that happens comes this way: no object is made of it.)"""
+        self._order += 1
+        heappush(self._heap, [self.now_s + delay_s, self._order, act, arguments])
+
+    def at(self, at_s: float, act: Callable[..., None], *arguments: Any) -> None:
+        """``act(*arguments)`` at this moment exactly."""
+        self._order += 1
+        heappush(self._heap, [at_s, self._order, act, arguments])
+
+    def hop(self, lane: Hashable, act: Callable[..., None], *arguments: Any) -> None:
         """A message between two processes of this machine. ``lane``: its way; on one way nothing overtakes, however
         much something is delayed (a socket keeps the sequence)."""
         if self.calm:
-            return self.after(HOP_S, act)
+            self._order += 1
+            heappush(self._heap, [self.now_s + HOP_S, self._order, act, arguments])
+            return
         delay_s = HOP_S + self.chances.delay_s(self.draw)
         arrives_s = max(self.now_s + delay_s, self._arrived_s.get(lane, 0.0))
         self._arrived_s[lane] = arrives_s
-        return self.after(arrives_s - self.now_s, act)
+        self.post(arrives_s - self.now_s, act, *arguments)
 
-    def cross(self, act: Callable[[], None]) -> Entry:
+    def cross(self, act: Callable[..., None], *arguments: Any) -> None:
         """A request on its way to the venue, or its answer on the way back."""
-        return self.after(NET_S + self.chances.net_delay_s(self.draw), act)
+        self.post(NET_S + self.chances.net_delay_s(self.draw), act, *arguments)
 
     def run(self, until_s: float, stop: Callable[[], bool] | None = None) -> bool:
         """Let time pass up to ``until_s``, or until ``stop`` says so (True then); it is asked after each event."""
         heap = self._heap
         while heap and heap[0][0] <= until_s:
-            at_s, _, entry = heapq.heappop(heap)
-            if entry.act is None:
-                continue
-            self.now_s = at_s
-            entry.act()
+            self.now_s, _, act, arguments = heappop(heap)
+            act(*arguments)
             if stop is not None and stop():
                 return True
         self.now_s = max(self.now_s, until_s)
@@ -185,20 +206,22 @@ class Kernel:
             owner = self.streams.get(output.stream)
             if owner is not None:
                 world, number = owner
-                self.after(NET_S, partial(world.on_stream, number, output))
+                self.post(NET_S, world.on_stream, number, output)
                 if output.end:
                     del self.streams[output.stream]
         self._plan_outside()
 
     def _plan_outside(self) -> None:
-        due_s = max(self.outside.next_due_s(self.now_s), self.now_s)
+        due_s = self.outside.next_due_s(self.now_s)
+        if due_s == self._outside_due_s and due_s > self.now_s:
+            return
         if self._outside_due is not None:
-            if self._outside_due.act is not None and self._outside_due.at_s == due_s:
-                return
             self._outside_due.cancel()
+            self._outside_due = None
+        self._outside_due_s = due_s
         if due_s != float("inf"):
-            self._outside_due = self.after(due_s - self.now_s, self._outside_wakes)
+            self._outside_due = self.after(max(0.0, due_s - self.now_s), self._outside_wakes)
 
     def _outside_wakes(self) -> None:
-        self._outside_due = None
+        self._outside_due, self._outside_due_s = None, float("inf")
         self.let_outside_go_on()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from supervisor.errors import OutcomeUnknown, Refused, StoreFailed
 from supervisor.messages import ChildRequest, Message, Request, SupervisorReply
 from supervisor.process.store import SqliteStore
 from supervisor.runtime.line import checked
+from supervisor.sim.kernel import WorldEnded
 from supervisor.wire.codec import decode, encode
 
 if TYPE_CHECKING:
@@ -73,35 +75,33 @@ class SimLog:
         self._write("ERROR", text, fields)
 
 
-class SimStore:
+class SimStore(SqliteStore):
     """The real store over a database in memory that outlives the process."""
 
     def __init__(self, world: SimWorld, path: str, schema: str | None) -> None:
-        self._world = world
         connection = world.kernel.disks.get(path)
         if connection is None:
             if schema is None:
                 raise StoreFailed(f"store {path} cannot be opened: there is none")
             connection = world.kernel.disks[path] = world.process.desk.new_disk()
-        self._store = SqliteStore(path, schema, connection)
+        super().__init__(path, schema, connection)
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        self._world.check_alive()
-        with self._store.transaction():
-            yield
-            self._world.check_alive()
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        self._world.check_alive()
-        return self._store.execute(sql, parameters)
-
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        self._world.check_alive()
-        return self._store.query(sql, parameters)
+    def out_of_reach(self) -> None:
+        """Its process is dead: whatever the unwinding code still wants of it ends in ``WorldEnded``. (So the living
+        need not be asked at each statement whether they live.)"""
+        self._connection = cast(sqlite3.Connection, NoDisk())
 
     def close(self) -> None:
         """The file stays; there is nothing else to close."""
+
+
+class NoDisk:
+    """What a dead process's store leads to."""
+
+    in_transaction = False
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> NoReturn:
+        raise WorldEnded
 
 
 class SimFile:

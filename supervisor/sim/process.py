@@ -65,7 +65,7 @@ class SimProcess(Kin):
         self.mailbox.append((kind, message, caller))
         if self._idle and not self.frozen:
             self._idle = False
-            self.resume(None)
+            self._greenlet.switch(None)
 
     def freeze(self) -> None:
         self.frozen = True
@@ -92,8 +92,8 @@ class SimProcess(Kin):
             self._greenlet.throw(WorldEnded)
 
     def boundary(self) -> None:
-        """A message is about to be sent or handled: a good moment to die at."""
-        if not self.kernel.calm and self.kernel.chances.dies_at_boundary(self.name, self.kernel.draw):
+        """A message is about to be sent or handled: a good moment to die at. (Not asked for on a calm machine.)"""
+        if self.kernel.chances.dies_at_boundary(self.name, self.kernel.draw):
             self.desk.killed(self)
 
     def _life(self, _: Any) -> None:
@@ -123,22 +123,22 @@ class SimProcess(Kin):
         return ""
 
     def _loop(self, server: Server) -> None:
-        ending = None
-        while ending is None:
-            if not self.mailbox or self.frozen:
+        world, mailbox, calm = self.world, self.mailbox, self.kernel.calm
+        while world.ending is None:
+            if not mailbox or self.frozen:
                 self._idle = True
                 self.wait()
                 continue
-            self.boundary()
-            self._handle(server, *self.mailbox.popleft())
-            ending = self.world.ending
+            if not calm:
+                self.boundary()
+            self._handle(server, *mailbox.popleft())
+        ending = world.ending
         how, reason = ending
         self.world.say(Ending(how, reason))
         server.terminate(reason)
 
     def _handle(self, server: Server, kind: str, message: Any, caller: Caller | None) -> None:
-        if kind == "call":
-            assert caller is not None
+        if caller is not None:
             self._answer(server, message, caller)
         elif kind == "cast":
             server.handle_cast(message)

@@ -60,22 +60,28 @@ class SimWorld:
         self._number = 0
         self._waits_for = 0
         self.asked_later: dict[int, Request[Any]] = {}
+        self._limit_s = 0.0
+        self._looks_s = float("inf")
         self._called: SimProcess | None = None
         self._rings = Rings(self.incarnation)
         self._followed: dict[str, Following] = {}
+        self._heard_by: dict[str, tuple[int, list[SimProcess]]] = {}
         self._outbox = Outbox(self.name, self.incarnation)
         self._resend: Entry | None = None
         self._streams: dict[int, int] = {}
+        self._stores: list[SimStore] = []
         self.held_locks: list[str] = []
 
     # -- clocks and chance -------------------------------------------------------------------------------
 
     def now_s(self) -> float:
-        self.check_alive()
+        if self.process.dead:
+            raise WorldEnded
         return self.kernel.now_s
 
     def now_utc(self) -> float:
-        self.check_alive()
+        if self.process.dead:
+            raise WorldEnded
         return self.kernel.outside.market_utc(self.kernel.now_s)
 
     def market_rate(self) -> float:
@@ -88,8 +94,9 @@ class SimWorld:
         return "".join(self._random.choice(BASE62) for _ in range(22))
 
     def after(self, delay_s: float, message: Message) -> Entry:
-        self.check_alive()
-        return self.kernel.after(max(0.0, delay_s), lambda: self.process.put("info", message))
+        if self.process.dead:
+            raise WorldEnded
+        return self.kernel.after(delay_s if delay_s > 0.0 else 0.0, self.process.put, "info", message)
 
     # -- messages ------------------------------------------------------------------------------------------
 
@@ -98,8 +105,9 @@ class SimWorld:
         peer = self._peer(to)
         if peer is None:
             raise NoPeer(f"{type(request).__name__} to {to}: nobody is there; nothing was sent")
-        caller = Caller(self.name, self.incarnation, self.next_number(), self.kernel.now_s + timeout_s)
-        self.kernel.hop((self.name, to), lambda: peer.world.on_call(request, caller))
+        self._number += 1
+        caller = Caller(self.name, self.incarnation, self._number, self.kernel.now_s + timeout_s)
+        self.kernel.hop((self.name, to), peer.world.on_call, request, caller)
         self._called = peer
         reply: Any = self.wait_for_reply(timeout_s)
         self._called = None
@@ -118,7 +126,7 @@ class SimWorld:
         peer = self._peer(to)
         if peer is None:
             return False
-        self.kernel.hop((self.name, to), lambda: peer.world.on_cast(message))
+        self.kernel.hop((self.name, to), peer.world.on_cast, message)
         return True
 
     def reply(self, caller: Caller, message: Message) -> None:
@@ -131,8 +139,7 @@ class SimWorld:
     def _answer(self, caller: Caller, answer: Any) -> None:
         peer = self._peer(caller.name)
         if peer is not None and peer.incarnation == caller.incarnation:
-            lane = (self.name, caller.name, "reply")
-            self.kernel.hop(lane, lambda: peer.world.on_reply(caller.number, answer))
+            self.kernel.hop((self.name, caller.name, "reply"), peer.world.on_reply, caller.number, answer)
 
     def _peer(self, name: str) -> SimProcess | None:
         """Only one that is up to its socket: a child that has not begun yet is not there."""
@@ -171,8 +178,8 @@ class SimWorld:
         """Who waits for our answer sees the connection break, behind what we have answered."""
         for peer in self.kernel.processes.values():
             if peer.world._called is self.process:
-                told = partial(peer.world.on_reply, peer.world._waits_for, BROKEN)
-                self.kernel.hop((self.name, peer.name, "reply"), told)
+                lane = (self.name, peer.name, "reply")
+                self.kernel.hop(lane, peer.world.on_reply, peer.world._waits_for, BROKEN)
 
     def next_number(self) -> int:
         self._number += 1
@@ -180,12 +187,26 @@ class SimWorld:
 
     def wait_for_reply(self, limit_s: float) -> Any:
         """To the number given last; ``NO_ANSWER`` past the limit."""
-        number = self._waits_for = self._number
-        limit = self.kernel.after(limit_s, lambda: self.on_reply(number, NO_ANSWER))
-        try:
-            return self.process.wait()
-        finally:
-            limit.cancel()
+        self._waits_for = self._number
+        self._limit_s = self.kernel.now_s + limit_s
+        if self._limit_s < self._looks_s:
+            self._look_at(self._limit_s)
+        return self.process.wait()
+
+    def _look_at(self, at_s: float) -> None:
+        """Nearly every call is answered: one look a process, put off as calls come and go, and not an event for each
+        call that the kernel would carry along until its limit."""
+        self._looks_s = at_s
+        self.kernel.at(at_s, self._look)
+
+    def _look(self) -> None:
+        if self.kernel.now_s < self._looks_s:
+            return  # one that was overtaken by an earlier limit
+        self._looks_s = float("inf")
+        if self._waits_for and self.kernel.now_s >= self._limit_s:
+            self.on_reply(self._waits_for, NO_ANSWER)
+        elif self._waits_for:
+            self._look_at(self._limit_s)
 
     # -- publications ----------------------------------------------------------------------------------------
 
@@ -201,28 +222,31 @@ class SimWorld:
             if not self.kernel.calm and self.kernel.chances.loses_publication(self.kernel.draw):
                 lost = True
             else:
-                told = partial(peer.world.on_published, self.name, topic, self.incarnation, number, body)
-                self.kernel.hop(self._lane_to(peer.name), told)
+                lane = (self.name, peer.name, "publication")
+                self.kernel.hop(lane, peer.world.on_published, self.name, topic, self.incarnation, number, body)
         if lost:
-            self.kernel.after(RESTATE_S, lambda: self._restate(topic))
+            self.kernel.post(RESTATE_S, self._restate, topic)
 
     def subscribe(self, to: str, topic: str) -> None:
         self.check_alive()
-        self._followed.setdefault(to, Following(to, self._fetch, self._tell)).add(topic)
+        tell = partial(self.process.put, "info")
+        self._followed.setdefault(to, Following(to, self._fetch, tell)).add(topic)
+        self.kernel.topology += 1
         peer = self._peer(to)
         if peer is not None:
-            self.kernel.hop((self.name, to, "subscribe"), lambda: peer.world.welcome(self.process, topic))
+            self.kernel.hop((self.name, to, "subscribe"), peer.world.welcome, self.process, topic)
 
     def unsubscribe(self, to: str, topic: str) -> None:
         following = self._followed.get(to)
         if following is not None:
             following.remove(topic)
+            self.kernel.topology += 1
 
     def greet(self) -> None:
         """We have just begun: those who have subscribed to our name before reach us now."""
         for peer in list(self.kernel.processes.values()):
             for topic in peer.world.topics_of(self.name):
-                self.kernel.hop((peer.name, self.name, "subscribe"), partial(self.welcome, peer, topic))
+                self.kernel.hop((peer.name, self.name, "subscribe"), self.welcome, peer, topic)
 
     def topics_of(self, publisher: str) -> tuple[str, ...]:
         following = self._followed.get(publisher)
@@ -230,26 +254,24 @@ class SimWorld:
 
     def welcome(self, subscriber: SimProcess, topic: str) -> None:
         if not self.process.dead:
-            told = partial(subscriber.world.on_restated, self.name, topic, self.incarnation, self._rings.last(topic))
-            self.kernel.hop(self._lane_to(subscriber.name), told)
+            self._restate_to(subscriber, topic)
 
     def _restate(self, topic: str) -> None:
         if not self.process.dead:
-            number = self._rings.last(topic)
             for peer in self._subscribers(topic):
-                told = partial(peer.world.on_restated, self.name, topic, self.incarnation, number)
-                self.kernel.hop(self._lane_to(peer.name), told)
+                self._restate_to(peer, topic)
 
-    def _lane_to(self, subscriber: str) -> tuple[str, str, str]:
-        return (self.name, subscriber, "publication")
+    def _restate_to(self, peer: SimProcess, topic: str) -> None:
+        lane, number = (self.name, peer.name, "publication"), self._rings.last(topic)
+        self.kernel.hop(lane, peer.world.on_restated, self.name, topic, self.incarnation, number)
 
     def _subscribers(self, topic: str) -> list[SimProcess]:
-        name = self.name
-        return [
-            peer
-            for peer in self.kernel.processes.values()
-            if (following := peer.world._followed.get(name)) is not None and topic in following.topics
-        ]
+        """Looked up when somebody has come, gone or subscribed since."""
+        topology, found = self._heard_by.get(topic, (-1, []))
+        if topology != self.kernel.topology:
+            found = [peer for peer in self.kernel.processes.values() if topic in peer.world.topics_of(self.name)]
+            self._heard_by[topic] = (self.kernel.topology, found)
+        return found
 
     def on_published(self, publisher: str, topic: str, incarnation: int, number: int, body: Body) -> None:
         following = self._followed.get(publisher)
@@ -268,9 +290,6 @@ class SimWorld:
             raise NoPeer(f"{to} is not there")
         return peer.world._rings.missed(request)
 
-    def _tell(self, message: Message) -> None:
-        self.process.put("info", message)
-
     # -- the venue ---------------------------------------------------------------------------------------------
 
     def http(
@@ -279,7 +298,7 @@ class SimWorld:
         self._boundary()
         number = self.next_number()
         asked = (method, url, dict(headers), body or b"")
-        self.kernel.cross(lambda: self._at_the_venue(number, asked))
+        self.kernel.cross(self._at_the_venue, number, asked)
         answer = self.wait_for_reply(timeout_s)
         if isinstance(answer, ConnectionRefusedError):
             raise HttpFailed(f"{method} {url}: {answer}", sent=False)
@@ -296,13 +315,13 @@ class SimWorld:
         except ConnectionRefusedError as refused:
             answer = refused
         self.kernel.let_outside_go_on()
-        self.kernel.cross(lambda: self.on_reply(number, answer))
+        self.kernel.cross(self.on_reply, number, answer)
 
     def stream(self, url: str, *, headers: Mapping[str, str]) -> int:
         self._boundary()
         number = self.next_number()
         self._streams[number] = 0
-        self.kernel.after(NET_S, lambda: self._open(number, url, dict(headers)))
+        self.kernel.post(NET_S, self._open, number, url, dict(headers))
         return number
 
     def _open(self, number: int, url: str, headers: dict[str, str]) -> None:
@@ -315,7 +334,7 @@ class SimWorld:
             self._streams[number] = opened.stream
             self.kernel.streams[opened.stream] = (self, number)
             told = StreamOpened(number, opened.status, opened.headers)
-        self.kernel.after(NET_S, lambda: self.process.put("info", told))
+        self.kernel.post(NET_S, self.process.put, "info", told)
         self.kernel.let_outside_go_on()
 
     def on_stream(self, number: int, output: Output) -> None:
@@ -338,7 +357,9 @@ class SimWorld:
 
     def store(self, path: str, *, schema: str | None = None) -> SimStore:
         self.check_alive()
-        return SimStore(self, path, schema)
+        opened = SimStore(self, path, schema)
+        self._stores.append(opened)
+        return opened
 
     def file(self, path: str) -> SimFile:
         self.check_alive()
@@ -349,13 +370,15 @@ class SimWorld:
         for connection in self.kernel.disks.values():
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+        for opened in self._stores:
+            opened.out_of_reach()
         self._break_calls()
         for path in self.held_locks:
             self.kernel.locks.pop(path, None)
-        for opened in self._streams.values():
-            if opened:
-                self.kernel.streams.pop(opened, None)
-                self.kernel.outside.close(opened)
+        for stream in self._streams.values():
+            if stream:
+                self.kernel.streams.pop(stream, None)
+                self.kernel.outside.close(stream)
 
     # -- the supervisor, the page, the record -----------------------------------------------------------------------
 
@@ -363,7 +386,7 @@ class SimWorld:
         """A word to the supervisor."""
         self.check_alive()
         desk = self.process.desk
-        self.kernel.hop((self.name, self.incarnation), lambda: desk.heard(self.process, message))
+        self.kernel.hop((self.name, self.incarnation), desk.heard, self.process, message)
 
     def blocking(self, limit_s: float) -> AbstractContextManager[None]:
         return nullcontext()
@@ -397,7 +420,7 @@ class SimWorld:
             return
         peer = self._peer(recorder)
         if peer is not None:
-            self.kernel.hop((self.name, recorder), lambda: peer.world.on_cast(batch))
+            self.kernel.hop((self.name, recorder), peer.world.on_cast, batch)
         if self._resend is not None:
             self._resend.cancel()
         self._resend = self.kernel.after(RESTATE_S, self._flush_events)
@@ -410,5 +433,7 @@ class SimWorld:
             raise WorldEnded
 
     def _boundary(self) -> None:
-        self.check_alive()
-        self.process.boundary()
+        if self.process.dead:
+            raise WorldEnded
+        if not self.kernel.calm:
+            self.process.boundary()

@@ -5,7 +5,7 @@ The rules are in ``follow.py`` (DESIGN 5). Used by the real world over ZeroMQ an
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 
 import msgspec
@@ -34,17 +34,17 @@ class Rings:
 
     def __init__(self, incarnation: int) -> None:
         self._incarnation = incarnation
-        self.topics: dict[str, Topic] = {}
+        self.topics: defaultdict[str, Topic] = defaultdict(Topic)
 
     def add(self, topic: str, body: Body) -> int:
         """The number of this publication."""
-        state = self.topics.setdefault(topic, Topic())
+        state = self.topics[topic]
         state.number += 1
         state.ring.append((state.number, body))
         return state.number
 
     def last(self, topic: str) -> int:
-        return self.topics.setdefault(topic, Topic()).number
+        return self.topics[topic].number
 
     def missed(self, request: Since) -> Missed:
         state = self.topics.get(request.topic, Topic())

@@ -83,3 +83,11 @@ def test_a_line_that_means_nothing_is_no_answer(line: bytes) -> None:
     for read in (of_bars, account_item):
         with pytest.raises(BadAnswer):
             read(line)
+
+
+def test_an_order_line_that_speaks_of_an_error_or_a_position_is_looked_at_first() -> None:
+    """Order lines are decoded at once; nothing that may be something else is."""
+    assert account_item(b'{"OrderID":"1","Error":"GoAway"}') == GoAway()
+    assert account_item(b'{"OrderID":"1","PositionID":"2","Deleted":true}') == PositionGone(position_id="2")
+    with pytest.raises(BadAnswer):
+        account_item(b'{"OrderID":"1"}')

@@ -77,6 +77,18 @@ def test_call_to_a_frozen_process_is_unknown_after_its_limit_and_a_later_reply_i
     assert told(sim, "asker")[1:] == ["1 at 1002.200"], "the first call was expired when the counter came to it"
 
 
+def test_each_call_has_its_own_limit_whatever_the_ones_before_had() -> None:
+    sim = desk(COUNTER, ASKER)
+    for limit_s in (20.0, 0.5, 1.0):
+        asked(sim, 1, limit_s)
+        run(sim, 0.1)
+        sim.freeze("counter", 1.8)
+        asked(sim, 1, limit_s)
+        run(sim, 2.0)
+    outcomes = [line.split(" at ")[0] for line in told(sim, "asker")]
+    assert outcomes == ["1", "2", "3", "OutcomeUnknown", "4", "OutcomeUnknown"]
+
+
 def test_process_dies_at_the_very_boundary_that_was_drawn() -> None:
     mishaps = Mishaps(Odds(0.0, 0.0, 0.0))
     sim = desk(COUNTER, ASKER, chances=mishaps)  # type: ignore[arg-type]

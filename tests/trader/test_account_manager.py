@@ -11,6 +11,9 @@ from feeds.messages import InstrumentRead, ReadInstrument, ReadSnapshot, Snapsho
 from supervisor.errors import HttpFailed, Refused
 from supervisor.messages import Done
 from tests.trader.session_world import ACCOUNT, BOOKS, JOURNAL, SESSION, SYMBOL, TRADER, Desk, reply
+from trader.account import Account, Now
+from trader.execution import write_plans
+from trader.intents import Intent
 from trader.messages import (
     Attach,
     Cursor,
@@ -85,6 +88,31 @@ def test_the_stop_is_moved_by_replace_and_never_by_cancel_and_new(desk: Desk) ->
     desk.declare(1, "166.501")
     assert desk.sent()[-1] == "PUT"
     assert desk.orders["2"].stop_price == Decimal("166.51"), "rounded to the tick, on the safe side"
+
+
+def test_what_has_not_changed_is_not_planned_again_and_what_has_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[float] = []
+
+    def counted(account: Account, now: Now) -> list[Intent]:
+        planned.append(now.s)
+        return write_plans(account, now)
+
+    monkeypatch.setattr("trader.account_manager.write_plans", counted)
+    desk.long_and_covered()
+    desk.declare(1)
+    planned.clear()
+    desk.declare(1)
+    desk.stream()
+    desk.read()
+    assert planned == [], "a turn, frames and a read that say what is so already"
+    desk.declare(1, "166.50")
+    assert desk.orders["2"].stop_price == Decimal("166.50")
+    desk.by_hand(-1)
+    desk.read()
+    assert desk.manager.account.differed
+    desk.read()
+    assert len(planned) >= 3
+    assert desk.orders["2"].status is OrderStatus.CANCELLED, "the stop of what is gone"
 
 
 def test_an_exit_turns_the_working_stop_into_a_market_order(desk: Desk) -> None:

@@ -98,6 +98,29 @@ def test_series_begins_once_and_its_beginning_is_found_again(tmp_path: Path) -> 
     assert opened(tmp_path).cursors == {("SPY", 60): 600}
 
 
+def test_the_newest_turn_of_a_series_is_its_cursor_also_after_reopening(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    for number, (symbol, closed_utc) in enumerate([("SPY", 120), ("ES", 120), ("SPY", 180), ("SPY", 240)]):
+        with journal.transaction():
+            journal.turn(Turn(1, b"", 0, Cursor(symbol, 60, closed_utc)), number, closed_utc, late=False)
+    with journal.transaction():
+        journal.skip(1, Cursor("SPY", 60, 300), 9.0, 301.0)
+    assert opened(tmp_path).cursors == journal.cursors == {("SPY", 60): 300, ("ES", 60): 120}
+
+
+def test_rows_wait_until_a_turn_has_consumed_them_also_after_reopening(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    with journal.transaction():
+        for _ in range(3):
+            journal.add_row(RejectRow("SPY", "hold", "held", D(1), 1.0))
+    with journal.transaction():
+        journal.turn(Turn(1, b"", 0, row=2), 1.0, 1.0, late=False)
+    for each in (journal, opened(tmp_path)):
+        assert each.last_row == 2
+        assert [row.number for row in each.rows_after(each.last_row)] == [3]
+        assert [row.number for row in each.rows_after(0)] == [1, 2, 3], "what was consumed is read from the file"
+
+
 def test_dead_orders_are_bounded_in_memory_and_working_ones_never_leave(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     dead = msgspec.structs.replace(ORDER, status=OrderStatus.FILLED)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, unquote_plus
 
 import msgspec
 
@@ -19,8 +18,6 @@ from supervisor.sim.kernel import START_S
 
 URL = "http://venue.invalid"
 """Never looked up: the simulated machine has no other network."""
-URLS_KEPT = 256
-"""Read lately: most requests go to a few."""
 CHUNK_S = 0.01
 """A stream sends at most one chunk in this time, as the served emulator does."""
 
@@ -60,7 +57,9 @@ class EmulatorOutside:
         self._keep_book()
 
     def market_utc(self, now_s: float) -> float:
-        shown = self._origin_utc + self._rate * max(0.0, now_s - self._begins_s)
+        shown = self._origin_utc
+        if now_s > self._begins_s:
+            shown += self._rate * (now_s - self._begins_s)
         stopped = self.state.ledger.stopped_at_utc
         return shown if stopped is None else min(shown, stopped)
 
@@ -105,12 +104,10 @@ class EmulatorOutside:
         if self.down:
             return float("inf")
         due = next_due(self.state, self._now(now_s))
-        moments = [float("inf")]
-        if due.machine_s is not None:
-            moments.append(due.machine_s)
+        due_s = float("inf") if due.machine_s is None else due.machine_s
         if due.market_utc is not None and self.state.ledger.stopped_at_utc is None:
-            moments.append(self._begins_s + (due.market_utc - self._origin_utc) / self._rate)
-        return max(min(moments), now_s + CHUNK_S)
+            due_s = min(due_s, self._begins_s + (due.market_utc - self._origin_utc) / self._rate)
+        return max(due_s, now_s + CHUNK_S)
 
     # -- its death -----------------------------------------------------------------------------------
 
@@ -160,11 +157,12 @@ class EmulatorOutside:
         return answer
 
     def _keep_book(self) -> None:
-        self._book += self.state.take_entries()
+        if self.state.fresh:
+            self._book += self.state.take_entries()
 
 
-@lru_cache(URLS_KEPT)
 def _read_url(url: str) -> tuple[str, dict[str, str]]:
     """Path, decoded, and query, names in lower case."""
-    parts = urlsplit(url)
-    return unquote(parts.path), {name.lower(): value for name, value in parse_qsl(parts.query, keep_blank_values=True)}
+    path, _, query = url.removeprefix(URL).partition("?")
+    asked = [part.partition("=") for part in query.split("&") if part]
+    return unquote(path), {name.lower(): unquote_plus(value) for name, _, value in asked}

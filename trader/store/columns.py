@@ -17,8 +17,11 @@ def intent_of(row: dict[str, Any]) -> Intent:
     return msgspec.convert({**row, "known": json.loads(row["known"])}, Intent, strict=False)
 
 
+_encoder = msgspec.json.Encoder()
+
+
 def to_json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return _encoder.encode(value).decode()
 
 
 def from_json(text: str, kind: type[T]) -> T:

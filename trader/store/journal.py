@@ -1,7 +1,8 @@
 """The schema of a session's journal, ``sessions/<name>.db``: one writer, its account manager. Only SQL lives here.
 
 Decimals are stored as text, so that no number is ever rounded; times as in ``brokers/model.py``. What is history
-(turns, intents, fills, adoptions, events) is only ever added to; the rest is the newest state.
+(turns, intents, fills, adoptions, events) is only ever added to; the rest is the newest state. ``cursors`` has where a
+series began; where it is, its newest turn tells, so that a calm turn is one row.
 """
 
 from __future__ import annotations

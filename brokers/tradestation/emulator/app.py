@@ -37,15 +37,15 @@ def advance(state: State, now: Now) -> list[Output]:
 
 def next_due(state: State, now: Now) -> Due:
     """When ``advance`` is to be called next. A time in the past means now."""
-    machine: list[float] = []
-    market: list[float] = []
+    machine_s: float | None = None
+    market_utc = matching.next_fill_utc(state)
     for stream in state.streams.values():
-        machine_s, market_utc = streams.next_due(stream, now, state.settings.heartbeat_s)
-        machine.append(machine_s)
-        market += [market_utc] if market_utc is not None else []
-    fill_utc = matching.next_fill_utc(state)
-    market += [fill_utc] if fill_utc is not None else []
-    return Due(min(machine, default=None), min(market, default=None))
+        its_s, its_utc = streams.next_due(stream, now, state.settings.heartbeat_s)
+        if machine_s is None or its_s < machine_s:
+            machine_s = its_s
+        if its_utc is not None and (market_utc is None or its_utc < market_utc):
+            market_utc = its_utc
+    return Due(machine_s, market_utc)
 
 
 def drop_stream(state: State, stream_id: int) -> None:
@@ -76,8 +76,8 @@ def _answer(state: State, request: Request, now: Now) -> Answer:
     if not request.path.startswith("/v3/"):
         raise _unknown(request)
     oauth.check(state, request, now)
-    for method, pattern, handler in _ROUTES:
-        if method == request.method and (found := pattern.fullmatch(request.path)):
+    for pattern, handler in _ROUTES.get(request.method, ()):
+        if found := pattern.fullmatch(request.path):
             return handler(state, request, now, *found.groups())
     raise _unknown(request)
 
@@ -87,7 +87,7 @@ def _unknown(request: Request) -> Refusal:
 
 
 def _json(value: Object) -> Reply:
-    return Reply(200, msgspec.json.encode(value))
+    return Reply(200, _encoder.encode(value))
 
 
 # Orders: the requests whose reply can be lost
@@ -143,6 +143,7 @@ def _all_known(state: State, ids: str) -> tuple[str, ...]:
 
 
 _Handler = Callable[..., Answer]
+_encoder = msgspec.json.Encoder()
 
 _TABLE: list[tuple[str, str, _Handler]] = [
     ("GET", "/v3/brokerage/accounts", lambda s, r, n: _json(brokerage.accounts(s))),
@@ -170,4 +171,7 @@ _TABLE: list[tuple[str, str, _Handler]] = [
     ("GET", "/v3/brokerage/stream/accounts/{}/orders/{}", _order_stream),
     ("GET", "/v3/brokerage/stream/accounts/{}/positions", _position_stream),
 ]
-_ROUTES = [(method, re.compile(path.replace("{}", "([^/]+)")), handler) for method, path, handler in _TABLE]
+_ROUTES = {
+    method: [(re.compile(path.replace("{}", "([^/]+)")), act) for how, path, act in _TABLE if how == method]
+    for method in ("GET", "POST", "PUT", "DELETE")
+}

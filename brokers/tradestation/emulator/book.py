@@ -13,7 +13,7 @@ import msgspec
 from brokers.tradestation.emulator.errors import BookError
 
 
-class _Event(msgspec.Struct, frozen=True, tag_field="event", tag=True, forbid_unknown_fields=True):
+class _Event(msgspec.Struct, frozen=True, tag_field="event", tag=True, forbid_unknown_fields=True, gc=False):
     pass
 
 
@@ -125,7 +125,13 @@ Event = (
 )
 
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+OrderArmed = OrderPlaced | OrderReplaced
+"""After these the market is watched for the order anew (a union is put together once: each event is asked)."""
+OrderEnded = OrderFilled | OrderCancelled | OrderRejected
+OrderEvent = OrderArmed | OrderEnded
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One line. ``number`` counts from 1 without a hole."""
 
     number: int

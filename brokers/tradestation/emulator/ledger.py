@@ -25,7 +25,7 @@ OPEN_STATUSES = ("ACK",)
 BUYS = ("BUY", "BUYTOCOVER")
 
 
-class Order(msgspec.Struct, frozen=True):
+class Order(msgspec.Struct, frozen=True, gc=False):
     """``armed_utc``: from when on the market is watched for it, the acceptance or the last replace."""
 
     order_id: str
@@ -55,7 +55,7 @@ class Order(msgspec.Struct, frozen=True):
         return self.quantity if self.action in BUYS else -self.quantity
 
 
-class Fill(msgspec.Struct, frozen=True):
+class Fill(msgspec.Struct, frozen=True, gc=False):
     order_id: str
     account: str
     symbol: str

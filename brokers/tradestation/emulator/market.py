@@ -20,7 +20,7 @@ QUARTER_S = 15
 _BLOCK = 64  # bars; a stop that is never reached costs one look per block, not per bar
 
 
-class Bar(msgspec.Struct, frozen=True):
+class Bar(msgspec.Struct, frozen=True, gc=False):
     """``stamp_utc`` is the END of the bar."""
 
     stamp_utc: int
@@ -35,7 +35,7 @@ class Bar(msgspec.Struct, frozen=True):
         return (self.open, *extremes, self.close)
 
 
-class Print(msgspec.Struct, frozen=True):
+class Print(msgspec.Struct, frozen=True, gc=False):
     """A trade in the market: at this moment the price became this."""
 
     at_utc: float
@@ -57,8 +57,10 @@ class Series:
         self.bars = bars
         self.stamps = [bar.stamp_utc for bar in bars]
         blocks = [bars[i : i + _BLOCK] for i in range(0, len(bars), _BLOCK)]
-        self._highs = [max(bar.high for bar in block) for block in blocks]
-        self._lows = [min(bar.low for bar in block) for block in blocks]
+        self._highs = [bar.high for bar in bars]
+        self._lows = [bar.low for bar in bars]
+        self._block_highs = [max(bar.high for bar in block) for block in blocks]
+        self._block_lows = [min(bar.low for bar in block) for block in blocks]
         self._longer: dict[int, Series] = {}
 
     # What is known at a moment
@@ -144,15 +146,16 @@ class Series:
         return Print(self.stamps[i] - MINUTE_S + n * QUARTER_S, self.bars[i].prints()[n])
 
     def _first_bar_beyond(self, i: int, level: Decimal, upward: bool) -> int:
-        while i < len(self.bars):
-            block = i // _BLOCK
-            if i % _BLOCK == 0 and not _beyond((self._highs if upward else self._lows)[block], level, upward):
-                i += _BLOCK
-                continue
-            if _beyond(self.bars[i].high if upward else self.bars[i].low, level, upward):
-                return i
-            i += 1
-        return i
+        """Its own block bar by bar, then the blocks, then the bars of the first block that goes beyond."""
+        extremes, blocks = (self._highs, self._block_highs) if upward else (self._lows, self._block_lows)
+        next_block = -(-i // _BLOCK)
+        border = min(next_block * _BLOCK, len(extremes))
+        within = _first_beyond(extremes, i, border, level, upward)
+        if within < border:
+            return within
+        block = _first_beyond(blocks, next_block, len(blocks), level, upward)
+        begin = min(block * _BLOCK, len(extremes))
+        return _first_beyond(extremes, begin, len(extremes), level, upward)
 
     def _through_in_bar(self, i: int, level: Decimal, upward: bool) -> Print:
         n = next(n for n in range(4) if _beyond(self._print(i, n).price, level, upward))
@@ -185,6 +188,14 @@ class Market:
         )
         alive = [name for _, name in contracts if self._by_symbol[name].stamps[-1] > at_utc]
         return next(iter(alive), contracts[-1][1] if contracts else None)
+
+
+def _first_beyond(prices: list[Decimal], begin: int, end: int, level: Decimal, upward: bool) -> int:
+    """The first place from ``begin`` on whose price is at or beyond the level; ``end`` where there is none."""
+    for i in range(begin, end):
+        if prices[i] >= level if upward else prices[i] <= level:
+            return i
+    return end
 
 
 def _beyond(price: Decimal, level: Decimal, upward: bool) -> bool:

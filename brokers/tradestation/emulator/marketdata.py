@@ -114,12 +114,12 @@ def bars(state: State, symbol: str, request: Request, now: Now) -> Object:
     return {"Bars": _history(closed, forming.bar if forming else None)}
 
 
-def _history(closed: list[Bar], forming: Bar | None) -> list[Object]:
+def _history(closed: list[Bar], forming: Bar | None) -> list[wire.BarObject]:
     shown = [wire.bar_object(bar, status="Closed", realtime=False, end_of_history=False) for bar in closed]
     if forming:
         shown.append(wire.bar_object(forming, status="Open", realtime=True, end_of_history=False))
     if shown:
-        shown[-1]["IsEndOfHistory"] = True
+        shown[-1].is_end_of_history = True
     return shown
 
 

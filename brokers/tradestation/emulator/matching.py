@@ -48,14 +48,14 @@ def settle(state: State, now: Now) -> None:
 
 
 def next_fill_utc(state: State) -> float | None:
-    return min((one.at_utc for one in state.triggers.values() if one), default=None)
+    return min([one.at_utc for one in state.triggers.values() if one], default=None)
 
 
-def watch(state: State, event: book.Event) -> None:
+def watch(state: State, event: book.OrderEvent) -> None:
     """Keep the triggers right after an event."""
-    if isinstance(event, book.OrderPlaced | book.OrderReplaced):
+    if isinstance(event, book.OrderArmed):
         rewatch(state, event.order_id)
-    elif isinstance(event, book.OrderFilled | book.OrderCancelled | book.OrderRejected):
+    else:
         state.triggers.pop(event.order_id, None)
 
 
@@ -84,6 +84,8 @@ def side_refusal(account: Account, symbol: str, action: str, quantity: int) -> s
 
 
 def _first_due(state: State, market_utc: float) -> tuple[Order, Print] | None:
+    if not state.triggers:
+        return None
     due = [(one.at_utc, order_id) for order_id, one in state.triggers.items() if one and one.at_utc <= market_utc]
     if not due:
         return None

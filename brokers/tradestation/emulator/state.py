@@ -70,18 +70,19 @@ class State:
         self.triggers: dict[str, Print | None] = {}
         self.streams: dict[int, streams.Stream] = {}
         self.streams_opened = 0
-        self._fresh: list[book.Entry] = []
+        self.fresh: list[book.Entry] = []
 
     def record(self, event: book.Event, now: Now) -> None:
         """The only door by which anything lasting changes."""
         entry = book.Entry(self.ledger.number + 1, now.machine_s, now.market_utc, event)
         self.ledger.apply(entry)
-        self._fresh.append(entry)
-        matching.watch(self, event)
-        streams.tell(self.streams, self.ledger, event)
+        self.fresh.append(entry)
+        if isinstance(event, book.OrderEvent):
+            matching.watch(self, event)
+            streams.tell(self.streams, self.ledger, event)
 
     def take_entries(self) -> list[book.Entry]:
-        entries, self._fresh = self._fresh, []
+        entries, self.fresh = self.fresh, []
         return entries
 
 

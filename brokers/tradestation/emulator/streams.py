@@ -55,10 +55,7 @@ class Stream(msgspec.Struct):
 
 def advance(state: State, now: Now) -> list[Output]:
     """What the streams send now. Ended ones are forgotten here."""
-    outputs: list[Output] = []
-    for stream in list(state.streams.values()):
-        outputs += _turn(stream, state, now)
-    return outputs
+    return [output for stream in list(state.streams.values()) for output in _turn(stream, state, now)]
 
 
 def next_due(stream: Stream, now: Now, heartbeat_s: float) -> tuple[float, float | None]:
@@ -70,13 +67,8 @@ def next_due(stream: Stream, now: Now, heartbeat_s: float) -> tuple[float, float
     return stream.last_sent_s + heartbeat_s, stream.due_utc
 
 
-def tell(streams: dict[int, Stream], ledger: Ledger, event: book.Event) -> None:
+def tell(streams: dict[int, Stream], ledger: Ledger, event: book.OrderEvent) -> None:
     """Hand an event to the streams of its account."""
-    if not isinstance(
-        event,
-        book.OrderPlaced | book.OrderReplaced | book.OrderCancelled | book.OrderRejected | book.OrderFilled,
-    ):
-        return
     order = ledger.orders[event.order_id]
     frames = _order_frames(event, order)
     for stream in streams.values():
@@ -98,7 +90,7 @@ def _order_frames(event: book.Event, order: Order) -> list[bytes]:
     """FLL and OUT come twice, first without ``ClosedDateTime``; UCN goes before OUT (tradestation-v3, section 6)."""
     shown = [wire.order_object(order)]
     if isinstance(event, book.OrderFilled | book.OrderCancelled):
-        shown.insert(0, wire.order_object(order, with_close=False))
+        shown.insert(0, {name: value for name, value in shown[0].items() if name != "ClosedDateTime"})
     if isinstance(event, book.OrderCancelled):
         open_order = msgspec.structs.replace(order, status="ACK", closed_utc=None)
         shown.insert(0, wire.order_object(open_order, "UCN"))
@@ -109,15 +101,20 @@ def _order_frames(event: book.Event, order: Order) -> list[bytes]:
 
 
 def _turn(stream: Stream, state: State, now: Now) -> list[Output]:
-    if now.machine_s < max(stream.stalled_until_s, stream.last_sent_s + CHUNK_GAP_S):
+    if now.machine_s < stream.last_sent_s + CHUNK_GAP_S or now.machine_s < stream.stalled_until_s:
         return []
-    if _has_news(stream, now) and not stream.ending:
+    if not stream.ending and _has_news(stream, now):
         stream.pending += _news(stream, state, now)
-    if not stream.pending and not stream.ending and _is_quiet(stream, state, now):
-        stream.heartbeats += 1
-        beat = {"Heartbeat": stream.heartbeats, "Timestamp": wire.time_text(now.market_utc)}
-        stream.pending.append(wire.line(beat))
-    return _flush(stream, state, now)
+    if stream.pending or stream.ending:
+        return _flush(stream, state, now)
+    return _beat(stream, now) if _is_quiet(stream, state, now) else []
+
+
+def _beat(stream: Stream, now: Now) -> list[Output]:
+    stream.heartbeats += 1
+    stream.last_sent_s = now.machine_s
+    beat = {"Heartbeat": stream.heartbeats, "Timestamp": wire.time_text(now.market_utc)}
+    return [StreamBytes(stream.stream_id, wire.line(beat))]
 
 
 def _flush(stream: Stream, state: State, now: Now) -> list[Output]:

@@ -1,0 +1,37 @@
+"""The journal's statements that a turn, an instruction and a fill are made of, put together once. PURE.
+
+``INSERT`` is for history, of which nothing is ever written again; ``PUT`` for the newest state.
+"""
+
+from __future__ import annotations
+
+
+def _insert(table: str, columns: str, how: str = "INSERT") -> str:
+    marks = ", ".join("?" * len(columns.split(",")))
+    return f"{how} INTO {table} ({columns}) VALUES ({marks})"
+
+
+def _put(table: str, columns: str) -> str:
+    return _insert(table, columns, "INSERT OR REPLACE")
+
+
+INSERT_TURN = _insert(
+    "turns", "start_no, symbol, interval_s, closed_utc, row, late, skipped, committed_utc, committed_s"
+)
+INSERT_INTENT = _insert(
+    "intents",
+    "number, key, kind, purpose, symbol, side, quantity, type, stop_price, order_id, written_utc, valid_until_utc,"
+    " known, state, result_order_id, reason, settled_utc",
+)
+UPDATE_INTENT = "UPDATE intents SET state = ?, result_order_id = ?, reason = ?, settled_utc = ? WHERE number = ?"
+INSERT_FILL = _insert("fills", "order_id, symbol, side, quantity, price, cumulative, seen_utc")
+INSERT_EVENT = _insert("events", "kind, level, subject, text, machine_s, market_utc, incident, incident_state, data")
+PUT_ORDER = _put(
+    "orders",
+    "order_id, intent, symbol, purpose, side, type, quantity, stop_price, status, filled_quantity,"
+    " average_fill_price, working, body",
+)
+PUT_CURSOR = _put("cursors", "symbol, interval_s, closed_utc")
+PUT_DECLARATION = _put("declarations", "symbol, body")
+PUT_POSITION = _put("positions", "symbol, quantity, average_price, as_of_utc")
+PUT_META = _put("meta", "name, value")
