@@ -26,7 +26,7 @@ def gone(work: Work, path: str, exit: Exit) -> None:
     work.set(path, pid=0, why=exit.why, deadline_s=NEVER_S, state="ended")
     work.act(Announce(path, node.incarnation, up=False, why=exit.why))
     if node.parent is None:
-        work.act(Finished(gave_up=not node.asked, why=exit.why))
+        work.act(Finished(gave_up=node.gave_up and not node.asked, why=exit.why))
         return
     if node.asked:
         stopped(work, node, exit)
@@ -135,7 +135,7 @@ def start_failed(work: Work, node: Node, exit: Exit) -> None:
             work.forget(node.path)
     elif first and sup.flags.back_off is None:
         work.end(node.path, "")
-        close(work, sup.path, Exit("abnormal", text), start_failed=True)
+        close(work, sup.path, Exit("abnormal", text), start_failed=True, gave_up=True)
     elif node.spec.restart == "temporary":
         work.end(node.path, "")
     else:
@@ -212,7 +212,7 @@ def restart(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
         text = f"{sup.path or 'the root'} gives up: {deaths}, last {node.path}: {exit.why}"
         work.act(Record("supervisor.gave_up", "PAGE", sup.path, text))
         work.end(node.path, f"failed: {text}")
-        close(work, sup.path, Exit("shutdown", text), start_failed=sup.state == "starting")
+        close(work, sup.path, Exit("shutdown", text), start_failed=sup.state == "starting", gave_up=True)
 
 
 def hold(work: Work, node: Node, exit: Exit, deaths: str) -> None:

@@ -87,6 +87,7 @@ def start(work: Work, path: str) -> None:
     fresh = {
         "outcome": None,
         "start_failed": False,
+        "gave_up": False,
         "doom": "",
         "ending": "",
         "death_times_s": (),
@@ -166,10 +167,10 @@ def kill_below(work: Work, path: str, why: str) -> None:
                 killed_already(work, node)
 
 
-def close(work: Work, path: str, exit: Exit, start_failed: bool = False) -> None:
+def close(work: Work, path: str, exit: Exit, start_failed: bool = False, gave_up: bool = False) -> None:
     """A supervisor ends by its own decision: it failed to start, gave up, or shuts down automatically."""
     sup = work.nodes[path]
     if sup.state in ("starting", "up"):
-        fields = {"after": "idle", "outcome": exit, "start_failed": start_failed, "deadline_s": NEVER_S}
-        work.set(path, state="stopping", **fields)
+        decision = {"outcome": exit, "start_failed": start_failed, "gave_up": gave_up}
+        work.set(path, state="stopping", after="idle", deadline_s=NEVER_S, **decision)
         work.touch(path)

@@ -72,6 +72,8 @@ class Node(msgspec.Struct, frozen=True):
     """Set when a supervisor closes by its own decision: how its parent is to understand its end."""
     start_failed: bool = False
     """That decision means that it could not start, which is something else than an end (OTP)."""
+    gave_up: bool = False
+    """That decision was none of order: it could not start, or there were too many restarts."""
 
     @property
     def down(self) -> bool:
@@ -264,7 +266,8 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """The root is down; the supervisor exits. ``gave_up``: not because it was told to."""
+    """The root is down; the supervisor exits. ``gave_up``: it could not start or had too many restarts, in contrast to
+    being told to end and to shutting itself down automatically, which are in order."""
 
     gave_up: bool
     why: str

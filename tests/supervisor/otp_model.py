@@ -238,7 +238,7 @@ class Model:
                 return
             over.terminate_children(list(over.children))
             if over is self.root:
-                self.gave_up = True
+                self.gave_up = len(over.restarts) > over.flags.intensity  # else it has shut itself down automatically
                 return
             name, reason = over.name, "shutdown"
 

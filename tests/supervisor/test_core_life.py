@@ -91,6 +91,14 @@ def test_told_to_shut_down_while_giving_up_it_did_not_give_up() -> None:
     assert not edge.finished.gave_up
 
 
+def test_a_root_that_shuts_itself_down_automatically_ends_in_order() -> None:
+    edge = Edge(worker("a", restart="transient", significant=True), worker("b"), auto_shutdown="any_significant")
+    edge.die("a", "normal")
+    edge.run()
+    assert edge.finished is not None
+    assert not edge.finished.gave_up
+
+
 def test_dynamic_children_end_all_at_once() -> None:
     edge = Edge(sup("d", dynamic=True))
     for id in "abc":
