@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 
 import zmq
 
-from supervisor.errors import BadMessage, OtherProtocol, Refused
+from supervisor.errors import BadMessage, Refused
 from supervisor.messages import (
     Ending,
     Event,
@@ -35,6 +35,7 @@ from supervisor.messages import (
 from supervisor.process.ceiling import limit_memory
 from supervisor.process.clock import Clock
 from supervisor.process.files import SharedFile
+from supervisor.process.inbox import Inbox
 from supervisor.process.logs import FieldLog
 from supervisor.process.outbox import Outbox
 from supervisor.process.server import Caller, Server
@@ -43,12 +44,8 @@ from supervisor.process.web import Stream, Web
 from supervisor.process.world import HttpReply
 from supervisor.runtime.line import Line
 from supervisor.runtime.pulse import Pulse
-from supervisor.wire.codec import decode, encode, refusal_of
-from supervisor.wire.door import Door
-from supervisor.wire.envelope import Envelope, pack, unpack
 from supervisor.wire.limits import INSIDE, SocketLimits
-from supervisor.wire.names import endpoint
-from supervisor.wire.peers import CAST_CONNECT_S, Peers, bind, new_socket
+from supervisor.wire.peers import CAST_CONNECT_S, Peers
 from supervisor.wire.publications import Publisher, Subscription
 from supervisor.wire.seldom import Seldom
 
@@ -102,9 +99,9 @@ class RealWorld:
         self.supervisor = line.client(self)
         self._context = zmq.Context(io_threads=2 if limits.connections_max else 1)
         self._runtime_dir: Path = birth.settings.runtime_dir
-        self._router = new_socket(self._context, zmq.ROUTER, limits)
-        self._door = self._open_router(limits)
         self._seldom = Seldom()
+        self._inbox = Inbox(self._context, self._runtime_dir, self.name, self.incarnation, limits, self._complain)
+        self.reply, self.refuse = self._inbox.reply, self._inbox.refuse
         self._publisher = Publisher(self._context, self._runtime_dir, self.name, self.incarnation)
         self._peers = Peers(self._context, self._runtime_dir, self.name, self.incarnation)
         self._subscriptions: dict[str, Subscription] = {}
@@ -117,19 +114,10 @@ class RealWorld:
         self._outbox = Outbox(self.name, self.incarnation)
         self._ending: tuple[Literal["normal", "shutdown", "expected"], str] | None = None
         self._poller = zmq.Poller()
-        for source in (self._router, self._publisher.socket, self._wake, line.fd):
+        door = (self._inbox.door.socket,) if self._inbox.door else ()
+        for source in (self._inbox.socket, self._publisher.socket, self._wake, line.fd, *door):
             self._poller.register(source, zmq.POLLIN)
-        if self._door:
-            self._poller.register(self._door.socket, zmq.POLLIN)
         limit_memory(limits.memory_mib)
-
-    def _open_router(self, limits: SocketLimits) -> Door | None:
-        address = endpoint(self._runtime_dir, self.name, "sock")
-        door = None
-        if limits.connections_max:
-            door = Door(self._router, address, limits.connections_max)
-        bind(self._router, address)
-        return door
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -156,9 +144,7 @@ class RealWorld:
         self._hear_last(0.0)
         while self._outbox.batch() is not None and (left_s := until_s - time.monotonic()) > 0:
             self._hear_last(left_s)
-        if self._door:
-            self._door.close()
-        self._router.close(linger=int(FAREWELL_S * 1000))
+        self._inbox.close(FAREWELL_S)
         self._publisher.socket.close(linger=int(FAREWELL_S * 1000))
         self._peers.close()
         for subscription in self._subscriptions.values():
@@ -167,35 +153,19 @@ class RealWorld:
 
     def _hear_last(self, wait_s: float) -> None:
         """Nothing is done any more: calls are refused, so that nobody takes them for done or waits for them."""
-        for _ in range(READS_A_TURN_MAX):
-            if not self._router.poll(int(wait_s * 1000), zmq.POLLIN):
-                return
-            wait_s = 0.0
-            frames = self._router.recv_multipart()
-            try:
-                self._refuse_last(frames)
-            except BadMessage as error:
-                self._complain("message", "dropped what is no message of ours", error=str(error))
-
-    def _refuse_last(self, frames: list[bytes]) -> None:
-        if len(frames) != 3:
-            raise BadMessage(f"{len(frames)} frames, wanted 3")
-        envelope, message = unpack(frames[1]), decode(frames[2])
-        if envelope.kind == "call":
-            caller = RealCaller(envelope.sender, envelope.incarnation, envelope.number, envelope.deadline_s, frames[0])
-            self.refuse(caller, f"ending: {self.name} is ending and did nothing of it")
-        elif isinstance(message, Recorded):
-            self._outbox.recorded(message.up_to)
-            self._flush_events()
+        for message, caller in self._inbox.take(READS_A_TURN_MAX, wait_s):
+            if caller is not None:
+                self.refuse(caller, f"ending: {self.name} is ending and did nothing of it")
+            elif isinstance(message, Recorded):
+                self._outbox.recorded(message.up_to)
+                self._flush_events()
 
     def _turn(self, server: Server) -> None:
         self._pulse.beat()
         ready = dict(self._poller.poll(self._sleep_ms()))
         if self._line.waiting or self._line.fd in ready:
             self._mailbox.extend(self._line.read())
-        if self._door and self._door.socket in ready and (gone := self._door.look()):
-            most = self._door.guests.most
-            self._complain("connections", "hung up on the most silent of too many connections", limit=most, gone=gone)
+        self._inbox.look_at_door()
         if self._wake in ready:
             self._take_streams()
         if self._publisher.socket in ready:
@@ -204,7 +174,7 @@ class RealWorld:
             if subscription.socket in ready:
                 subscription.on_readable(READS_A_TURN_MAX)
         self._dispatch_mailbox(server)
-        if self._router in ready:
+        if self._inbox.socket in ready and self._ending is None:
             self._take_requests(server)
         self._fire_timers(server)
 
@@ -249,48 +219,16 @@ class RealWorld:
     # -- requests from others ----------------------------------------------------------------------
 
     def _take_requests(self, server: Server) -> None:
-        for _ in range(READS_A_TURN_MAX):
-            if self._ending is not None or not self._router.poll(0, zmq.POLLIN):
+        for message, caller in self._inbox.take(READS_A_TURN_MAX):
+            if caller is None:
+                self._on_cast(server, message)
+            elif not caller.deadline_s >= time.monotonic():  # said so, as "not a number" is never less
+                what = type(message).__name__
+                self._complain("expired", "dropped a request that is expired", sender=caller.name, request=what)
+            else:
+                self._on_call(server, message, caller)
+            if self._ending is not None:
                 return
-            frames = self._router.recv_multipart(copy=False)
-            try:
-                self._on_request(server, [frame.bytes for frame in frames], frames[-1])
-            except BadMessage as error:
-                pid = about(frames[-1], "Peer-Address").rpartition(":")[2]
-                self._complain("message", "dropped what is no message of ours", error=str(error), pid=pid)
-
-    def _on_request(self, server: Server, frames: list[bytes], last: Any) -> None:
-        """What is no call of ours is dropped and counted; a call that makes no sense is refused as well, so that its
-        sender need not wait for its limit."""
-        if len(frames) != 3:
-            raise BadMessage(f"{len(frames)} frames, wanted 3")
-        identity, head, body = frames
-        try:
-            envelope = unpack(head)
-        except OtherProtocol as other:
-            if other.kind == "call":
-                self.refuse(RealCaller("", 0, other.number, 0.0, identity), str(other))
-            raise
-        caller = RealCaller(envelope.sender, envelope.incarnation, envelope.number, envelope.deadline_s, identity)
-        try:
-            message = decode(body)
-            if envelope.kind not in ("call", "cast"):
-                raise BadMessage(f"{envelope.kind} of {type(message).__name__}, wanted a call or a cast")
-            if envelope.kind == "call" and not isinstance(message, Request):
-                raise BadMessage(f"{type(message).__name__} is not a request")
-        except BadMessage as error:
-            if envelope.kind == "call":
-                self.refuse(caller, refusal_of(error))
-            raise
-        if self._door:
-            self._door.guests.spoke(int(about(last, zmq.SRCFD) or -1))
-        if envelope.kind == "cast":
-            self._on_cast(server, message)
-        elif not envelope.deadline_s >= time.monotonic():  # said so, as "not a number" is never less
-            what = type(message).__name__
-            self._complain("expired", "dropped a request that is expired", sender=envelope.sender, request=what)
-        else:
-            self._on_call(server, message, caller)
 
     def _on_cast(self, server: Server, message: Message) -> None:
         if isinstance(message, Recorded):
@@ -300,7 +238,7 @@ class RealWorld:
         else:
             self._handle(server.handle_cast, message)
 
-    def _on_call(self, server: Server, message: Message, caller: RealCaller) -> None:
+    def _on_call(self, server: Server, message: Message, caller: Caller) -> None:
         if isinstance(message, Since):
             self.reply(caller, self._publisher.missed(message))
             return
@@ -313,19 +251,6 @@ class RealWorld:
             return
         if reply is not None:
             self.reply(caller, reply)
-
-    def reply(self, caller: Caller, message: Message) -> None:
-        self._send_back(caller, Envelope("reply", self.name, self.incarnation, caller.number), encode(message))
-
-    def refuse(self, caller: Caller, reason: str) -> None:
-        self._send_back(caller, Envelope("refusal", self.name, self.incarnation, caller.number, 0.0, reason), b"")
-
-    def _send_back(self, caller: Caller, envelope: Envelope, body: bytes) -> None:
-        assert isinstance(caller, RealCaller)
-        try:
-            self._router.send_multipart([caller.identity, pack(envelope), body], zmq.NOBLOCK)
-        except zmq.ZMQError as error:
-            self._complain("reply", "a reply has no way back", to=caller.name, error=str(error))
 
     def _complain(self, kind: str, text: str, **fields: Any) -> None:
         """Of what others do to us as often as they like: told at once, then counted and told once a minute."""
@@ -451,17 +376,3 @@ class RealWorld:
 
     def end(self, reason: str = "normal", *, expected: bool = False, shutdown: bool = False) -> None:
         self._ending = ("expected" if expected else "shutdown" if shutdown else "normal", reason)
-
-
-def about(frame: Any, what: Any) -> str:
-    """What ZeroMQ knows of a frame's sender, "" where it knows nothing."""
-    try:
-        return str(frame.get(what))
-    except zmq.ZMQError:
-        return ""
-
-
-class RealCaller(Caller, frozen=True):
-    """With the way back."""
-
-    identity: bytes = b""

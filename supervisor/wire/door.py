@@ -4,7 +4,7 @@ libzmq has no such limit. It accepts until the process has no descriptor left, a
 ``ipc_listener.cpp``: EMFILE is not among the errors it expects). So we read the socket's monitor, and hang up.
 
 Its queue of about 2,000 events is the second limit: while it is full, because our loop is busy, libzmq's I/O thread
-waits and accepts nobody. (So the socket has that thread for itself, see ``real.py``: calls of our own go on.)
+waits and accepts nobody. (So the socket has that thread for itself, see ``process/real.py``: calls of our own go on.)
 """
 
 from __future__ import annotations
