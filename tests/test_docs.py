@@ -5,6 +5,7 @@ Each finder takes text and gives what is missing, so that the tests at the end c
 
 import ast
 import importlib
+import json
 import os
 import pkgutil
 import re
@@ -328,8 +329,11 @@ def test_every_example_that_is_shown_is_run() -> None:
     assert shown == {"drill.py", "own.py", "decisions.py", "outside.py"}
 
 
-def test_the_restarts_of_the_performance_page_can_be_measured_again(tmp_path: Path) -> None:
-    assert "2 times" in run_python([str(DOCS / "measure.py"), "restart", "2"], tmp_path)
+def test_a_bench_of_the_performance_page_can_be_run_again(tmp_path: Path) -> None:
+    said = run_python(["-m", "scripts.benches", "supervisor", "group", "--rounds", "2", "--json"], tmp_path)
+    (row,) = [json.loads(line) for line in said.splitlines()]
+    assert set(row) == {"bench", "figure", "n", "p50", "p99", "unit", "floor_p50", "ratio"}
+    assert (row["bench"], row["figure"], row["n"]) == ("supervisor", "one_for_all of 3 ready", 2)
 
 
 def test_the_strategy_example_trades_in_the_real_trader(tmp_path: Path) -> None:
