@@ -44,6 +44,17 @@ class ReadToken(Request[Token], frozen=True):
     refused: str = ""
 
 
+class Shares(Message, frozen=True):
+    """Among how many processes the venue's quotas are divided: books of accounts, feeds of bars."""
+
+    books: int
+    bars: int
+
+
+class ReadShares(Request[Shares], frozen=True):
+    REPLY = Shares
+
+
 class Leases(Message, frozen=True):
     """Who needs what, and for how many more seconds: ``{holder: seconds}`` by feed."""
 
