@@ -14,7 +14,7 @@ import msgspec
 from feeds import paths
 from feeds.leases import LeaseBook
 from feeds.login import Login
-from feeds.messages import ReadLeases, ReadShares, ReadToken, Shares, StillNeeded
+from feeds.messages import ReadLeases, ReadLogin, ReadShares, ReadToken, Shares, StillNeeded, TakeLogin
 from feeds.specs import ConnectionArguments, books_spec, feed_spec
 from supervisor.errors import CallFailed, Refused
 from supervisor.messages import ChildSpec, Message, Request
@@ -63,6 +63,11 @@ class Connection(Server):
             return self.book.shown(self.world.now_s())
         if isinstance(request, ReadShares):
             return self._shares()
+        if isinstance(request, ReadLogin):
+            return self.login.shown(RENEW_EARLY_S)
+        if isinstance(request, TakeLogin):
+            self._take_login()
+            return self.login.shown(RENEW_EARLY_S)
         return super().handle_call(request, caller)
 
     def handle_cast(self, message: Message) -> None:
@@ -196,6 +201,14 @@ class Connection(Server):
             return
         until_s = token.expires_s - RENEW_EARLY_S - self.world.now_s()
         self.world.after(max(until_s, self._again_in_s()), RenewToken())
+
+    def _take_login(self) -> None:
+        """What ``nightdesk login`` has written is used from the next request on, and ends *login needed*."""
+        self.login.forget()
+        try:
+            self.login.read()
+        except Refused as error:
+            self.world.log.warning("the new login does not serve", why=str(error))
 
     def _again_in_s(self) -> float:
         """The login's own back-off, if it is in trouble."""

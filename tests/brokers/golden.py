@@ -93,8 +93,8 @@ GROUP_MIXED = (
     b'"Errors":[{"Error":"FAILED","Message":"Order failed. Reason: EC602","OrderID":"1200000006"}]}'
 )
 
-QUOTES = b"""{"Quotes":[{"Symbol":"ESZ26","Open":"6012","High":"6024.75","Low":"6008.25","PreviousClose":"6010.5","Last":"6020.75",
- "Ask":"6021","AskSize":"14","Bid":"6020.75","BidSize":"9","NetChange":"10.25","NetChangePct":"0.17","High52Week":"6190",
+QUOTES = b"""{"Quotes":[{"Symbol":"ESZ26","Open":"6012","High":"6024.75","Low":"6008.25","PreviousClose":"6010.5",
+ "Last":"6020.75","Ask":"6021","AskSize":"14","Bid":"6020.75","BidSize":"9","NetChange":"10.25","NetChangePct":"0.17","High52Week":"6190",
  "High52WeekTimestamp":"2026-10-02T00:00:00Z","Low52Week":"4890.5","Low52WeekTimestamp":"2026-04-07T00:00:00Z",
  "Volume":"812345","PreviousVolume":"1433210","Close":"6020.75","DailyOpenInterest":"2110345",
  "TradeTime":"2026-11-20T15:00:59Z",
@@ -109,5 +109,6 @@ TRAILING_ORDER_LINE = (
     b'"FilledPrice":"0","Legs":[{"AssetType":"FUTURE","BuyOrSell":"Sell","ExecQuantity":"0","QuantityOrdered":"1",'
     b'"QuantityRemaining":"1","Symbol":"ESZ26"}],"OpenedDateTime":"2026-11-20T15:01:07Z","OrderID":"1200000007",'
     b'"OrderType":"StopMarket","Status":"ACK","StatusDescription":"Received","StopPrice":"5719.75",'
-    b'"TrailingStop":{"Percent":"5"},"GroupName":"OCO 17","ConditionalOrders":[{"Relationship":"OCO","OrderID":"1200000008"}]}'
+    b'"TrailingStop":{"Percent":"5"},"GroupName":"OCO 17",'
+    b'"ConditionalOrders":[{"Relationship":"OCO","OrderID":"1200000008"}]}'
 )
