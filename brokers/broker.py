@@ -195,6 +195,9 @@ class Broker(Protocol):
     def quotes(self, symbols: Iterable[str]) -> tuple[Quote, ...]:
         """The market now, in the sequence of the symbols. All or an error."""
 
+    def delayed(self, symbol: str) -> bool:
+        """Whether the venue gives this login delayed prices only. ``Unavailable`` where it does not say."""
+
     def bars_since(self, symbol: str, interval_s: int, after_utc: int, until_utc: int) -> tuple[Bar, ...]:
         """Closed bars with ``after_utc < closed_utc <= until_utc``, in order."""
 

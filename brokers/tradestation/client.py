@@ -225,6 +225,12 @@ class TradeStation(Broker):
             found += in_sequence("quotes", wanted, told, len(page.quotes))
         return tuple(found)
 
+    def delayed(self, symbol: str) -> bool:
+        told = self.quotes([symbol])[0].delayed
+        if told is None:
+            raise Unavailable(f"{symbol}: the venue does not say whether its prices are delayed")
+        return told
+
     def bars_since(self, symbol: str, interval_s: int, after_utc: int, until_utc: int) -> tuple[Bar, ...]:
         """Whether the venue's dates include their own moment is not said, so the borders are drawn here."""
         step_s = BARS_PER_READ * interval_s
