@@ -1,4 +1,4 @@
-"""`nightdesk login`: a browser's answer on 127.0.0.1 or a pasted one, for a code, for a token file; and what it shows."""
+"""`nightdesk login`: a browser's answer on 127.0.0.1, or a pasted one, becomes a token file; what `--status` shows."""
 
 from __future__ import annotations
 
