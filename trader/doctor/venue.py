@@ -29,6 +29,13 @@ from trader.sessions import Session
 from trader.view import duration
 
 ASK_LIMIT_S = 2.0
+SHOWN = 160
+
+
+def plain(error: Exception) -> str:
+    """Libraries wrap one cause into several others and repeat the address: a person wants the last."""
+    text = str(error)
+    return text if len(text) <= SHOWN else text.rpartition(": ")[2].strip(" )'\"")[:SHOWN]
 
 
 class VenueChecks:
@@ -99,7 +106,7 @@ class VenueChecks:
         try:
             reply = self.world.http("GET", url, headers={}, body=None, timeout_s=self.timing.http_limit_s)
         except HttpFailed as error:
-            return Finding("sign-in host", "error", str(error), f"curl -sI {url}")
+            return Finding("sign-in host", "error", f"{url}: {plain(error)}", f"curl -sI {url}")
         return Finding("sign-in host", "ok", f"{url} answers ({reply.status})")
 
     def _login(self) -> Finding:
@@ -177,7 +184,7 @@ class VenueChecks:
         if isinstance(error, LoginRefused):
             return Finding("login", "error", str(error), f"nightdesk login {self.config.name}")
         fix = "nightdesk doctor, in a minute" if isinstance(error, Unavailable) else "the words say what; then again"
-        return Finding(check, "error", f"{type(error).__name__}: {error}", fix)
+        return Finding(check, "error", f"{type(error).__name__}: {plain(error)}", fix)
 
     def _offset_s(self) -> float | None:
         """The smallest: a slow answer only adds to it."""
