@@ -1,5 +1,6 @@
 """Connecting and every read have a deadline, over real sockets; what surely never left is told apart."""
 
+import gzip
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ from brokers.model import OrderType, Placing, Side, Unknown
 from brokers.tradestation.client import TradeStation
 from supervisor.errors import HttpFailed
 from supervisor.process.web import Web
+from tests.brokers import golden
 
 LIMIT_S = 0.4
 
@@ -65,6 +67,27 @@ def dribbling(taken: socket.socket) -> None:
     for _ in range(100):
         taken.sendall(b"x")
         time.sleep(LIMIT_S / 8)
+
+
+def cut_off(taken: socket.socket) -> None:
+    taken.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"Accounts":[]}')
+
+
+def zipped(taken: socket.socket) -> None:
+    body = gzip.compress(golden.ACCOUNTS * 1)
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:20], body[20:]))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    taken.sendall(head + chunks + b"0\r\n\r\n")
+
+
+def test_an_answer_in_chunks_and_compressed_is_read_whole() -> None:
+    with serving(zipped) as (port, _):
+        assert [each.account for each in client(port).accounts()] == ["SIM100001M", "SIM100001F"]
+
+
+def test_an_answer_that_is_cut_off_is_none() -> None:
+    with serving(cut_off) as (port, _), pytest.raises(Unavailable):
+        client(port).accounts()
 
 
 @pytest.mark.parametrize("answer", [silent, dribbling])
