@@ -79,6 +79,7 @@ PURE_FILES = (
     "trader/sessions.py",
     "trader/schedule.py",
     "trader/demo/report.py",
+    "trader/doctor/findings.py",
     "trader/simulate/check.py",
     "trader/simulate/figures.py",
 )

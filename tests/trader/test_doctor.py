@@ -147,6 +147,13 @@ def test_what_the_venue_refuses_is_an_error_with_its_words(
     assert found[check]["fix"]
 
 
+def test_a_secret_that_is_not_to_be_seen_is_a_warning_but_for_pkce(home: Home) -> None:
+    home.login(client_secret="")
+    assert home.doctor()[1]["secrets"]["state"] == "warning"
+    home.login(client_secret="", pkce=True)
+    assert home.doctor()[1]["secrets"]["state"] == "ok"
+
+
 def test_a_login_file_that_is_not_there_is_login_needed(home: Home) -> None:
     (home.folder / "login.json").unlink()
     code, found = home.doctor()

@@ -98,7 +98,10 @@ class VenueChecks:
         if not token:
             return Finding("login", "error", f"nobody is signed in: no refresh token in {path} or laid out", fix)
         secret = source_of(self.config.client_secret_name) or (path if facts.get("client_secret") else "")
-        told = "PKCE, no client secret" if facts.get("pkce") or not secret else f"client secret from {secret}"
+        if not secret and not facts.get("pkce") and self.running is None:
+            text = f"refresh token from {token}; no client secret is to be seen from here, which only PKCE goes without"
+            return Finding("secrets", "warning", text, f"{fix} --ask-secret, or lay it out for the desk")
+        told = f"client secret from {secret}" if secret and not facts.get("pkce") else "no client secret from here"
         return Finding("secrets", "ok", f"refresh token from {token}; {told}")
 
     def _reachable(self) -> Finding:
