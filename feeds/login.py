@@ -148,7 +148,9 @@ class Login:
 
     def _login_needed(self, why: str) -> None:
         if not self.trouble.startswith(LOGIN_NEEDED):
-            text = f"{self.config.environment} {self.config.name}: {why}. Sign in; no feed or order works until then"
+            name = self.config.name
+            cure = f"sign in with `nightdesk login {name}`; no feed or order works until then"
+            text = f"{self.config.environment} {name}: {why}. To do: {cure}"
             self.world.event("connection.login_needed", "PAGE", text, incident=self.incident, opened=True)
         self._failed(why)
 

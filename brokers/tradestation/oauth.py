@@ -73,7 +73,10 @@ def challenge(verifier: str) -> str:
 
 def code_of(redirected: str, state: str) -> str:
     """The code in the URL that the sign-in redirected to. ``LoginRefused`` where it was refused, or is not ours."""
-    query = {name: values[0] for name, values in parse_qs(urlsplit(redirected).query).items()}
+    try:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(redirected).query).items()}
+    except ValueError:
+        raise LoginRefused("the answer is no address") from None
     if query.get("state") != state:
         raise LoginRefused("the answer carries another state than this sign-in: it is not ours, and not used")
     if "error" in query:

@@ -26,6 +26,19 @@ def source_of(name: str) -> str:
     return f"environment variable {variable(name)}" if os.environ.get(variable(name)) else ""
 
 
+def exposed(name: str) -> str:
+    """The path of a credential that every user of this machine may read; "" where it is not so. (systemd's own have
+    rights for a group, which stand for an access list.)"""
+    folder = os.environ.get(FOLDER)
+    if not folder or "/" in name:
+        return ""
+    path = Path(folder) / name
+    try:
+        return str(path) if path.stat().st_mode & 0o007 else ""
+    except OSError:
+        return ""
+
+
 def variable(name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
 

@@ -154,6 +154,18 @@ def test_a_secret_that_is_not_to_be_seen_is_a_warning_but_for_pkce(home: Home) -
     assert home.doctor()[1]["secrets"]["state"] == "ok"
 
 
+def test_a_credential_that_everybody_may_read_is_an_error(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "nightdesk.client_secret"
+    file.write_text("very-secret")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    file.chmod(0o644)
+    assert home.doctor()[1]["secrets"]["fix"] == f"chmod 600 {file}"
+    file.chmod(0o600)
+    assert "credential nightdesk.client_secret" in home.doctor()[1]["secrets"]["text"]
+
+
 def test_a_login_file_that_is_not_there_is_login_needed(home: Home) -> None:
     (home.folder / "login.json").unlink()
     code, found = home.doctor()

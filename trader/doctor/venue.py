@@ -20,7 +20,7 @@ from feeds.messages import LOGIN_NEEDED, LoginShown, ReadLogin, Token
 from feeds.venue import lent_http
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed, HttpFailed, Refused, StoreFailed
-from supervisor.process.secrets import source_of
+from supervisor.process.secrets import exposed, source_of
 from supervisor.process.world import World
 from trader.doctor import findings
 from trader.doctor.findings import Finding
@@ -91,6 +91,8 @@ class VenueChecks:
             return Finding("secrets", "error", str(error), fix)
         if mode:
             return Finding("secrets", "error", f"{path} has mode {mode}, others may use it", f"chmod 600 {path}")
+        if shown := exposed(self.config.client_secret_name) or exposed(self.config.refresh_token_name):
+            return Finding("secrets", "error", f"every user may read {shown}", f"chmod 600 {shown}")
         facts = content or {}
         token = path if facts.get("refresh_token") else source_of(self.config.refresh_token_name)
         if not token and self.running is not None and not self.running.trouble:
