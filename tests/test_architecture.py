@@ -38,6 +38,7 @@ PURE_FILES = (
     "brokers/tradestation/shapes.py",
     "brokers/tradestation/statuses.py",
     "brokers/budget.py",
+    "brokers/tradestation/addresses.py",
     "brokers/tradestation/client.py",
     "brokers/tradestation/limits.py",
     "brokers/tradestation/requests.py",

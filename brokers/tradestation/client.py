@@ -6,11 +6,9 @@ requests.py, quotas in limits.py.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from brokers.broker import (
     AccountSnapshot,
@@ -43,6 +41,7 @@ from brokers.model import (
     Unknown,
 )
 from brokers.tradestation import frames, wire
+from brokers.tradestation.addresses import DAY_S, date_range, interval, parts, query_text, segment
 from brokers.tradestation.instructions import (
     KEY_LENGTH_MAX,
     change_body,
@@ -69,6 +68,9 @@ V = TypeVar("V")
 
 BARS_PER_READ = 57_600
 """The most bars that one request may ask for (tradestation v3, 3)."""
+BACK_S_MAX = 500_000 * 60
+RANGE_S_MAX = 3 * 365 * 86_400
+"""So far back minute bars can be counted, and so long a range of dates may be (3)."""
 IDS_PER_READ = 50
 """The most order ids in one path (2)."""
 SYMBOLS_PER_READ = 50
@@ -77,13 +79,6 @@ ACCOUNTS_PER_READ = 25
 """The most symbols and accounts in one path (2)."""
 PAGES_MAX = 50
 """Of 600 orders each; more is no account that we trade, so it is an error and not an endless loop."""
-
-SEGMENTS_KEPT = 256
-"""Parts of addresses that were encoded lately: an account, a symbol, an order are named again and again."""
-
-MINUTE_S = 60
-DAY_S = 86_400
-INTERVAL_MINUTES_MAX = 1440
 
 
 class TradeStation(Broker):
@@ -233,7 +228,7 @@ class TradeStation(Broker):
 
     def bars_since(self, symbol: str, interval_s: int, after_utc: int, until_utc: int) -> tuple[Bar, ...]:
         """Whether the venue's dates include their own moment is not said, so the borders are drawn here."""
-        step_s = BARS_PER_READ * interval_s
+        step_s = min(BARS_PER_READ * interval_s, RANGE_S_MAX)
         starts = range(after_utc, until_utc, step_s)
         bars = [
             bar
@@ -247,6 +242,8 @@ class TradeStation(Broker):
         """One more is asked for, since the last one can be forming."""
         if not 1 <= count < BARS_PER_READ:
             raise NotAllowed(f"{count} bars: 1 to {BARS_PER_READ - 1} can be asked for")
+        if (count + 1) * interval_s > BACK_S_MAX and interval_s != DAY_S:
+            raise NotAllowed(f"{count} bars of {interval_s} s: the venue counts {BACK_S_MAX // 60} minutes back")
         return self._bars(symbol, interval_s, {"barsback": str(count + 1)})[-count:]
 
     def _bars(self, symbol: str, interval_s: int, query: Mapping[str, str]) -> tuple[Bar, ...]:
@@ -327,34 +324,3 @@ def in_sequence(what: str, wanted: list[str], told: Mapping[str, V], count: int)
     if count != len(wanted) or set(told) != set(wanted):
         raise BadAnswer(f"{count} {what} ({', '.join(told)}) where {len(wanted)} were asked for: {', '.join(wanted)}")
     return [told[name] for name in wanted]
-
-
-def parts(names: Iterable[str], most: int) -> list[list[str]]:
-    """Not more than ``most`` in one, each name once."""
-    wanted = list(dict.fromkeys(names))
-    return [wanted[start : start + most] for start in range(0, len(wanted), most)]
-
-
-def interval(interval_s: int) -> dict[str, str]:
-    """The venue's unit and interval: whole minutes up to a day, or the daily bar."""
-    if interval_s == DAY_S:
-        return {"interval": "1", "unit": "Daily"}
-    minutes = interval_s // MINUTE_S
-    if interval_s % MINUTE_S or not 1 <= minutes <= INTERVAL_MINUTES_MAX:
-        raise NotAllowed(f"bars of {interval_s} s: the venue has whole minutes, 1 to {INTERVAL_MINUTES_MAX}")
-    return {"interval": str(minutes), "unit": "Minute"}
-
-
-def date_range(start_utc: int, end_utc: int) -> dict[str, str]:
-    return {"firstdate": wire.time_text(math.floor(start_utc)), "lastdate": wire.time_text(end_utc)}
-
-
-def query_text(query: Mapping[str, str]) -> str:
-    """As ``urlencode``, but that what was encoded lately is not encoded again: a hole in a series asks for history."""
-    return "&".join([f"{name}={segment(value)}" for name, value in query.items()])
-
-
-@lru_cache(SEGMENTS_KEPT)
-def segment(*parts: str) -> str:
-    """Account ids, symbols, order ids in a path: "@ES" and "MSFT 251219P300" must be encoded."""
-    return ",".join(quote(part, safe="") for part in parts)
