@@ -11,16 +11,23 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from brokers.budget import Resource
 from brokers.model import (
     Account,
     Balance,
     Bar,
     Change,
+    Duration,
+    Group,
+    GroupKind,
+    GroupOutcome,
     Instrument,
     Order,
+    OrderType,
     Outcome,
     Placing,
     Position,
+    Quote,
     Value,
 )
 
@@ -50,6 +57,26 @@ class TokenSource(Protocol):
     def __call__(self, refused: str = "") -> str: ...
 
 
+class Meter(Protocol):
+    """Counts the reads of this process and says when one has to wait."""
+
+    def before(self, resource: Resource) -> None:
+        """A request goes out now. Raises ``Unavailable`` (sent False, ``retry_after_s``) where it may not."""
+
+    def after(self, resource: Resource, *, well: bool, wait_s: float = 0.0) -> None:
+        """``well``: the venue answered, if only by a no. ``wait_s``: it wants to be left alone for so long."""
+
+
+class Unmetered:
+    """A ``Meter`` for who asks once, such as a person's command."""
+
+    def before(self, resource: Resource) -> None:
+        pass
+
+    def after(self, resource: Resource, *, well: bool, wait_s: float = 0.0) -> None:
+        pass
+
+
 class Capabilities(msgspec.Struct, frozen=True):
     """What a venue can do; callers decide by this and never by a broker's name."""
 
@@ -57,6 +84,22 @@ class Capabilities(msgspec.Struct, frozen=True):
     """Whether the venue refuses a client key that it saw before; ``window``: for a limited or unknown time."""
     replace_to_market: bool
     key_length_max: int
+    order_types: tuple[OrderType, ...] = tuple(OrderType)
+    durations: tuple[Duration, ...] = tuple(Duration)
+    gtc_days_max: int | None = None
+    """A GTC order ends by itself after so many days; None: never."""
+    trailing_native: bool = False
+    """The venue moves a trailing stop itself."""
+    groups: tuple[GroupKind, ...] = ()
+    """Orders of which a fill cancels the others at the venue, whether we live or not."""
+    children: bool = False
+    """Orders that the venue itself sends when another one is filled."""
+    finds_by_key: bool = False
+    """Orders can be asked for by our key; where not, they are recognised by what they are."""
+    replace_keeps_id: bool = True
+    """As far as was seen; callers take the id of the answer all the same."""
+    history_days_max: int = 0
+    """So far back closed orders can be read."""
 
 
 class StreamRequest(msgspec.Struct, frozen=True):
@@ -121,6 +164,14 @@ class StreamError(Value, frozen=True):
     retryable: bool
 
 
+class QuoteItem(Value, frozen=True):
+    """A quote, whole or what changed of it (``Quote.merged``); or ``error``, the venue's word about this symbol."""
+
+    symbol: str
+    quote: Quote | None = None
+    error: str = ""
+
+
 StreamItem = BarItem | OrderItem | PositionItem | PositionGone | Heartbeat | EndSnapshot | GoAway | StreamError
 
 
@@ -138,6 +189,15 @@ class Broker(Protocol):
     def instrument(self, symbol: str) -> Instrument:
         """``NotAllowed`` where the venue does not know the symbol."""
 
+    def instruments(self, symbols: Iterable[str]) -> tuple[Instrument, ...]:
+        """As ``instrument``, of many at once and in their sequence. All or an error."""
+
+    def quotes(self, symbols: Iterable[str]) -> tuple[Quote, ...]:
+        """The market now, in the sequence of the symbols. All or an error."""
+
+    def delayed(self, symbol: str) -> bool:
+        """Whether the venue gives this login delayed prices only. ``Unavailable`` where it does not say."""
+
     def bars_since(self, symbol: str, interval_s: int, after_utc: int, until_utc: int) -> tuple[Bar, ...]:
         """Closed bars with ``after_utc < closed_utc <= until_utc``, in order."""
 
@@ -146,9 +206,28 @@ class Broker(Protocol):
 
     def snapshot(self, account: str) -> AccountSnapshot: ...
 
+    def orders(self, account: str) -> tuple[Order, ...]:
+        """Today's, and all open ones."""
+
+    def positions(self, account: str) -> tuple[Position, ...]: ...
+
+    def balance(self, account: str) -> Balance: ...
+
+    def balances(self, accounts: Iterable[str]) -> tuple[Balance, ...]:
+        """In the sequence of the accounts. All or an error."""
+
     def orders_by_id(self, account: str, order_ids: Iterable[str]) -> tuple[Order, ...]: ...
 
-    def place(self, placing: Placing) -> Outcome: ...
+    def historical_orders(self, account: str, since_utc: float, order_ids: Iterable[str] = ()) -> tuple[Order, ...]:
+        """Closed before today, since a date (UTC); all, or those with these ids."""
+
+    def place(self, placing: Placing) -> Outcome:
+        """One order, without children."""
+
+    def place_with_children(self, placing: Placing) -> GroupOutcome:
+        """One order, and those that the venue sends once it is filled."""
+
+    def place_group(self, group: Group) -> GroupOutcome: ...
 
     def replace(self, order: Order, change: Change) -> Outcome: ...
 
@@ -158,10 +237,17 @@ class Broker(Protocol):
 
     def orders_stream(self, account: str) -> StreamRequest: ...
 
+    def orders_by_id_stream(self, account: str, order_ids: Iterable[str]) -> StreamRequest: ...
+
     def positions_stream(self, account: str) -> StreamRequest: ...
+
+    def quotes_stream(self, symbols: Iterable[str]) -> StreamRequest: ...
 
     def bars_item(self, symbol: str, interval_s: int, line: bytes) -> StreamItem | None:
         """What a line of the bars stream means. Raises ``BadAnswer``."""
 
     def account_item(self, line: bytes) -> StreamItem | None:
         """What a line of the orders or positions stream means. Raises ``BadAnswer``."""
+
+    def quotes_item(self, line: bytes) -> QuoteItem | StreamItem | None:
+        """What a line of the quotes stream means. Raises ``BadAnswer``."""

@@ -78,6 +78,24 @@ class Bar(Value, frozen=True):
     volume: int
 
 
+class Trail(Value, frozen=True):
+    """How far a stop follows its market behind: money (``amount``, of price) or percent, one of the two."""
+
+    amount: Decimal | None = None
+    percent: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if (self.amount is None) == (self.percent is None):
+            raise ValueError("a trail is an amount or a percentage: one of them, and not both")
+
+
+class Link(Value, frozen=True):
+    """What an order is to another one, in the venue's word: ``OCO``, ``BRK``, ``OSP`` (its parent), ``OSO`` (child)."""
+
+    relation: str
+    order_id: str
+
+
 class Order(Value, frozen=True):
     """An order as the broker tells it: whole and cumulative. ``filled_quantity`` is the total so far, no delta.
 
@@ -101,6 +119,10 @@ class Order(Value, frozen=True):
     closed_utc: float | None = None
     reject_reason: str = ""
     commission_usd: Decimal = ZERO
+    trail: Trail | None = None
+    good_till_utc: float | None = None
+    """When it expires by itself, where the venue says so."""
+    links: tuple[Link, ...] = ()
 
     @property
     def working(self) -> bool:
@@ -143,9 +165,44 @@ class Instrument(Value, frozen=True):
     quantity_step: Decimal = Decimal(1)
 
 
+class Quote(Value, frozen=True):
+    """The market in one symbol; None where the venue said nothing. Nobody may trade on what is ``delayed``."""
+
+    symbol: str
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    last: Decimal | None = None
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
+    volume: Decimal | None = None
+    traded_utc: float | None = None
+    delayed: bool | None = None
+    halted: bool | None = None
+
+    def merged(self, change: Quote) -> Quote:
+        """This quote with what ``change`` (of the same symbol) says; what it leaves out stays."""
+        told = {name: value for name in self.__struct_fields__ if (value := getattr(change, name)) is not None}
+        return msgspec.structs.replace(self, **told)
+
+
+class GroupKind(StrEnum):
+    """``OCO``: one fill cancels the others. ``BRACKET``: the same, closing only, and sizes shrink with part fills.
+    ``NORMAL``: sent together, otherwise alone."""
+
+    OCO = "oco"
+    BRACKET = "bracket"
+    NORMAL = "normal"
+
+
+class Group(Value, frozen=True):
+    kind: GroupKind
+    placings: tuple[Placing, ...]
+
+
 class Placing(Value, frozen=True):
     """A new order to be sent. ``key``: the client key, the same on a retry, never used for another order. ``kind``: of
-    the instrument. ``short``: the position that it opens, adds to or closes is short; some venues want that said."""
+    the instrument. ``short``: the position that it opens, adds to or closes is short; some venues want that said.
+    ``trail``: of a stop-market order, instead of its price. ``children``: sent by the venue once this one is filled."""
 
     key: str
     account: str
@@ -158,6 +215,13 @@ class Placing(Value, frozen=True):
     duration: Duration = Duration.DAY
     kind: str = ""
     short: bool = False
+    trail: Trail | None = None
+    children: tuple[Group, ...] = ()
+
+    @property
+    def whole(self) -> tuple[Placing, ...]:
+        """Itself, then its children and theirs."""
+        return (self, *(one for group in self.children for child in group.placings for one in child.whole))
 
 
 class Change(Value, frozen=True):
@@ -166,6 +230,8 @@ class Change(Value, frozen=True):
     quantity: Decimal | None = None
     stop_price: Decimal | None = None
     to_market: bool = False
+    limit_price: Decimal | None = None
+    trail: Trail | None = None
 
 
 # Outcomes of an instruction (order-safety 3.1): three kinds, and unknown is never treated as refused.
@@ -193,3 +259,25 @@ class Unknown(Value, frozen=True, tag="unknown"):
 
 
 Outcome = Accepted | RefusedByVenue | Unknown
+
+
+class Grouped(Value, frozen=True, tag="grouped"):
+    """What a venue said to several orders at once: some may be accepted and others refused. Which id belongs to which
+    leg it does not say; reading the orders does. ``legs`` were asked for; what is in neither list is unknown."""
+
+    legs: int
+    order_ids: tuple[str, ...]
+    refusals: tuple[RefusedByVenue, ...]
+
+    @property
+    def whole(self) -> bool:
+        """All were accepted."""
+        return len(self.order_ids) == self.legs and not self.refusals
+
+    @property
+    def missing(self) -> int:
+        """Legs that the answer does not account for."""
+        return max(0, self.legs - len(self.order_ids) - len(self.refusals))
+
+
+GroupOutcome = Grouped | Unknown

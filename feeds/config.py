@@ -54,6 +54,16 @@ class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_id: str
     login_file: str
     """Path (below the home, or absolute) of the login's token file, shared by its SIM and LIVE connections.
-    Mode 0600. JSON: client_secret, refresh_token, and what the connection adds: access_token, expires_s."""
+    Mode 0600. JSON, written by ``nightdesk login`` and the connection."""
     broker: Literal["tradestation"] = "tradestation"
     environment: Literal["SIM", "LIVE"] = "SIM"
+    secrets: str = "nightdesk"
+    """Secrets that are not in the file are looked for as ``<this>.client_secret`` and ``<this>.refresh_token``."""
+
+    @property
+    def client_secret_name(self) -> str:
+        return f"{self.secrets}.client_secret"
+
+    @property
+    def refresh_token_name(self) -> str:
+        return f"{self.secrets}.refresh_token"

@@ -14,7 +14,7 @@ import msgspec
 from feeds import paths
 from feeds.leases import LeaseBook
 from feeds.login import Login
-from feeds.messages import ReadLeases, ReadToken, StillNeeded
+from feeds.messages import ReadLeases, ReadLogin, ReadShares, ReadToken, Shares, StillNeeded, TakeLogin
 from feeds.specs import ConnectionArguments, books_spec, feed_spec
 from supervisor.errors import CallFailed, Refused
 from supervisor.messages import ChildSpec, Message, Request
@@ -61,6 +61,13 @@ class Connection(Server):
             return self.login.read(request.refused)
         if isinstance(request, ReadLeases):
             return self.book.shown(self.world.now_s())
+        if isinstance(request, ReadShares):
+            return self._shares()
+        if isinstance(request, ReadLogin):
+            return self.login.shown(RENEW_EARLY_S)
+        if isinstance(request, TakeLogin):
+            self._take_login()
+            return self.login.shown(RENEW_EARLY_S)
         return super().handle_call(request, caller)
 
     def handle_cast(self, message: Message) -> None:
@@ -100,6 +107,13 @@ class Connection(Server):
             self.world.log.error("a lease for what cannot be had is passed over", holder=holder, error=str(error))
             return False
         return True
+
+    def _shares(self) -> Shares:
+        """By what somebody needs or we have seen running: after a crash the first words may still be missing."""
+        names = {*self._specs(self.book.feeds, self.book.accounts), *self.known}
+        bars = sum(name.startswith(paths.feed(self.config.name, "bars/")) for name in names)
+        books = sum(name.startswith(paths.books(self.config.name, "")) for name in names)
+        return Shares(books=books, bars=bars)
 
     def _prune(self, due_s: float) -> None:
         now_s = self.world.now_s()
@@ -187,6 +201,14 @@ class Connection(Server):
             return
         until_s = token.expires_s - RENEW_EARLY_S - self.world.now_s()
         self.world.after(max(until_s, self._again_in_s()), RenewToken())
+
+    def _take_login(self) -> None:
+        """What ``nightdesk login`` has written is used from the next request on, and ends *login needed*."""
+        self.login.forget()
+        try:
+            self.login.read()
+        except Refused as error:
+            self.world.log.warning("the new login does not serve", why=str(error))
 
     def _again_in_s(self) -> float:
         """The login's own back-off, if it is in trouble."""

@@ -14,7 +14,7 @@ import msgspec
 
 from brokers.errors import BrokerError, LoginRefused, Unavailable
 from feeds.config import ConnectionConfig, Timing
-from feeds.messages import LOGIN_NEEDED, Token
+from feeds.messages import LOGIN_NEEDED, LoginShown, Token
 from feeds.venue import refreshed
 from supervisor.errors import Refused, StoreFailed
 from supervisor.process.world import World
@@ -31,12 +31,18 @@ TRY_AGAIN_MAX_S = 60.0
 
 
 class LoginFile(msgspec.Struct, frozen=True):
-    """What we read of the token file; ``expires_s`` is machine time. Other fields are kept as they are."""
+    """What we read of the token file. ``expires_s`` and ``renewed_s`` are machine time, ``signed_in_utc`` is the wall
+    clock's. ``pkce``: signed in without a client secret, so none is sent. ``rotating``: whether a renewal replaces the
+    refresh token, once that was seen. Other fields are kept as they are."""
 
-    refresh_token: str
+    refresh_token: str = ""
     client_secret: str = ""
     access_token: str = ""
     expires_s: float = 0.0
+    renewed_s: float = 0.0
+    signed_in_utc: float = 0.0
+    pkce: bool = False
+    rotating: bool | None = None
 
 
 class Login:
@@ -47,6 +53,7 @@ class Login:
         self.file = world.file(config.login_file)
         self.incident = f"login:{config.name}"
         self.token: Token | None = None
+        self.facts = LoginFile()  # as last read or written, without its secrets
         self.refreshed_s = float("-inf")
         self.trouble = ""
         self.failures = 0
@@ -70,6 +77,16 @@ class Login:
             return self.token
         return self._last_resort(refused, self.world.now_s())
 
+    def forget(self) -> None:
+        """The file was written by somebody else: it counts, and no back-off of what was before it."""
+        self.token, self.try_again_s, self.failures, self.refreshed_s = None, 0.0, 0, float("-inf")
+
+    def shown(self, renew_early_s: float) -> LoginShown:
+        expires_s = self.token.expires_s if self.token else 0.0
+        next_s = self.try_again_s if self.trouble else max(0.0, expires_s - renew_early_s)
+        facts = self.facts
+        return LoginShown(self.trouble, facts.renewed_s, expires_s, next_s, facts.rotating, facts.signed_in_utc)
+
     def _last_resort(self, refused: str, now_s: float) -> Token:
         """The last token, until it expires."""
         if usable(self.token, refused, now_s, 0.0):
@@ -83,6 +100,7 @@ class Login:
         with self.file.locked(self.timing.http_limit_s + self.timing.connect_limit_s):
             content = self._content()
             login = parsed(content, self.config.login_file)
+            self.facts = msgspec.structs.replace(login, refresh_token="", client_secret="", access_token="")
             stored = Token(login.access_token, login.expires_s)
             if login.access_token and usable(stored, refused, self.world.now_s(), margin_s):
                 return stored
@@ -93,17 +111,29 @@ class Login:
         if refused and age_s < REFRESH_EVERY_MIN_S:
             raise Unavailable(f"the venue refuses a token that is {age_s:.0f} s old")
         asked_s = self.world.now_s()  # its life counts from before the request: never longer than the venue's count
-        granted = refreshed(self.world, self.config, self.timing, login.client_secret, login.refresh_token)
+        granted = refreshed(self.world, self.config, self.timing, *self._secrets(login))
         token = Token(granted.access_token, asked_s + granted.expires_in)
-        kept = {"access_token": token.access_token, "expires_s": token.expires_s}
         rotated = {"refresh_token": granted.refresh_token} if granted.refresh_token else {}
-        self.file.write(msgspec.json.encode(content | kept | rotated))
+        kept = {"access_token": token.access_token, "expires_s": token.expires_s, "renewed_s": asked_s}
+        self.file.write(msgspec.json.encode(content | kept | rotated | {"rotating": bool(rotated)}))
+        self.facts = msgspec.structs.replace(self.facts, renewed_s=asked_s, rotating=bool(rotated))
         self.refreshed_s = asked_s
         self.world.log.info("token renewed", life_s=granted.expires_in, rotated=bool(rotated))
         return token
 
+    def _secrets(self, login: LoginFile) -> tuple[str, str]:
+        """Client secret and refresh token. A secret laid out by whoever started us goes before the file's; a refresh
+        token after it, for the file's is the newer one where they rotate."""
+        secret = "" if login.pkce else self.world.secret(self.config.client_secret_name) or login.client_secret
+        token = login.refresh_token or self.world.secret(self.config.refresh_token_name)
+        if not token:
+            raise LoginRefused(f"the token file {self.config.login_file} does not serve: no refresh_token; sign in")
+        return secret, token
+
     def _content(self) -> dict[str, Any]:
         data = self.file.read()
+        if data is None and self.world.secret(self.config.refresh_token_name):
+            return {}
         if data is None:
             raise LoginRefused(f"the token file {self.config.login_file} is not there: sign in")
         if mode := self.file.shared():
@@ -111,14 +141,16 @@ class Login:
             raise LoginRefused(f"the token file {path} has mode {mode}, others may use it: not used; chmod 600 {path}")
         try:
             return msgspec.json.decode(data, type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise LoginRefused(f"the token file {self.config.login_file} is not JSON: sign in again") from None
 
     # -- trouble ---------------------------------------------------------------------------------------------
 
     def _login_needed(self, why: str) -> None:
         if not self.trouble.startswith(LOGIN_NEEDED):
-            text = f"{self.config.environment} {self.config.name}: {why}. Sign in; no feed or order works until then"
+            name = self.config.name
+            cure = f"sign in with `nightdesk login {name}`; no feed or order works until then"
+            text = f"{self.config.environment} {name}: {why}. To do: {cure}"
             self.world.event("connection.login_needed", "PAGE", text, incident=self.incident, opened=True)
         self._failed(why)
 

@@ -36,12 +36,45 @@ LOGIN_NEEDED = "login needed"
 """A refused ``ReadToken`` that begins with this can only be cured by a person."""
 
 
+class LoginShown(Message, frozen=True):
+    """A login as its connection knows it, without secrets. ``trouble``: "" while all is well. ``rotating``: None before
+    the first renewal has shown it. Machine times are 0.0 where there is none; ``signed_in_utc`` is wall time."""
+
+    trouble: str
+    renewed_s: float
+    expires_s: float
+    next_renewal_s: float
+    rotating: bool | None
+    signed_in_utc: float
+
+
+class ReadLogin(Request[LoginShown], frozen=True):
+    REPLY = LoginShown
+
+
+class TakeLogin(Request[LoginShown], frozen=True):
+    """A person has signed in: read the token file again, now, whatever back-off is running."""
+
+    REPLY = LoginShown
+
+
 class ReadToken(Request[Token], frozen=True):
     """A valid access token. ``refused``: the token that the venue has just answered 401 to ("" for none).
     Refused with ``LOGIN_NEEDED`` when the login is not accepted, otherwise when the venue cannot be asked."""
 
     REPLY = Token
     refused: str = ""
+
+
+class Shares(Message, frozen=True):
+    """Among how many processes the venue's quotas are divided: books of accounts, feeds of bars."""
+
+    books: int
+    bars: int
+
+
+class ReadShares(Request[Shares], frozen=True):
+    REPLY = Shares
 
 
 class Leases(Message, frozen=True):

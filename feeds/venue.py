@@ -11,7 +11,9 @@ from brokers.broker import Broker, Http, HttpReply, TokenSource
 from brokers.errors import Unavailable
 from brokers.tradestation import oauth
 from brokers.tradestation.client import TradeStation
+from brokers.tradestation.limits import QUOTAS
 from feeds.config import ConnectionConfig, Timing
+from feeds.meter import ProcessMeter
 from feeds.token import Tokens
 from supervisor.errors import HttpFailed
 from supervisor.process.world import World
@@ -19,7 +21,13 @@ from supervisor.process.world import World
 
 def open_broker(world: World, config: ConnectionConfig, timing: Timing, tokens: TokenSource | None = None) -> Broker:
     """The broker of a connection for this process. No network is touched. ``tokens``: to share an own source."""
-    return TradeStation(config.api_url, lent_http(world), tokens or Tokens(world, config, timing), timing.http_limit_s)
+    return TradeStation(
+        config.api_url,
+        lent_http(world),
+        tokens or Tokens(world, config, timing),
+        timing.http_limit_s,
+        ProcessMeter(world, config.name, QUOTAS),
+    )
 
 
 def refreshed(

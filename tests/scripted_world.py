@@ -254,6 +254,7 @@ class ScriptedWorld:
         self.replies: dict[int, Message | Refused] = {}
         self.trace: list[tuple[str, str]] = []
         self.files: dict[str, bytes] = {}
+        self.secrets: dict[str, str] = {}
         self.modes: dict[str, str] = {}
         self.locked_files: set[str] = set()
         self.stores: dict[str, MemoryStore] = {}
@@ -447,6 +448,9 @@ class ScriptedWorld:
         if schema is not None:
             resolve_name(schema).apply(sqlite_utils.Database(store.connection))
         return store
+
+    def secret(self, name: str) -> str:
+        return self.secrets.get(name, "")
 
     def file(self, path: str) -> MemoryFile:
         return MemoryFile(path, self)

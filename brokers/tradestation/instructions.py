@@ -12,7 +12,22 @@ from typing import Any
 import msgspec
 
 from brokers.errors import BadAnswer
-from brokers.model import Accepted, Change, Duration, OrderType, Outcome, Placing, RefusedByVenue, Side, Unknown
+from brokers.model import (
+    Accepted,
+    Change,
+    Duration,
+    Group,
+    Grouped,
+    GroupKind,
+    GroupOutcome,
+    OrderType,
+    Outcome,
+    Placing,
+    RefusedByVenue,
+    Side,
+    Trail,
+    Unknown,
+)
 from brokers.tradestation.shapes import SHOWN_BYTES, Failure, decoded
 
 KEY_LENGTH_MAX = 22
@@ -30,6 +45,16 @@ EQUITIES = ("STOCK",)
 """Kinds of instruments whose shorts have actions of their own; BUY and SELL are refused for them (EC601, EC702)."""
 DURATIONS = {Duration.DAY: "DAY", Duration.GTC: "GTC"}
 
+GROUP_TYPES = {GroupKind.OCO: "OCO", GroupKind.BRACKET: "BRK", GroupKind.NORMAL: "NORMAL"}
+
+NEEDS = {
+    OrderType.MARKET: (False, False),
+    OrderType.LIMIT: (False, True),
+    OrderType.STOP_MARKET: (True, False),
+    OrderType.STOP_LIMIT: (True, True),
+}
+"""Whether a type has a stop price, a limit price. The venue ignores some that do not belong; we send none."""
+
 NOTHING_PROVEN = frozenset({408, 429})
 """4xx that a gateway can give after the order went through; with 5xx and whatever is no HTTP 4xx, unknown."""
 
@@ -42,9 +67,35 @@ DEAD_WORDS = ("not an open order", "invalid order id")
 
 
 def placing_body(placing: Placing) -> bytes:
-    """The body of POST /orders (7.1). ValueError for a key that the venue would not keep apart from others."""
+    """The body of POST /orders (7.1), children under OSOs. ValueError for what is no order that the venue has."""
+    return msgspec.json.encode(placing_content(placing))
+
+
+def group_body(group: Group) -> bytes:
+    """The body of POST /ordergroups (7.6); one key for each leg."""
+    check_group(group)
+    return msgspec.json.encode(group_content(group))
+
+
+def group_content(group: Group) -> dict[str, Any]:
+    return {"Type": GROUP_TYPES[group.kind], "Orders": [placing_content(each) for each in group.placings]}
+
+
+def check_group(group: Group) -> None:
+    """A bracket's legs are of one symbol and one side (7.6). Children of a parent may be alone, a group may not."""
+    if len(group.placings) < 2:
+        raise ValueError(f"a group of {len(group.placings)} orders; wanted: two or more")
+    if group.kind is GroupKind.BRACKET and len({(each.symbol, each.side) for each in group.placings}) != 1:
+        raise ValueError("the legs of a bracket are of one symbol and one side")
+    keys = [one.key for each in group.placings for one in each.whole]
+    if len(set(keys)) != len(keys):
+        raise ValueError("two orders of a group have the same key")
+
+
+def placing_content(placing: Placing) -> dict[str, Any]:
     if not 1 <= len(placing.key) <= KEY_LENGTH_MAX:
         raise ValueError(f"key {placing.key!r} has {len(placing.key)} characters, allowed are 1 to {KEY_LENGTH_MAX}")
+    check_prices(placing)
     content: dict[str, Any] = {
         "AccountID": placing.account,
         "Symbol": placing.symbol,
@@ -55,7 +106,28 @@ def placing_body(placing: Placing) -> bytes:
         "Route": "Intelligent",
         "OrderConfirmID": placing.key,
     }
-    return msgspec.json.encode(content | prices(placing.stop_price, placing.limit_price))
+    if placing.trail is not None:
+        content["AdvancedOptions"] = {"TrailingStop": trail_content(placing.trail)}
+    if placing.children:
+        content["OSOs"] = [group_content(group) for group in placing.children]
+    return content | prices(placing.stop_price, placing.limit_price)
+
+
+def check_prices(placing: Placing) -> None:
+    """A trailing stop is a stop-market order whose price the venue keeps (7.1)."""
+    stop, limit = NEEDS[placing.type]
+    if placing.trail is not None:
+        if placing.type is not OrderType.STOP_MARKET:
+            raise ValueError(f"key {placing.key}: only a stop-market order trails, not {placing.type}")
+        stop = False
+    for needed, price, name in ((stop, placing.stop_price, "stop"), (limit, placing.limit_price, "limit")):
+        if needed != (price is not None):
+            raise ValueError(f"key {placing.key}: {placing.type} {'needs a' if needed else 'takes no'} {name} price")
+
+
+def trail_content(trail: Trail) -> dict[str, str]:
+    named = {"Amount": trail.amount, "Percent": trail.percent}
+    return {name: number_text(number) for name, number in named.items() if number is not None}
 
 
 def trade_action(placing: Placing) -> str:
@@ -70,7 +142,9 @@ def change_body(change: Change) -> bytes:
         content["Quantity"] = number_text(change.quantity)
     if change.to_market:
         content["OrderType"] = "Market"
-    return msgspec.json.encode(content | prices(change.stop_price, None))
+    if change.trail is not None:
+        content["AdvancedOptions"] = {"TrailingStop": trail_content(change.trail)}
+    return msgspec.json.encode(content | prices(change.stop_price, change.limit_price))
 
 
 def prices(stop: Decimal | None, limit: Decimal | None) -> dict[str, str]:
@@ -89,14 +163,14 @@ def number_text(number: Decimal) -> str:
 class Element(Failure, frozen=True):
     """An order in the answer to an instruction; refused if it has ``Error``."""
 
-    order_id: str = ""
+    order_id: str | None = ""
 
 
 class Answer(Element, frozen=True):
     """The answer to placing (Orders, Errors), or to replace and cancel (the element itself)."""
 
-    orders: tuple[Element, ...] = ()
-    errors: tuple[Element, ...] = ()
+    orders: tuple[Element, ...] | None = ()
+    errors: tuple[Element, ...] | None = ()
 
 
 def outcome(status: int, body: bytes) -> Outcome:
@@ -111,12 +185,10 @@ def outcome(status: int, body: bytes) -> Outcome:
 
 
 def outcome_of_ok(body: bytes) -> Outcome:
-    """The schema calls the body an array of answers, real ones are a single object: both are read (7.1)."""
     try:
-        answers = decoded(body, tuple[Answer, ...]) if body.lstrip()[:1] == b"[" else (decoded(body, Answer),)
+        elements = read_elements(body)
     except BadAnswer as error:
         return Unknown(reason=str(error))
-    elements = [element for answer in answers for element in elements_of(answer)]
     refused = [element for element in elements if element.error]
     accepted = {element.order_id for element in elements if not element.error and element.order_id}
     if refused and not accepted:
@@ -126,8 +198,32 @@ def outcome_of_ok(body: bytes) -> Outcome:
     return Unknown(reason=f"an answer that says neither yes nor no: {body[:SHOWN_BYTES]!r}")
 
 
+def group_outcome(status: int, body: bytes, legs: int) -> GroupOutcome:
+    """What the answer to several orders at once proves. Mixed outcomes are possible (7.6): each element counts."""
+    if not 200 <= status < 300:
+        whole = outcome(status, body)
+        if isinstance(whole, RefusedByVenue):
+            return Grouped(legs=legs, order_ids=(), refusals=(whole,) * legs)
+        return whole if isinstance(whole, Unknown) else Unknown(reason=f"HTTP {status}: {body[:SHOWN_BYTES]!r}")
+    try:
+        elements = read_elements(body)
+    except BadAnswer as error:
+        return Unknown(reason=str(error))
+    refusals = tuple(refusal(element) for element in elements if element.error)
+    accepted = dict.fromkeys(element.order_id for element in elements if not element.error and element.order_id)
+    if not refusals and not accepted:
+        return Unknown(reason=f"an answer that says neither yes nor no: {body[:SHOWN_BYTES]!r}")
+    return Grouped(legs=legs, order_ids=tuple(accepted), refusals=refusals)
+
+
+def read_elements(body: bytes) -> list[Element]:
+    """The schema calls the body an array of answers, real ones are a single object: both are read (7.1)."""
+    answers = decoded(body, tuple[Answer, ...]) if body.lstrip()[:1] == b"[" else (decoded(body, Answer),)
+    return [element for answer in answers for element in elements_of(answer)]
+
+
 def elements_of(answer: Answer) -> tuple[Element, ...]:
-    return (*answer.orders, *answer.errors) or (answer,)
+    return (*(answer.orders or ()), *(answer.errors or ())) or (answer,)
 
 
 def outcome_of_refusal(status: int, body: bytes) -> Outcome:
@@ -145,7 +241,7 @@ def refusal(element: Element) -> RefusedByVenue:
     text = element.words.lower()
     return RefusedByVenue(
         reason=element.words,
-        order_id=element.order_id,
+        order_id=element.order_id or "",
         duplicate=all(words in text for words in DUPLICATE_WORDS),
         dead=any(words in text for words in DEAD_WORDS),
     )

@@ -16,6 +16,9 @@ from brokers.model import ZERO
 
 T = TypeVar("T")
 
+NO_SHAPE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding may raise: no JSON, another shape, no UTF-8, nested without end."""
+
 SHOWN_BYTES = 200
 """So much of an unreadable answer is shown in an error."""
 
@@ -25,7 +28,7 @@ def decoded(body: bytes, shape: type[T]) -> T:
     try:
         value: T = _decoders[shape].decode(body)
         return value
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NO_SHAPE as error:
         raise BadAnswer(f"no {shape.__name__}: {error}; it begins {body[:SHOWN_BYTES]!r}") from error
 
 
@@ -52,19 +55,25 @@ class Shape(msgspec.Struct, frozen=True, rename=wire_name):
 class Failure(Shape, frozen=True):
     """The error body, an element of ``Errors``, or an order refused inside a 200."""
 
-    error: str = ""
-    message: str = ""
+    error: str | None = ""
+    message: str | None = ""
+    symbol: str | None = ""
+    account_id: str | None = ""
 
     @property
     def words(self) -> str:
-        return self.message or self.error
+        return self.message or self.error or ""
+
+    @property
+    def about(self) -> str:
+        return self.symbol or self.account_id or ""
 
 
 class Page(Shape, frozen=True):
-    """What the answers to reads have in common."""
+    """What the answers to reads have in common. What the venue need not send may be null as well."""
 
-    errors: tuple[Failure, ...] = ()
-    next_token: str = ""
+    errors: tuple[Failure, ...] | None = ()
+    next_token: str | None = ""
 
 
 class AccountShape(Shape, frozen=True):
@@ -105,8 +114,18 @@ class Leg(Shape, frozen=True):
     symbol: str
     buy_or_sell: str
     quantity_ordered: Decimal
-    exec_quantity: Decimal = ZERO
-    execution_price: Decimal = ZERO
+    exec_quantity: Decimal | None = ZERO
+    execution_price: Decimal | None = ZERO
+
+
+class TrailShape(Shape, frozen=True):
+    amount: Decimal | None = None
+    percent: Decimal | None = None
+
+
+class LinkShape(Shape, frozen=True):
+    relationship: str = ""
+    order_id: str = ""
 
 
 class OrderShape(Shape, frozen=True):
@@ -116,13 +135,16 @@ class OrderShape(Shape, frozen=True):
     status: str
     opened_date_time: str
     legs: tuple[Leg, ...]
-    duration: str = "DAY"
-    closed_date_time: str = ""
-    filled_price: Decimal = ZERO
+    duration: str | None = "DAY"
+    closed_date_time: str | None = ""
+    filled_price: Decimal | None = ZERO
     stop_price: Decimal | None = None
     limit_price: Decimal | None = None
-    reject_reason: str = ""
-    commission_fee: Decimal = ZERO
+    reject_reason: str | None = ""
+    commission_fee: Decimal | None = ZERO
+    trailing_stop: TrailShape | None = None
+    good_till_date: str | None = ""
+    conditional_orders: tuple[LinkShape, ...] | None = ()
 
 
 class OrdersPage(Page, frozen=True, kw_only=True):
@@ -149,28 +171,52 @@ class PriceFormat(Shape, frozen=True):
 
 
 class QuantityFormat(Shape, frozen=True):
-    increment: Decimal = Decimal(1)
+    increment: Decimal | None = Decimal(1)
 
 
 class SymbolShape(Shape, frozen=True):
     symbol: str
     asset_type: str
     price_format: PriceFormat
-    quantity_format: QuantityFormat = QuantityFormat()
-    underlying: str = ""
+    quantity_format: QuantityFormat | None = None
+    underlying: str | None = ""
 
 
 class SymbolsPage(Page, frozen=True, kw_only=True):
     symbols: tuple[SymbolShape, ...]
 
 
+class MarketFlags(Shape, frozen=True):
+    is_delayed: bool | None = None
+    is_halted: bool | None = None
+
+
+class QuoteShape(Shape, frozen=True):
+    """A whole quote, or of the stream the fields that changed."""
+
+    symbol: str
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    last: Decimal | None = None
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
+    volume: Decimal | None = None
+    trade_time: str | None = ""
+    market_flags: MarketFlags | None = None
+
+
+class QuotesPage(Page, frozen=True, kw_only=True):
+    quotes: tuple[QuoteShape, ...]
+
+
 class Frame(Shape, frozen=True):
     """One line of a stream, as far as it tells what kind of line it is."""
 
-    heartbeat: int | None = None
-    stream_status: str = ""
-    error: str = ""
-    message: str = ""
-    order_id: str = ""
-    position_id: str = ""
-    deleted: bool = False
+    heartbeat: int | float | None = None
+    stream_status: str | None = ""
+    error: str | None = ""
+    message: str | None = ""
+    order_id: str | None = ""
+    position_id: str | None = ""
+    symbol: str | None = ""
+    deleted: bool | None = False

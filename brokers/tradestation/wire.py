@@ -20,11 +20,14 @@ from brokers.model import (
     Bar,
     Duration,
     Instrument,
+    Link,
     Order,
     OrderStatus,
     OrderType,
     Position,
+    Quote,
     Side,
+    Trail,
 )
 from brokers.tradestation.shapes import (
     AccountShape,
@@ -34,6 +37,7 @@ from brokers.tradestation.shapes import (
     Leg,
     OrderShape,
     PositionShape,
+    QuoteShape,
     SymbolShape,
 )
 from brokers.tradestation.statuses import row_of, status_of
@@ -51,11 +55,16 @@ PASSING_ERRORS = frozenset({"TooManyRequests", "InternalServerError", "ServiceUn
 """Error names after which the same read may go well."""
 
 
-def whole(failures: Iterable[Failure]) -> None:
+NUMBER_EXPONENT_MAX = 30
+"""A price, a quantity or an amount has no more digits than this before or behind its point."""
+
+
+def whole(failures: Iterable[Failure] | None) -> None:
     """A 200 with ``Errors`` is a partial answer, so it is none (law 6): raises ``Unavailable`` or ``NotAllowed``."""
-    for failure in failures:
+    for failure in failures or ():
         kind: type[BrokerError] = Unavailable if failure.error in PASSING_ERRORS else NotAllowed
-        raise kind(f"the venue answered in part: {failure.error} {failure.message}".strip())
+        told = " ".join(filter(None, (failure.error, failure.message, f"({failure.about})" if failure.about else "")))
+        raise kind(f"the venue answered in part: {told}")
 
 
 def account(shape: AccountShape) -> Account:
@@ -90,41 +99,68 @@ def orders(shape: OrderShape) -> tuple[Order, ...]:
 
 
 def order(shape: OrderShape, leg: Leg, order_id: str) -> Order:
-    filled = executed(shape, leg)
-    price = leg.execution_price or shape.filled_price
+    ordered, executed_so_far = finite(leg.quantity_ordered), known(leg.exec_quantity)
+    price = known(leg.execution_price) or known(shape.filled_price)
+    filled = executed_so_far if price or row_of(shape.status).fill else ZERO
     return Order(
         order_id=order_id,
         account=shape.account_id,
         symbol=leg.symbol,
         side=side(leg.buy_or_sell),
         type=order_type(shape),
-        quantity=finite(leg.quantity_ordered),
-        status=order_status(shape, leg),
+        quantity=ordered,
+        status=order_status(shape, executed_so_far, ordered),
         venue_status=shape.status,
         opened_utc=epoch_utc(shape.opened_date_time),
         filled_quantity=filled,
-        average_fill_price=finite(price) if filled and price else None,
-        stop_price=shape.stop_price,
-        limit_price=shape.limit_price,
-        duration=DURATIONS.get(shape.duration.upper(), Duration.DAY),
+        average_fill_price=price if filled and price else None,
+        stop_price=optional(shape.stop_price),
+        limit_price=optional(shape.limit_price),
+        duration=DURATIONS.get((shape.duration or "").upper(), Duration.DAY),
         closed_utc=epoch_utc(shape.closed_date_time) if shape.closed_date_time else None,
-        reject_reason=shape.reject_reason,
-        commission_usd=finite(shape.commission_fee),
+        reject_reason=shape.reject_reason or "",
+        commission_usd=known(shape.commission_fee),
+        trail=trail(shape),
+        good_till_utc=epoch_utc(shape.good_till_date) if shape.good_till_date else None,
+        links=tuple([Link(each.relationship, each.order_id) for each in shape.conditional_orders or ()]),
     )
 
 
-def executed(shape: OrderShape, leg: Leg) -> Decimal:
-    """ExecQuantity counts with a status that tells of a fill or with a price: an expired order shows it too."""
-    priced = bool(leg.execution_price or shape.filled_price)
-    return finite(leg.exec_quantity) if priced or row_of(shape.status).fill else ZERO
+def order_status(shape: OrderShape, executed: Decimal, ordered: Decimal) -> OrderStatus:
+    """By the table; but a "filled" that is not the whole quantity is not believed: it is to be looked up.
 
-
-def order_status(shape: OrderShape, leg: Leg) -> OrderStatus:
-    """By the table; but a "filled" that is not the whole quantity is not believed: it is to be looked up."""
+    ExecQuantity itself counts as a fill only with a price or a status that tells of one: an expired order shows it too.
+    """
     status = status_of(shape.status, closed=bool(shape.closed_date_time))
-    if status is OrderStatus.FILLED and leg.exec_quantity < leg.quantity_ordered:
+    if status is OrderStatus.FILLED and executed < ordered:
         return OrderStatus.UNKNOWN
     return status
+
+
+def trail(shape: OrderShape) -> Trail | None:
+    told = shape.trailing_stop
+    if told is None:
+        return None
+    amount, percent = optional(told.amount), optional(told.percent)
+    if (amount is None) == (percent is None):
+        raise BadAnswer(f"order {shape.order_id}: a trailing stop of amount {amount} and percent {percent}")
+    return Trail(amount, percent)
+
+
+def quote(shape: QuoteShape) -> Quote:
+    flags = shape.market_flags
+    return Quote(
+        symbol=shape.symbol,
+        bid=optional(shape.bid),
+        ask=optional(shape.ask),
+        last=optional(shape.last),
+        bid_size=optional(shape.bid_size),
+        ask_size=optional(shape.ask_size),
+        volume=optional(shape.volume),
+        traded_utc=epoch_utc(shape.trade_time) if shape.trade_time else None,
+        delayed=flags.is_delayed if flags else None,
+        halted=flags.is_halted if flags else None,
+    )
 
 
 def order_type(shape: OrderShape) -> OrderType:
@@ -177,29 +213,39 @@ def instrument(shape: SymbolShape) -> Instrument:
     continuous = shape.symbol.startswith("@")
     if continuous and not shape.underlying:
         raise BadAnswer(f"{shape.symbol}: the venue does not say which contract is in front")
+    quantities = shape.quantity_format
     return Instrument(
-        symbol=shape.underlying if continuous else shape.symbol,
+        symbol=(shape.underlying or "") if continuous else shape.symbol,
         kind=shape.asset_type,
         tick_size=finite(shape.price_format.increment),
         point_value_usd=finite(shape.price_format.point_value),
-        quantity_step=finite(shape.quantity_format.increment),
+        quantity_step=known(quantities.increment if quantities else None) or Decimal(1),
     )
 
 
 def finite(number: Decimal) -> Decimal:
-    """A JSON string "NaN" or "Infinity" is a Decimal too, and no price."""
-    if not number.is_finite():
-        raise BadAnswer(f"{number} where a number belongs")
+    """A JSON string "NaN" or "Infinity" is a Decimal too, and no price; nor is one of a million digits."""
+    if not number.is_finite() or abs(number.adjusted()) > NUMBER_EXPONENT_MAX:
+        raise BadAnswer(f"{str(number)[:40]} where a number belongs")
     return number
+
+
+def known(number: Decimal | None) -> Decimal:
+    """What is left out or null is 0."""
+    return ZERO if number is None else finite(number)
+
+
+def optional(number: Decimal | None) -> Decimal | None:
+    return None if number is None else finite(number)
 
 
 def epoch_utc(text: str) -> float:
     """Epoch seconds of an RFC 3339 time; one without a zone is UTC, as all times of the venue are."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadAnswer(f"{text!r} is no time") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise BadAnswer(f"{text[:40]!r} is no time") from None
 
 
 def time_text(epoch: float) -> str:

@@ -38,6 +38,7 @@ from supervisor.process.files import SharedFile
 from supervisor.process.inbox import Inbox
 from supervisor.process.logs import FieldLog
 from supervisor.process.outbox import Outbox
+from supervisor.process.secrets import read_secret
 from supervisor.process.server import Caller, Server
 from supervisor.process.store import SqliteStore
 from supervisor.process.web import Stream, Web
@@ -338,6 +339,9 @@ class RealWorld:
 
     def store(self, path: str, *, schema: str | None = None) -> SqliteStore:
         return SqliteStore(self._in_home(path), schema)
+
+    def secret(self, name: str) -> str:
+        return read_secret(name)
 
     def file(self, path: str) -> SharedFile:
         return SharedFile(self._in_home(path), self.blocking)

@@ -52,14 +52,18 @@ class Web:
                 return HttpReply(answer.status_code, _lower(answer.headers), content)
         except requests.RequestException as error:
             raise HttpFailed(f"{method} {url}: {_plain(error)}", sent=_was_sent(error)) from error
+        except urllib3.exceptions.HTTPError as error:  # in the middle of the body
+            raise HttpFailed(f"{method} {url}: {_plain(error)}", sent=True) from error
 
     def open(self, number: int, url: str, headers: Mapping[str, str], wake: int) -> Stream:
         return Stream(number, url, dict(headers), wake)
 
 
 def _read_whole(answer: requests.Response, until_s: float, url: str) -> bytes:
+    """By what has come, not by full parts: a part of a venue that dribbles may never be full, however short each of its
+    silences is."""
     content = bytearray()
-    for part in answer.iter_content(65536):
+    while part := answer.raw.read1(65536, decode_content=True):
         content += part
         if len(content) > BODY_BYTES_MAX:
             raise HttpFailed(f"{url}: the answer is larger than {BODY_BYTES_MAX} bytes", sent=True)

@@ -158,6 +158,10 @@ class World(Protocol):
         """The SQLite file ``path`` below the home. ``schema`` names the migrations that bring it up to date
         (``"package.module:migrations"``) and makes it writable; None opens it for reading only."""
 
+    def secret(self, name: str) -> str:
+        """A secret laid out by whoever started us: a systemd credential of this name, else the environment variable
+        (NAME in upper case, the rest underscores), else "". Read anew each time; never logged, never stored."""
+
     def file(self, path: str) -> File:
         """The file ``path`` below the home (or an absolute path)."""
 

@@ -361,6 +361,9 @@ class SimWorld:
         self._stores.append(opened)
         return opened
 
+    def secret(self, name: str) -> str:
+        return ""
+
     def file(self, path: str) -> SimFile:
         self.check_alive()
         return SimFile(self, path)

@@ -83,3 +83,32 @@ TOKEN = b"""{"access_token":"eyJ.new","id_token":"eyJ.id","token_type":"Bearer",
 TOKEN_ROTATED = b"""{"access_token":"eyJ.new","id_token":"eyJ.id","refresh_token":"refresh-2",
  "token_type":"Bearer","scope":"openid offline_access MarketData ReadAccount Trade","expires_in":1200}"""
 INVALID_GRANT = b'{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}'
+
+GROUP_PLACED = (
+    b'{"Orders":[{"Message":"Sent order: Sell 1 ESZ26 @ 6030.00 Limit","OrderID":"1200000005"},'
+    b'{"Message":"Sent order: Sell 1 ESZ26 @ 6004.00 Stop Market","OrderID":"1200000006"}]}'
+)
+GROUP_MIXED = (
+    b'{"Orders":[{"Message":"Sent order: Sell 1 ESZ26 @ 6030.00 Limit","OrderID":"1200000005"}],'
+    b'"Errors":[{"Error":"FAILED","Message":"Order failed. Reason: EC602","OrderID":"1200000006"}]}'
+)
+
+QUOTES = b"""{"Quotes":[{"Symbol":"ESZ26","Open":"6012","High":"6024.75","Low":"6008.25","PreviousClose":"6010.5",
+ "Last":"6020.75","Ask":"6021","AskSize":"14","Bid":"6020.75","BidSize":"9","NetChange":"10.25","NetChangePct":"0.17","High52Week":"6190",
+ "High52WeekTimestamp":"2026-10-02T00:00:00Z","Low52Week":"4890.5","Low52WeekTimestamp":"2026-04-07T00:00:00Z",
+ "Volume":"812345","PreviousVolume":"1433210","Close":"6020.75","DailyOpenInterest":"2110345",
+ "TradeTime":"2026-11-20T15:00:59Z",
+ "TickSizeTier":"0","MarketFlags":{"IsDelayed":false,"IsHardToBorrow":false,"IsBats":false,"IsHalted":false},
+ "LastSize":"1","LastVenue":"CME","VWAP":"6017.9213"}],"Errors":[]}"""
+QUOTE_CHANGE = b'{"Symbol":"ESZ26","Bid":"6021","BidSize":"3"}'
+QUOTE_ERROR = b'{"Symbol":"X","Error":"FAILED, INVALID SYMBOL"}'
+DUAL_LOGON = b'{"Symbol":"AAPL","Error":"DualLogon"}'
+
+TRAILING_ORDER_LINE = (
+    b'{"AccountID":"SIM100001F","AdvancedOptions":"TRL=5%;","CommissionFee":"0","Currency":"USD","Duration":"DAY",'
+    b'"FilledPrice":"0","Legs":[{"AssetType":"FUTURE","BuyOrSell":"Sell","ExecQuantity":"0","QuantityOrdered":"1",'
+    b'"QuantityRemaining":"1","Symbol":"ESZ26"}],"OpenedDateTime":"2026-11-20T15:01:07Z","OrderID":"1200000007",'
+    b'"OrderType":"StopMarket","Status":"ACK","StatusDescription":"Received","StopPrice":"5719.75",'
+    b'"TrailingStop":{"Percent":"5"},"GroupName":"OCO 17",'
+    b'"ConditionalOrders":[{"Relationship":"OCO","OrderID":"1200000008"}]}'
+)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -82,7 +83,13 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    options = {"book": str(tmp_path_factory.mktemp("emulator") / "book.jsonl"), "rate": 60.0, "heartbeat_s": 0.3}
+    with running_emulator(tmp_path_factory.mktemp("emulator")) as made:
+        yield made
+
+
+@contextmanager
+def running_emulator(folder: Path) -> Iterator[Desk]:
+    options = {"book": str(folder / "book.jsonl"), "rate": 60.0, "heartbeat_s": 0.3}
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, msgspec.json.encode(options).decode()],
         cwd=ROOT,

@@ -183,6 +183,18 @@ def test_a_long_history_is_read_in_parts(venue: Venue, client: TradeStation) -> 
     assert len(venue.asked) == 2
 
 
+def test_a_history_of_more_than_three_years_is_read_in_parts(venue: Venue, client: TradeStation) -> None:
+    venue.answers["GET /v3/marketdata/barcharts/ESZ26"] = Reply(200, golden.BARS)
+    client.bars_since("ESZ26", 3600, 1795186860 - 4 * 365 * 86_400, 1795186860)
+    assert len(venue.asked) == 2
+
+
+def test_more_minutes_back_than_the_venue_counts_are_not_asked_for(venue: Venue, client: TradeStation) -> None:
+    with pytest.raises(NotAllowed, match="500000 minutes back"):
+        client.recent_bars("ESZ26", 3600, 9000)
+    assert venue.asked == []
+
+
 @pytest.mark.parametrize("interval_s", [30, 90, 1441 * 60, 0])
 def test_an_interval_that_the_venue_has_not_is_refused(client: TradeStation, interval_s: int) -> None:
     with pytest.raises(NotAllowed, match="whole minutes"):

@@ -51,6 +51,7 @@ def test_a_filled_stop_order_is_understood() -> None:
             duration=Duration.GTC,
             closed_utc=1795187062.0,
             commission_usd=Decimal("1.25"),
+            good_till_utc=1802908800.0,
         ),
     )
 

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from feeds.connection import Connection, PruneLeases
-from feeds.messages import ReadLeases, ReadToken, StillNeeded
+from feeds.messages import ReadLeases, ReadLogin, ReadShares, ReadToken, Shares, StillNeeded, TakeLogin
 from feeds.specs import ConnectionArguments, plain
 from supervisor.errors import OutcomeUnknown, Refused
 from supervisor.messages import Predecessor
+from supervisor.process.world import HttpReply
 from tests.brokers import golden
 from tests.feeds.parts import CONFIG, CONNECTION, TIMING, ok
 from tests.scripted_world import Ended, ScriptedWorld
@@ -169,3 +170,37 @@ class TestTokens:
         world.files["login.json"] = content
         renewed_by(world, SOURCE, seconds=75)
         assert world.event_kinds() == ["connection.login_needed", "connection.login_accepted"]
+
+
+@pytest.mark.usefixtures("connection")
+class TestShares:
+    def test_quotas_go_into_as_many_parts_as_there_are_books_and_feeds_of_bars(self, world: ScriptedWorld) -> None:
+        assert world.ask(ReadShares()) == Shares(books=0, bars=0)
+        for number in range(10):  # ten sessions, one account
+            world.tell(StillNeeded(f"sessions/s{number}/account_manager", ("orders/SIM1", "positions/SIM1"), ("SIM1",)))
+            world.tell(StillNeeded(f"sessions/s{number}/data_source", (f"bars/S{number}/60",), ()))
+        assert world.ask(ReadShares()) == Shares(books=1, bars=10)
+
+
+@pytest.mark.usefixtures("connection")
+class TestLogin:
+    def test_it_is_shown_without_secrets(self, world: ScriptedWorld) -> None:
+        world.advance(0.1)
+        shown = world.ask(ReadLogin())
+        assert (shown.trouble, shown.rotating, shown.expires_s - shown.next_renewal_s) == ("", False, 90.0)
+        assert "refresh-1" not in str(shown)
+        assert "eyJ" not in str(shown)
+
+    def test_what_a_person_signed_in_with_ends_the_trouble_at_once(self, world: ScriptedWorld) -> None:
+        world.answer_http("POST", "/oauth/token", HttpReply(403, {}, golden.INVALID_GRANT))
+        world.advance(0.1)
+        assert world.ask(ReadLogin()).trouble.startswith("login needed")
+        signed_in = {"refresh_token": "refresh-9", "access_token": "eyJ.9", "expires_s": world.now_s() + 1200.0}
+        world.files["login.json"] = json.dumps(signed_in).encode()
+        assert world.ask(TakeLogin()).trouble == ""
+        assert world.ask(ReadToken()).access_token == "eyJ.9"
+        assert [event.incident_state for event in world.events] == ["opened", "resolved"]
+
+    def test_a_sign_in_that_does_not_serve_says_so(self, world: ScriptedWorld) -> None:
+        world.files["login.json"] = b"{}"
+        assert "no refresh_token" in world.ask(TakeLogin()).trouble

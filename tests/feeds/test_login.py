@@ -4,6 +4,7 @@ import json
 from typing import Any
 from urllib.parse import parse_qs
 
+import msgspec
 import pytest
 
 from feeds.login import Login
@@ -57,6 +58,8 @@ def test_a_rotated_refresh_token_is_stored_before_anything_is_used(world: Script
         "refresh_token": "refresh-2",
         "access_token": "eyJ.new",
         "expires_s": 2200.0,
+        "renewed_s": 1000.0,
+        "rotating": True,
     }
     assert [what for what, _ in world.trace] == ["lock", "http", "write", "unlock"]
 
@@ -228,7 +231,7 @@ def test_a_token_file_that_others_may_read_is_not_used_and_heals_by_chmod(world:
         (None, "is not there: sign in"),
         (b"\xff\xfe garbage", "is not JSON: sign in again"),
         (b"[]", "is not JSON: sign in again"),
-        (b'{"client_secret": "very-secret"}', "does not serve: Object missing required field `refresh_token`"),
+        (b'{"client_secret": "very-secret"}', "does not serve: no refresh_token; sign in"),
         (b'{"refresh_token": 5, "client_secret": "very-secret"}', "does not serve: Expected `str`, got `int`"),
     ],
 )
@@ -245,3 +248,78 @@ def test_a_token_file_that_does_not_serve_is_login_needed_and_left_as_it_is(
     assert "very-secret" not in str(refused.value)
     assert world.files.get("login.json") == content
     assert [(event.kind, event.level) for event in world.events] == [("connection.login_needed", "PAGE")]
+
+
+# -- secrets of whoever started the desk; sign-in while it runs; one login, two connections --------------------------
+
+
+def form(world: ScriptedWorld) -> dict[str, list[str]]:
+    return parse_qs((world.requests[-1].body or b"").decode())
+
+
+def test_a_client_secret_laid_out_goes_before_the_files(world: ScriptedWorld, login: Login) -> None:
+    world.secrets["nightdesk.client_secret"] = "from-systemd"
+    login.read()
+    assert form(world)["client_secret"] == ["from-systemd"]
+    assert b"from-systemd" not in world.files["login.json"]
+
+
+def test_a_refresh_token_laid_out_serves_until_the_file_has_one(world: ScriptedWorld, login: Login) -> None:
+    world.secrets["nightdesk.refresh_token"] = "laid-out"
+    del world.files["login.json"]
+    answers(world, ok(golden.TOKEN_ROTATED))
+    login.read()
+    assert form(world)["refresh_token"] == ["laid-out"]
+    assert stored(world)["refresh_token"] == "refresh-2"
+    world.advance(1200.0)
+    login.read()
+    assert form(world)["refresh_token"] == ["refresh-2"]
+
+
+def test_a_pkce_login_sends_no_secret(world: ScriptedWorld, login: Login) -> None:
+    world.files["login.json"] = json.dumps(START | {"pkce": True}).encode()
+    world.secrets["nightdesk.client_secret"] = "from-systemd"
+    login.read()
+    assert "client_secret" not in form(world)
+
+
+def test_what_a_person_signed_in_with_is_used_at_once(world: ScriptedWorld, login: Login) -> None:
+    answers(world, HttpReply(403, {}, golden.INVALID_GRANT))
+    with pytest.raises(Refused, match="login needed"):
+        login.read()
+    signed_in = {"refresh_token": "fresh", "access_token": "eyJ.fresh", "expires_s": 2100.0, "signed_in_utc": 5.0}
+    world.files["login.json"] = json.dumps(signed_in).encode()
+    with pytest.raises(Refused, match="login needed"):
+        login.read()
+    login.forget()
+    assert login.read().access_token == "eyJ.fresh"
+    assert [event.incident_state for event in world.events] == ["opened", "resolved"]
+    shown = login.shown(90.0)
+    assert (shown.trouble, shown.signed_in_utc, shown.expires_s, shown.next_renewal_s) == ("", 5.0, 2100.0, 2010.0)
+
+
+def test_two_connections_of_one_login_spend_each_rotating_token_once(world: ScriptedWorld) -> None:
+    """The venue gives a new refresh token each time and takes an old one for theft."""
+    living, spent = ["refresh-1"], []
+
+    def rotate(request: HttpRequest) -> HttpReply:
+        given = parse_qs((request.body or b"").decode())["refresh_token"][0]
+        if given != living[-1]:
+            return HttpReply(403, {}, golden.INVALID_GRANT)
+        spent.append(given)
+        living.append(f"refresh-{len(living) + 1}")
+        number = str(len(living)).encode()
+        return ok(
+            golden.TOKEN_ROTATED.replace(b"refresh-2", b"refresh-" + number).replace(b"eyJ.new", b"eyJ." + number)
+        )
+
+    answers(world, rotate)
+    sim = Login(world, CONFIG, TIMING)  # type: ignore[arg-type]
+    live = Login(world, msgspec.structs.replace(CONFIG, name="live", environment="LIVE"), TIMING)  # type: ignore[arg-type]
+    for turn in range(60):
+        first, second = (sim, live) if turn % 2 else (live, sim)
+        assert first.read(margin_s=90.0).access_token == second.read(margin_s=90.0).access_token
+        world.advance(100.0)
+    assert len(spent) == len(set(spent))
+    assert stored(world)["rotating"] is True
+    assert not world.events

@@ -55,6 +55,12 @@ class UnknownOutcome(Failed):
     exit_code = 7
 
 
+class LoginNeeded(Failed):
+    """A person must sign in, or the sign-in was refused."""
+
+    exit_code = 8
+
+
 def home_of(context: click.Context, home: str | None) -> Path:
     """The folder given after the command, before it, or by NIGHTDESK_HOME."""
     chosen = home or context.obj

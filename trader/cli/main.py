@@ -14,6 +14,8 @@ COMMANDS = {
     "emulator": "trader.cli.emulator:emulator",
     "test": "trader.cli.test:test",
     "simulate": "trader.cli.simulate:simulate",
+    "login": "trader.cli.login:login",
+    "doctor": "trader.cli.doctor:doctor",
     "status": "trader.cli.status:status",
     "tree": "trader.cli.tree:tree",
     "child": "trader.cli.child:child",

@@ -1,0 +1,84 @@
+"""A process's part of the quotas: as the connection divides them, and without it if it is away."""
+
+import pytest
+
+from brokers.budget import Quota, Resource
+from brokers.errors import Unavailable
+from feeds.messages import ReadShares, Shares
+from feeds.meter import ProcessMeter
+from supervisor.errors import OutcomeUnknown
+from tests.feeds.parts import CONNECTION
+from tests.scripted_world import ScriptedWorld
+
+QUOTAS = {Resource.ORDERS: Quota(200, 300.0), Resource.BARS: Quota(400, 300.0)}
+
+
+@pytest.fixture
+def world() -> ScriptedWorld:
+    return ScriptedWorld("connections/sim/books/SIM1")
+
+
+@pytest.fixture
+def meter(world: ScriptedWorld) -> ProcessMeter:
+    return ProcessMeter(world, "sim", QUOTAS)  # type: ignore[arg-type]
+
+
+def at_once(meter: ProcessMeter, resource: Resource) -> int:
+    """So many requests may go out now."""
+    meter.before(resource)
+    count = 1
+    while meter.budget.wait_s(resource, meter.world.now_s()) == 0.0:
+        meter.before(resource)
+        count += 1
+    with pytest.raises(Unavailable) as refused:
+        meter.before(resource)
+    assert not refused.value.sent
+    assert refused.value.retry_after_s > 0
+    return count
+
+
+@pytest.mark.parametrize(("shares", "orders", "bars"), [((1, 1), 10, 20), ((20, 1), 5, 20), ((1, 40), 10, 5)])
+def test_books_divide_what_accounts_are_read_by_and_feeds_the_bars(
+    world: ScriptedWorld, meter: ProcessMeter, shares: tuple[int, int], orders: int, bars: int
+) -> None:
+    world.answer(CONNECTION, ReadShares, Shares(*shares))
+    assert (at_once(meter, Resource.ORDERS), at_once(meter, Resource.BARS)) == (orders, bars)
+
+
+def test_the_connection_is_asked_once_a_minute_and_only_before_a_read(
+    world: ScriptedWorld, meter: ProcessMeter
+) -> None:
+    world.answer(CONNECTION, ReadShares, Shares(1, 1))
+    assert world.calls == []
+    for _ in range(119):
+        meter.before(Resource.SYMBOLS)
+        world.advance(1.0)
+    assert len(world.calls) == 2
+
+
+@pytest.mark.parametrize("answer", [None, OutcomeUnknown("it hangs")])
+def test_a_connection_that_is_away_holds_no_read_up(
+    world: ScriptedWorld, meter: ProcessMeter, answer: Exception | None
+) -> None:
+    if answer is not None:
+        world.answer(CONNECTION, ReadShares, answer)
+    assert at_once(meter, Resource.ORDERS) == 10
+    assert len(world.calls) == 1
+
+
+def test_what_was_known_is_kept_when_the_connection_goes(world: ScriptedWorld, meter: ProcessMeter) -> None:
+    world.answer(CONNECTION, ReadShares, Shares(20, 1))
+    at_once(meter, Resource.ORDERS)
+    world.answer(CONNECTION, ReadShares, OutcomeUnknown("it hangs"))
+    world.advance(600.0)
+    assert at_once(meter, Resource.ORDERS) == 5
+
+
+def test_the_venues_word_closes_one_resource_for_its_time(world: ScriptedWorld, meter: ProcessMeter) -> None:
+    meter.after(Resource.ORDERS, well=False, wait_s=42.0)
+    world.advance(41.0)
+    with pytest.raises(Unavailable, match=r"not asked for 1\.0 s more"):
+        meter.before(Resource.ORDERS)
+    meter.before(Resource.BARS)
+    world.advance(1.1)
+    meter.before(Resource.ORDERS)
