@@ -35,7 +35,7 @@ from supervisor.messages import (
     Tree,
 )
 from supervisor.process.server import Caller, Server
-from supervisor.process.world import HttpReply, World
+from supervisor.process.world import HttpReply, Statement, World
 
 R = TypeVar("R", bound=Message)
 S = TypeVar("S", bound=Server)
@@ -122,6 +122,11 @@ class MemoryStore:
             raise
         self.connection.execute("COMMIT")
         self.trace.append(("commit", self.path))
+
+    def write(self, statements: Sequence[Statement]) -> None:
+        with self.transaction():
+            for sql, parameters in statements:
+                self.execute(sql, parameters)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         return self.connection.execute(sql, parameters).rowcount

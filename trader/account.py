@@ -62,7 +62,10 @@ class Account:
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}
-        self._rested: object = None
+        self._resting = False
+        self._differed_at_rest: dict[str, Decimal] = {}
+        self._views: tuple[PositionView, ...] = ()
+        self._views_agreed = 0
 
     # -- what the pure parts look at ---------------------------------------------------------------------------------
 
@@ -153,24 +156,20 @@ class Account:
 
     # -- at rest -----------------------------------------------------------------------------------------------------
 
-    def _basis(self) -> tuple[object, ...]:
-        """What plans and cover are made of, but for time and the gates of an entry. (Frozen values: what has not
-        changed is the same object, and comparing costs nothing.)"""
-        journal = self.journal
-        return (
-            *(*journal.declarations.values(), *journal.holdings.values(), *journal.instruments.values()),
-            *(*journal.working.values(), *journal.open_intents.values(), *self.differed.items()),
-        )
-
     @property
     def at_rest(self) -> bool:
-        """Nothing has changed since there was nothing to do, whatever the time: most turns are so."""
-        return self._rested == self._basis()
+        """There was nothing to do, whatever the time, and this step has written nothing but history: most turns."""
+        return self._resting and not self.journal.state_changed and self.differed == self._differed_at_rest
+
+    def stir(self) -> None:
+        """Something has changed, or time decides."""
+        self._resting, self._views = False, ()
 
     def rest(self) -> None:
         """There is nothing to do now. It stays so while no entry and no cover is missing, of which time decides."""
         missing = any(self._entry_missing(symbol) for symbol in self.session.symbols)
-        self._rested = None if missing or self.journal.uncovered else self._basis()
+        self._resting = not (missing or self.journal.uncovered)
+        self._differed_at_rest = dict(self.differed)
 
     def _entry_missing(self, symbol: str) -> bool:
         declared, held = self.journal.declaration(symbol).quantity, self.journal.holding(symbol).quantity
@@ -235,7 +234,11 @@ class Account:
     # -- views -------------------------------------------------------------------------------------------------------
 
     def views(self) -> tuple[PositionView, ...]:
-        return tuple(map(self._view, self.session.symbols))
+        """Made anew where something has changed, or was agreed for the first time."""
+        if not self._views or self._views_agreed != len(self.agreed_s):
+            self._views = tuple(map(self._view, self.session.symbols))
+            self._views_agreed = len(self.agreed_s)
+        return self._views
 
     def _view(self, symbol: str) -> PositionView:
         held = self.journal.holding(symbol)

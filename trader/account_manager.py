@@ -72,27 +72,25 @@ class Step:
     """``with``: one transaction. What happened (the body), what follows from it, how it is covered, and the record of
     all that. (A class: as a generator it would cost more than the decisions of a calm turn.)"""
 
-    __slots__ = ("_manager", "_now", "_plans", "_transaction")
+    __slots__ = ("_manager", "_now", "_plans")
 
     def __init__(self, manager: AccountManager, now: Now, plans: bool) -> None:
         self._manager, self._now, self._plans = manager, now, plans
-        self._transaction = manager.journal.transaction()
 
     def __enter__(self) -> Now:
-        self._transaction.__enter__()
         return self._now
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        account = self._manager.account
-        try:
-            if error is None and not account.at_rest:
-                self._manager.follow(self._now, self._plans)
-        except BaseException as failed:
-            self._transaction.__exit__(type(failed), failed, failed.__traceback__)
-            raise
-        self._transaction.__exit__(kind, error, trace)
-        if error is None and account.committed:
-            self._manager.log_committed()
+        manager = self._manager
+        account, journal = manager.account, manager.journal
+        if error is not None:
+            journal.forget()
+            return
+        if not account.at_rest:
+            manager.follow(self._now, self._plans)
+        journal.commit()
+        if account.committed:
+            manager.log_committed()
 
 
 class AccountManager(Server):
@@ -204,6 +202,7 @@ class AccountManager(Server):
     def follow(self, now: Now, plans: bool) -> None:
         """What follows from what happened: intents, and the record of where cover ends and begins. Where nothing does
         (a refused entry is an event too), the account is at rest until something changes."""
+        self.account.stir()
         planning = plans and now.s >= self.no_plans_before_s
         planned = write_plans(self.account, now) if planning else []
         self.to_send += planned

@@ -1,15 +1,16 @@
 """A session's journal: on disk, before it is acted on, what cannot be read back from the broker; its image in memory.
 
-Each method writes the file and then the image; they are called inside ``transaction``. When a write fails the process
-ends and the next incarnation reads the file again, so the two never part. Decides nothing; knows no clock, no process.
+Each method changes the image and notes what the file must have; ``commit`` writes that as one, before anything leaves
+this process. When it fails the process ends and the next incarnation reads the file again, so the two never part.
+Decides nothing; knows no clock, no process.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache
 from itertools import islice
@@ -24,19 +25,39 @@ from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind, order_
 from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SyncRow, Turn
 from trader.orders import OwnOrder
 from trader.position import Holding
-from trader.store.columns import decimal_or_none, from_json, intent_of, text_or_none, to_json
+from trader.store.columns import (
+    declaration_row,
+    decimal_or_none,
+    event_row,
+    from_json,
+    intent_of,
+    intent_row,
+    itself,
+    order_row,
+    outcome_row,
+    position_row,
+    to_json,
+)
 from trader.store.statements import (
+    CONSUME_ROWS,
+    DROP_HOLD,
+    DROP_UNCOVERED,
     INSERT_EVENT,
     INSERT_FILL,
     INSERT_INTENT,
+    INSERT_ROW,
     INSERT_TURN,
     PUT_CURSOR,
     PUT_DECLARATION,
+    PUT_HOLD,
+    PUT_INSTRUMENT,
     PUT_META,
     PUT_ORDER,
     PUT_POSITION,
+    PUT_UNCOVERED,
     UPDATE_INTENT,
 )
+from trader.store.writes import Writes
 from trader.target import Declaration
 
 SCHEMA = "trader.store.journal:migrations"
@@ -73,11 +94,12 @@ class Journal:
 
     def __init__(self, store: Store, new_key: Callable[[], str]) -> None:
         self._store = store
+        self._writes = Writes()
         meta = {row["name"]: row["value"] for row in store.query("SELECT name, value FROM meta")}
         self.is_new = "key" not in meta
         if self.is_new:
             meta["key"] = new_key()[-SESSION_KEY_LENGTH:]
-            with store.transaction():
+            with self.transaction():
                 self._set("key", meta["key"])
         self.key: str = meta["key"]
         self.state: bytes = meta.get("state") or b""
@@ -127,8 +149,31 @@ class Journal:
             row["symbol"]: from_json(row["body"], Instrument) for row in query("SELECT * FROM instruments")
         }
 
-    def transaction(self) -> AbstractContextManager[None]:
-        return self._store.transaction()
+    # -- as one ------------------------------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """What was written since the last commit is on disk on return."""
+        statements = self._writes.take()
+        if statements:
+            self._store.write(statements)
+
+    def forget(self) -> None:
+        """Nothing of what was written since the last commit has happened: its process ends, or has changed nothing."""
+        self._writes = Writes()
+
+    @property
+    def state_changed(self) -> bool:
+        """Whether anything since the last commit has written more than history."""
+        return self._writes.state_changed
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.forget()
+            raise
+        self.commit()
 
     # -- turns -------------------------------------------------------------------------------------------------------
 
@@ -139,8 +184,7 @@ class Journal:
         if bar is not None:
             self._cursor(bar)
         if turn.row:
-            sql = "UPDATE rows SET consumed = 1 WHERE number > ? AND number <= ?"
-            self._store.execute(sql, (self.last_row, turn.row))
+            self._writes.add(CONSUME_ROWS, (self.last_row, turn.row))
             self.last_row = turn.row
             while self._waiting_rows and self._waiting_rows[0].number <= turn.row:
                 self._waiting_rows.popleft()
@@ -165,7 +209,7 @@ class Journal:
         if self.declarations.get(declaration.symbol) == declaration:
             return
         self.declarations[declaration.symbol] = declaration
-        self._store.execute(PUT_DECLARATION, (declaration.symbol, to_json(declaration)))
+        self._writes.put(("declaration", declaration.symbol), PUT_DECLARATION, declaration_row, declaration)
 
     def declaration(self, symbol: str) -> Declaration:
         """Where nothing was declared, what is held is what is wanted."""
@@ -175,16 +219,17 @@ class Journal:
     def count_death(self, bar: Cursor, incarnation: int) -> int:
         """How often this bar has killed the trader, this death included."""
         key = (bar.symbol, bar.interval_s, bar.closed_utc)
-        self._store.execute("INSERT OR IGNORE INTO deaths VALUES (?, ?, ?, ?)", (*key, incarnation))
+        self._writes.add("INSERT OR IGNORE INTO deaths VALUES (?, ?, ?, ?)", (*key, incarnation))
         where = "WHERE symbol = ? AND interval_s = ? AND closed_utc = ?"
-        return self._number(f"SELECT count(*) AS n FROM deaths {where}", key)
+        before = self._store.query(f"SELECT incarnation FROM deaths {where}", key)
+        return len({incarnation, *(row["incarnation"] for row in before)})
 
     # -- rows for the strategy ---------------------------------------------------------------------------------------
 
     def add_row(self, content: FillRow | SyncRow | RejectRow) -> None:
         self.newest_row += 1
         row = Row(number=self.newest_row, content=content)
-        self._store.execute("INSERT INTO rows VALUES (?, ?, ?, 0)", (row.number, content.symbol, to_json(row)))
+        self._writes.add(INSERT_ROW, (row.number, content.symbol, to_json(row)))
         self._waiting_rows.append(row)
 
     def rows_after(self, number: int) -> tuple[Row, ...]:
@@ -209,12 +254,11 @@ class Journal:
     def write_intent(self, intent: Intent) -> None:
         """New, or its outcome: all else of an intent stays as it was written. An open one is found in ``open_intents``
         until it is settled."""
-        outcome = (str(intent.state), intent.result_order_id, intent.reason, intent.settled_utc)
         if intent.number > self.newest_intent:
             self.newest_intent = intent.number
-            self._store.execute(INSERT_INTENT, (*_written(intent), *outcome))
+            self._writes.put(("new intent", intent.number), INSERT_INTENT, intent_row, intent)
         else:
-            self._store.execute(UPDATE_INTENT, (*outcome, intent.number))
+            self._writes.put(("intent", intent.number), UPDATE_INTENT, outcome_row, intent)
         self.open_intents.pop(intent.number, None)
         self.given_up.pop(intent.number, None)
         if intent.state.open:
@@ -224,15 +268,7 @@ class Journal:
 
     def write_order(self, order: OwnOrder) -> None:
         self._keep(order)
-        self._store.execute(
-            PUT_ORDER,
-            (
-                *(order.order_id, order.intent, order.symbol, str(order.purpose), str(order.side), str(order.type)),
-                *(str(order.quantity), text_or_none(order.stop_price), str(order.status)),
-                *(str(order.filled_quantity), text_or_none(order.average_fill_price)),
-                *(int(order.working), to_json(order)),
-            ),
-        )
+        self._writes.put(order.order_id, PUT_ORDER, order_row, order)
 
     def _keep(self, order: OwnOrder) -> None:
         """What each decision looks at is kept apart, and the dead ones are bounded: a turn costs the same all year."""
@@ -247,7 +283,7 @@ class Journal:
     def write_fill(self, order: OwnOrder, quantity: Decimal, price: Decimal, now_utc: float) -> None:
         total = str(order.filled_quantity)
         row = (order.order_id, order.symbol, str(order.side), str(quantity), str(price), total, now_utc)
-        self._store.execute(INSERT_FILL, row)
+        self._writes.add(INSERT_FILL, row)
 
     def knows_order(self, order_id: str) -> bool:
         """Ours, also if it is so old that only the file knows it."""
@@ -261,8 +297,7 @@ class Journal:
 
     def hold_position(self, symbol: str, holding: Holding) -> None:
         self.holdings[symbol] = holding
-        price = text_or_none(holding.average_price)
-        self._store.execute(PUT_POSITION, (symbol, str(holding.quantity), price, holding.as_of_utc))
+        self._writes.put(("position", symbol), PUT_POSITION, position_row, (symbol, holding))
 
     def write_adoption(self, **columns: Any) -> None:
         self._put("adoptions", **columns)
@@ -290,8 +325,8 @@ class Journal:
         """False where it was held for this reason before."""
         if (symbol, why) in self.holds:
             return False
-        self.holds[symbol, why] = hold = Hold(symbol=symbol, why=why, since_utc=now_utc)
-        self._put("holds", symbol=hold.symbol, why=hold.why, since_utc=hold.since_utc)
+        self.holds[symbol, why] = Hold(symbol=symbol, why=why, since_utc=now_utc)
+        self._writes.put(("hold", symbol, why), PUT_HOLD, itself, (symbol, why, now_utc))
         return True
 
     def drop_holds(self, symbol: str, why: str | None = None) -> tuple[str, ...]:
@@ -299,7 +334,7 @@ class Journal:
         gone = [key for key in self.holds if key[0] == symbol and why in (None, key[1])]
         for key in gone:
             del self.holds[key]
-            self._store.execute("DELETE FROM holds WHERE symbol = ? AND why = ?", key)
+            self._writes.put(("hold", *key), DROP_HOLD, itself, key)
         return tuple(key[1] for key in gone)
 
     def holds_of(self, symbol: str) -> tuple[str, ...]:
@@ -308,20 +343,21 @@ class Journal:
     def set_uncovered(self, symbol: str, uncovered: Uncovered | None) -> None:
         if uncovered is None:
             self.uncovered.pop(symbol, None)
-            self._store.execute("DELETE FROM uncovered WHERE symbol = ?", (symbol,))
+            self._writes.put(("uncovered", symbol), DROP_UNCOVERED, itself, (symbol,))
             return
         self.uncovered[symbol] = uncovered
-        self._put("uncovered", symbol=symbol, **msgspec.structs.asdict(uncovered))
+        row = (symbol, uncovered.since_utc, uncovered.since_s, int(uncovered.paged))
+        self._writes.put(("uncovered", symbol), PUT_UNCOVERED, itself, row)
 
     def write_instrument(self, instrument: Instrument) -> None:
         self.instruments[instrument.symbol] = instrument
-        self._put("instruments", symbol=instrument.symbol, body=to_json(instrument))
+        row = (instrument.symbol, to_json(instrument))
+        self._writes.put(("instrument", instrument.symbol), PUT_INSTRUMENT, itself, row)
 
     # -- the record --------------------------------------------------------------------------------------------------
 
     def write_event(self, event: Event) -> None:
-        about = (event.kind, event.level, event.subject, event.text, event.machine_s, event.market_utc)
-        self._store.execute(INSERT_EVENT, (*about, event.incident, event.incident_state, to_json(event.data)))
+        self._writes.add(INSERT_EVENT, event_row(event))
 
     def last_event(self, kind: str) -> Event | None:
         rows = self._store.query("SELECT * FROM events WHERE kind = ? ORDER BY number DESC LIMIT 1", (kind,))
@@ -343,7 +379,7 @@ class Journal:
         now_utc: float,
     ) -> None:
         of_bar = (bar.symbol, bar.interval_s, bar.closed_utc) if bar is not None else (None, None, None)
-        self._store.execute(INSERT_TURN, (start_no, *of_bar, row, int(late), int(skipped), now_utc, now_s))
+        self._writes.add(INSERT_TURN, (start_no, *of_bar, row, int(late), int(skipped), now_utc, now_s))
 
     def begin(self, after: Cursor) -> None:
         """A series that has no cursor yet begins after this stamp."""
@@ -354,7 +390,7 @@ class Journal:
         """On disk, a series' first cursor says where it began; from then on its turns tell it."""
         key = (bar.symbol, bar.interval_s)
         if key not in self.cursors:
-            self._store.execute(PUT_CURSOR, (*key, bar.closed_utc))
+            self._writes.add(PUT_CURSOR, (*key, bar.closed_utc))
         self.cursors[key] = bar.closed_utc
 
     def _newest_bar(self, symbol: str, interval_s: int, closed_utc: int) -> int:
@@ -363,22 +399,13 @@ class Journal:
         return max([closed_utc, *(int(row["n"]) for row in newest)])
 
     def _set(self, name: str, value: Any) -> None:
-        self._store.execute(PUT_META, (name, value))
+        self._writes.add(PUT_META, (name, value))
 
     def _put(self, table: str, **columns: Any) -> None:
-        self._store.execute(_put_sql(table, tuple(columns)), tuple(columns.values()))
+        self._writes.add(_put_sql(table, tuple(columns)), tuple(columns.values()))
 
     def _number(self, sql: str, parameters: tuple[Any, ...] = ()) -> int:
         return int(self._store.query(sql, parameters)[0]["n"] or 0)
-
-
-def _written(intent: Intent) -> tuple[Any, ...]:
-    """The columns of an intent that never change."""
-    return (
-        *(intent.number, intent.key, str(intent.kind), str(intent.purpose), intent.symbol, str(intent.side)),
-        *(str(intent.quantity), str(intent.type), text_or_none(intent.stop_price)),
-        *(intent.order_id, intent.written_utc, intent.valid_until_utc, to_json(intent.known)),
-    )
 
 
 @cache

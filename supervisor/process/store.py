@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from supervisor.errors import StoreFailed
+from supervisor.process.world import Statement
 
 BUSY_S = 5.0
 """A reader or a checkpoint may hold the file for moments; longer is somebody stopped inside a transaction."""
@@ -44,6 +45,15 @@ class SqliteStore:
             return self._connection.execute(sql, parameters).rowcount
         except sqlite3.Error as error:
             raise self.failed("cannot be written", error) from error
+
+    def write(self, statements: Sequence[Statement]) -> None:
+        """All of them or none. (One is a transaction by itself: no BEGIN, no COMMIT.)"""
+        if len(statements) == 1:
+            self.execute(*statements[0])
+            return
+        with Transaction(self):
+            for sql, parameters in statements:
+                self.execute(sql, parameters)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         try:

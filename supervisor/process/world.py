@@ -49,14 +49,20 @@ class Log(Protocol):
     def error(self, text: str, **fields: Any) -> None: ...
 
 
+Statement = tuple[str, Sequence[Any]]
+"""SQL and its parameters."""
+
+
 class Store(Protocol):
     """One SQLite file. WAL, synchronous=FULL; one process writes it, others open it read-only.
 
-    ``transaction`` is BEGIN IMMEDIATE .. COMMIT: on return it is on disk; an exception inside rolls it back.
+    ``transaction`` is BEGIN IMMEDIATE .. COMMIT: on return it is on disk; an exception inside rolls it back. ``write``
+    is the same for statements that are known already: all of them, or none.
     Raises ``StoreFailed`` with the file, the cause and what to do.
     """
 
     def transaction(self) -> AbstractContextManager[None]: ...
+    def write(self, statements: Sequence[Statement]) -> None: ...
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int: ...
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]: ...
     def close(self) -> None: ...

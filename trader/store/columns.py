@@ -8,7 +8,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from supervisor.messages import Event
 from trader.intents import Intent
+from trader.orders import OwnOrder
+from trader.position import Holding
+from trader.target import Declaration
 
 T = TypeVar("T")
 
@@ -34,3 +38,48 @@ def decimal_or_none(text: str | None) -> Decimal | None:
 
 def text_or_none(number: Decimal | None) -> str | None:
     return None if number is None else str(number)
+
+
+# -- the rows of the journal's tables, in the sequence of their statements' columns ----------------------------------
+
+
+def itself(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of what is a row already."""
+    return row
+
+
+def intent_row(intent: Intent) -> tuple[Any, ...]:
+    """What never changes of an intent, then its outcome so far."""
+    return (
+        *(intent.number, intent.key, str(intent.kind), str(intent.purpose), intent.symbol, str(intent.side)),
+        *(str(intent.quantity), str(intent.type), text_or_none(intent.stop_price)),
+        *(intent.order_id, intent.written_utc, intent.valid_until_utc, to_json(intent.known)),
+        *(str(intent.state), intent.result_order_id, intent.reason, intent.settled_utc),
+    )
+
+
+def outcome_row(intent: Intent) -> tuple[Any, ...]:
+    return (str(intent.state), intent.result_order_id, intent.reason, intent.settled_utc, intent.number)
+
+
+def order_row(order: OwnOrder) -> tuple[Any, ...]:
+    return (
+        *(order.order_id, order.intent, order.symbol, str(order.purpose), str(order.side), str(order.type)),
+        *(str(order.quantity), text_or_none(order.stop_price), str(order.status)),
+        *(str(order.filled_quantity), text_or_none(order.average_fill_price)),
+        *(int(order.working), to_json(order)),
+    )
+
+
+def declaration_row(declaration: Declaration) -> tuple[Any, ...]:
+    return (declaration.symbol, to_json(declaration))
+
+
+def position_row(held: tuple[str, Holding]) -> tuple[Any, ...]:
+    symbol, holding = held
+    return (symbol, str(holding.quantity), text_or_none(holding.average_price), holding.as_of_utc)
+
+
+def event_row(event: Event) -> tuple[Any, ...]:
+    about = (event.kind, event.level, event.subject, event.text, event.machine_s, event.market_utc)
+    return (*about, event.incident, event.incident_state, to_json(event.data))

@@ -26,6 +26,8 @@ INSERT_INTENT = _insert(
 UPDATE_INTENT = "UPDATE intents SET state = ?, result_order_id = ?, reason = ?, settled_utc = ? WHERE number = ?"
 INSERT_FILL = _insert("fills", "order_id, symbol, side, quantity, price, cumulative, seen_utc")
 INSERT_EVENT = _insert("events", "kind, level, subject, text, machine_s, market_utc, incident, incident_state, data")
+INSERT_ROW = "INSERT INTO rows VALUES (?, ?, ?, 0)"
+CONSUME_ROWS = "UPDATE rows SET consumed = 1 WHERE number > ? AND number <= ?"
 PUT_ORDER = _put(
     "orders",
     "order_id, intent, symbol, purpose, side, type, quantity, stop_price, status, filled_quantity,"
@@ -35,3 +37,8 @@ PUT_CURSOR = _put("cursors", "symbol, interval_s, closed_utc")
 PUT_DECLARATION = _put("declarations", "symbol, body")
 PUT_POSITION = _put("positions", "symbol, quantity, average_price, as_of_utc")
 PUT_META = _put("meta", "name, value")
+PUT_HOLD = _put("holds", "symbol, why, since_utc")
+DROP_HOLD = "DELETE FROM holds WHERE symbol = ? AND why = ?"
+PUT_UNCOVERED = _put("uncovered", "symbol, since_utc, since_s, paged")
+DROP_UNCOVERED = "DELETE FROM uncovered WHERE symbol = ?"
+PUT_INSTRUMENT = _put("instruments", "symbol, body")
