@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 from supervisor.core.machine import next_deadline_s
@@ -161,10 +160,6 @@ class SimDesk(Performer[SimProcess]):
     def _on_tick(self) -> None:
         self._tick = None
         self.feed(Tick())
-
-    @staticmethod
-    def new_disk() -> sqlite3.Connection:
-        return sqlite3.connect(":memory:", isolation_level=None)
 
 
 class _SupervisorLog:

@@ -10,12 +10,12 @@ call that the unwinding code still makes (a real process's ``finally`` blocks wo
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Callable, Hashable, Sequence
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from supervisor.process.world import HttpReply
+from supervisor.sim.disk import Disk
 
 START_S = 1000.0
 """Machine time at which a simulation begins: not 0, so that "never" and "at the start" differ."""
@@ -137,7 +137,7 @@ class Kernel:
         self.chances = chances or Calm()
         self.calm = chances is None
         """Nothing goes wrong by chance: no draw is made, and messages need not become bytes on their way."""
-        self.disks: dict[str, sqlite3.Connection] = {}
+        self.disks: dict[str, Disk] = {}
         self.files: dict[str, bytes] = {}
         self.locks: dict[str, object] = {}
         self.processes: dict[str, Any] = {}

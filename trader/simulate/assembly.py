@@ -14,6 +14,7 @@ from brokers.tradestation.emulator.state import Settings
 from feeds.config import ConnectionConfig, Timing
 from supervisor.process.store import SqliteStore
 from supervisor.sim.desk import SimDesk
+from supervisor.sim.disk import new_disk
 from supervisor.sim.kernel import START_S, Chances, Kernel
 from trader.config import DeskConfig
 from trader.sessions import Code, Session, Wanted
@@ -73,7 +74,7 @@ def desk_config(timing: Timing) -> DeskConfig:
 
 
 def _write_sessions(kernel: Kernel, sessions: Iterable[tuple[Session, Code]]) -> None:
-    disk = kernel.disks[desk.DESK_DB] = SimDesk.new_disk()
+    disk = kernel.disks[desk.DESK_DB] = new_disk()
     store = SqliteStore(desk.DESK_DB, "trader.store.desk:migrations", disk)
     with store.transaction():
         for session, code in sessions:
