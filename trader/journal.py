@@ -67,7 +67,8 @@ ROWS_IN_ONE_READ = 200
 """Rows given to the trader at a time: a bounded message."""
 DEAD_ORDERS_KEPT = 500
 """Newest closed orders of ours kept in memory to recognise late frames; all are in the file."""
-
+IDS_KEPT = 20_000
+"""Newest ids of orders of ours kept in memory: the file is asked only where it has more."""
 
 FOREIGN_KEPT = 200
 """Newest orders of others that an intent remembers as not its own; older ones are excluded by their time."""
@@ -128,6 +129,8 @@ class Journal:
             for intent in map(intent_of, query("SELECT * FROM intents WHERE state = 'given_up' AND kind = 'place'"))
         }
         newest = f"SELECT body FROM orders WHERE working = 0 ORDER BY intent DESC LIMIT {DEAD_ORDERS_KEPT}"
+        ids = query(f"SELECT order_id FROM orders ORDER BY intent DESC LIMIT {IDS_KEPT}")
+        self._ids = dict.fromkeys([row["order_id"] for row in ids[::-1]])
         bodies = [*query(newest)[::-1], *query("SELECT body FROM orders WHERE working = 1")]
         self.orders: dict[str, OwnOrder] = {}
         self.working: dict[str, OwnOrder] = {}
@@ -273,6 +276,9 @@ class Journal:
     def _keep(self, order: OwnOrder) -> None:
         """What each decision looks at is kept apart, and the dead ones are bounded: a turn costs the same all year."""
         self.orders[order.order_id] = order
+        self._ids[order.order_id] = None
+        if len(self._ids) > IDS_KEPT:
+            del self._ids[next(iter(self._ids))]
         if order.working:
             self.working[order.order_id] = order
             return
@@ -287,8 +293,10 @@ class Journal:
 
     def knows_order(self, order_id: str) -> bool:
         """Ours, also if it is so old that only the file knows it."""
+        if order_id in self._ids:
+            return True
         sql = "SELECT 1 FROM orders WHERE order_id = ?"
-        return order_id in self.orders or bool(self._store.query(sql, (order_id,)))
+        return len(self._ids) >= IDS_KEPT and bool(self._store.query(sql, (order_id,)))
 
     # -- truth -------------------------------------------------------------------------------------------------------
 
