@@ -56,13 +56,14 @@ class OrderStatus(StrEnum):
     REJECTED = "rejected"
     UNKNOWN = "unknown"
 
-    @property
-    def terminal(self) -> bool:
-        return self in _TERMINAL
+    terminal: bool
+    """Nothing follows any more. (Found out once: it is asked of every order at every turn.)"""
 
-
-_TERMINAL = (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
-"""Put together once: it is asked of every order at every turn."""
+    def __new__(cls, text: str) -> OrderStatus:
+        status = str.__new__(cls, text)
+        status._value_ = text
+        status.terminal = text in ("filled", "cancelled", "expired", "rejected")
+        return status
 
 
 class Bar(Value, frozen=True):

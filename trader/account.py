@@ -122,6 +122,8 @@ class Account:
 
     def situation(self, symbol: str, now: Now) -> Situation:
         declaration, held = self.journal.declaration(symbol), self.journal.holding(symbol).quantity
+        unsettled = self.unsettled(symbol)
+        missing = not unsettled and clamped(declaration.quantity, held) != declaration.quantity
         return Situation(
             declaration=declaration,
             position=held,
@@ -129,8 +131,8 @@ class Account:
             instrument=self.journal.instruments.get(symbol),
             now_utc=now.utc,
             seen=self.differed.get(symbol),
-            unsettled=self.unsettled(symbol),
-            entry_refusal=self.refusal(declaration, now) if self._entry_missing(symbol) else None,
+            unsettled=unsettled,
+            entry_refusal=self.refusal(declaration, now) if missing else None,
             replace_to_market=self.capabilities.replace_to_market,
         )
 

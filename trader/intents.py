@@ -47,9 +47,14 @@ class IntentState(StrEnum):
     REFUSED = "refused"
     GIVEN_UP = "given_up"
 
-    @property
-    def open(self) -> bool:
-        return self in (IntentState.WRITTEN, IntentState.UNSENT, IntentState.UNKNOWN)
+    open: bool
+    """No outcome yet."""
+
+    def __new__(cls, text: str) -> IntentState:
+        state = str.__new__(cls, text)
+        state._value_ = text
+        state.open = text in ("written", "unsent", "unknown")
+        return state
 
 
 class Intent(Value, frozen=True):

@@ -100,13 +100,15 @@ class OwnOrder(Value, frozen=True):
 
     @property
     def remaining(self) -> Decimal:
-        return self.quantity - self.filled_quantity if self.working else ZERO
+        return ZERO if self.status.terminal else self.quantity - self.filled_quantity
 
     @property
     def remaining_at_most(self) -> Decimal:
         """With a replace under way either quantity may be the one that fills."""
+        if self.status.terminal:
+            return ZERO
         largest = max(self.quantity, self.asked_quantity or ZERO) if self.pending == "replace" else self.quantity
-        return largest - self.filled_quantity if self.working else ZERO
+        return largest - self.filled_quantity
 
     @property
     def exiting(self) -> bool:

@@ -74,6 +74,7 @@ class Trader(Server):
         self.behind: set[tuple[str, int]] = set()
         self.unbegun: dict[tuple[str, int], int] = {}
         self.last_row = 0
+        self.positions_told: tuple[PositionView, ...] | None = None
         self.state = b""
         self.open_turn: Turn | None = None
         self.attached = self.going = self.refused = False
@@ -167,7 +168,9 @@ class Trader(Server):
     def _take(self, rows: tuple[Row, ...], positions: tuple[PositionView, ...]) -> None:
         if rows or self.rows:
             self.rows = deque(row for row in rows if row.number > self.last_row)
-        self.desk.positions = {position.symbol: position for position in positions}
+        if positions is not self.positions_told:
+            self.positions_told = positions
+            self.desk.positions = {position.symbol: position for position in positions}
 
     def _bars(self, message: CleanBars) -> None:
         """Bars that follow what we have. A hole means that we dropped some: they are asked for."""

@@ -168,8 +168,10 @@ class Desk:
         self.bars: dict[tuple[str, int], deque[Bar]] = {}
 
     def keep(self, bar: Bar) -> None:
-        key = (bar.symbol, bar.interval_s)
-        self.bars.setdefault(key, deque(maxlen=BARS_KEPT)).append(bar)
+        kept = self.bars.get((bar.symbol, bar.interval_s))
+        if kept is None:
+            kept = self.bars[bar.symbol, bar.interval_s] = deque(maxlen=BARS_KEPT)
+        kept.append(bar)
 
 
 def attach(strategy: Strategy, symbols: tuple[str, ...], parameters: msgspec.Struct, state: dict[str, Any]) -> Desk:

@@ -131,21 +131,19 @@ class SimProcess(Kin):
                 continue
             if not calm:
                 self.boundary()
-            self._handle(server, *mailbox.popleft())
+            kind, message, caller = mailbox.popleft()
+            if caller is not None:
+                self._answer(server, message, caller)
+            elif kind == "cast":
+                server.handle_cast(message)
+            elif isinstance(message, Stop):
+                world.ending = ("shutdown", message.reason)
+            else:
+                server.handle_info(message)
         ending = world.ending
         how, reason = ending
         self.world.say(Ending(how, reason))
         server.terminate(reason)
-
-    def _handle(self, server: Server, kind: str, message: Any, caller: Caller | None) -> None:
-        if caller is not None:
-            self._answer(server, message, caller)
-        elif kind == "cast":
-            server.handle_cast(message)
-        elif isinstance(message, Stop):
-            self.world.ending = ("shutdown", message.reason)
-        else:
-            server.handle_info(message)
 
     def _answer(self, server: Server, request: Any, caller: Caller) -> None:
         if caller.deadline_s < self.kernel.now_s:

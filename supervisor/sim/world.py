@@ -30,7 +30,7 @@ from supervisor.process.outbox import Outbox
 from supervisor.process.server import Caller
 from supervisor.process.world import HttpReply
 from supervisor.runtime.line import LineClient, answered
-from supervisor.sim.kernel import NET_S, Entry, Kernel, Output, WorldEnded
+from supervisor.sim.kernel import HOP_S, NET_S, Entry, Kernel, Output, WorldEnded
 from supervisor.sim.ports import BROKEN, NO_ANSWER, SimFile, SimLine, SimLog, SimStore
 from supervisor.wire.codec import encode
 from supervisor.wire.rings import Body, Following, Rings
@@ -215,17 +215,20 @@ class SimWorld:
 
     def publish(self, topic: str, message: Message) -> None:
         self._boundary()
-        body = message if self.kernel.calm else encode(message)
+        kernel = self.kernel
+        body = message if kernel.calm else encode(message)
         number = self._rings.add(topic, body)
         lost = False
         for peer in self._subscribers(topic):
-            if not self.kernel.calm and self.kernel.chances.loses_publication(self.kernel.draw):
+            if kernel.calm:
+                kernel.post(HOP_S, peer.world.on_published, self.name, topic, self.incarnation, number, body)
+            elif kernel.chances.loses_publication(kernel.draw):
                 lost = True
             else:
                 lane = (self.name, peer.name, "publication")
-                self.kernel.hop(lane, peer.world.on_published, self.name, topic, self.incarnation, number, body)
+                kernel.hop(lane, peer.world.on_published, self.name, topic, self.incarnation, number, body)
         if lost:
-            self.kernel.post(RESTATE_S, self._restate, topic)
+            kernel.post(RESTATE_S, self._restate, topic)
 
     def subscribe(self, to: str, topic: str) -> None:
         self.check_alive()
