@@ -132,6 +132,7 @@ class Trader(Server):
     def handle_info(self, message: Message) -> None:
         if isinstance(message, CleanBars):
             self._bars(message)
+            self._go_at_once()
         elif isinstance(message, Go):
             self.going = False
             self._go()
@@ -163,7 +164,7 @@ class Trader(Server):
             self.world.log.info("rows are read with the next turn", error=str(failed))
             return
         self._take(told.rows, told.positions)
-        self._go_on()
+        self._go_at_once()
 
     def _take(self, rows: tuple[Row, ...], positions: tuple[PositionView, ...]) -> None:
         if rows or self.rows:
@@ -187,7 +188,6 @@ class Trader(Server):
         for clean in message.bars if key not in self.behind else ():
             if clean.bar.closed_utc > self.newest[key]:
                 self._queue(key, clean)
-        self._go_on()
 
     def _queue(self, key: tuple[str, int], clean: CleanBar) -> None:
         if len(self.waiting) >= WAITING_BARS or key in self.behind:
@@ -216,6 +216,11 @@ class Trader(Server):
         if not self.going and self.attached:
             self.going = True
             self.world.after(after_s, Go())
+
+    def _go_at_once(self) -> None:
+        """What has just come is the first there is to do; what more there is follows in its turn."""
+        if self.attached and not self.going and (self.rows or self.waiting or self.behind):
+            self._go()
 
     def _go(self) -> None:
         if self.stopping is not None:

@@ -94,7 +94,16 @@ def plan(s: Situation) -> tuple[Action, ...]:
     if not s.orders and s.position == s.declaration.quantity == 0:
         return ()
     o = _sorted_out(s)
-    return (*_withdraw(s, o), *_close(s, o), *_protect(s, o), *(_open(s, o) if o.room else ()))
+    actions: list[Action] = []
+    if o.entries or o.astray or len(o.stops) > 1:
+        actions += _withdraw(s, o)
+    if o.closing:
+        actions += _close(s, o)
+    if s.position:
+        actions += _protect(s, o)
+    if o.room:
+        actions += _open(s, o)
+    return tuple(actions)
 
 
 class _Orders(NamedTuple):
@@ -127,8 +136,12 @@ def _sorted_out(s: Situation) -> _Orders:
             astray.append(order)
         else:
             (exits if order.exiting else stops).append(order)
-    closing = to_close(s.position, s.declaration.quantity)
-    return _Orders(entries, exits, stops, astray, _at_most(exits), closing, _entry_room(s))
+    exiting = _at_most(exits) if exits else ZERO
+    declared, held = s.declaration.quantity, abs(s.position)
+    if same_side(s.position, declared):
+        wanted = abs(declared)
+        return _Orders(entries, exits, stops, astray, exiting, max(ZERO, held - wanted), max(ZERO, wanted - held))
+    return _Orders(entries, exits, stops, astray, exiting, held, abs(declared))
 
 
 def safe_stop(price: Decimal, protects: Side, tick_size: Decimal) -> Decimal:
@@ -142,13 +155,6 @@ def clamped(quantity: Decimal, limit: Decimal) -> Decimal:
     if not same_side(quantity, limit):
         return ZERO
     return quantity if abs(quantity) <= abs(limit) else limit
-
-
-def to_close(position: Decimal, declared: Decimal) -> Decimal:
-    """How much of the position must go before anything else."""
-    if same_side(position, declared):
-        return max(ZERO, abs(position) - abs(declared))
-    return abs(position)
 
 
 # -- the four parts of a plan -----------------------------------------------------------------------------------------
@@ -247,12 +253,6 @@ def _at_most(orders: Iterable[OwnOrder]) -> Decimal:
     for order in orders:
         total += order.remaining_at_most
     return total
-
-
-def _entry_room(s: Situation) -> Decimal:
-    """How much may still be added: to the declared exposure, from what is held on its side."""
-    held = abs(s.position) if same_side(s.position, s.declaration.quantity) else ZERO
-    return max(ZERO, abs(s.declaration.quantity) - held)
 
 
 def _sure(s: Situation) -> Decimal:

@@ -28,10 +28,15 @@ INSERT_FILL = _insert("fills", "order_id, symbol, side, quantity, price, cumulat
 INSERT_EVENT = _insert("events", "kind, level, subject, text, machine_s, market_utc, incident, incident_state, data")
 INSERT_ROW = "INSERT INTO rows VALUES (?, ?, ?, 0)"
 CONSUME_ROWS = "UPDATE rows SET consumed = 1 WHERE number > ? AND number <= ?"
-PUT_ORDER = _put(
-    "orders",
-    "order_id, intent, symbol, purpose, side, type, quantity, stop_price, status, filled_quantity,"
-    " average_fill_price, working, body",
+PUT_ORDER = (
+    _insert(
+        "orders",
+        "order_id, intent, symbol, purpose, side, type, quantity, stop_price, status, filled_quantity,"
+        " average_fill_price, working, body",
+    )
+    + " ON CONFLICT (order_id) DO UPDATE SET (purpose, type, quantity, stop_price, status, filled_quantity,"
+    " average_fill_price, working, body) = (excluded.purpose, excluded.type, excluded.quantity, excluded.stop_price,"
+    " excluded.status, excluded.filled_quantity, excluded.average_fill_price, excluded.working, excluded.body)"
 )
 PUT_CURSOR = _put("cursors", "symbol, interval_s, closed_utc")
 PUT_DECLARATION = _put("declarations", "symbol, body")
