@@ -35,7 +35,8 @@ from supervisor.messages import (
     Tree,
 )
 from supervisor.process.server import Caller, Server
-from supervisor.process.world import HttpReply, Statement, World
+from supervisor.process.world import HttpReply, World
+from supervisor.process.writes import Writes
 
 R = TypeVar("R", bound=Message)
 S = TypeVar("S", bound=Server)
@@ -123,9 +124,9 @@ class MemoryStore:
         self.connection.execute("COMMIT")
         self.trace.append(("commit", self.path))
 
-    def write(self, statements: Sequence[Statement]) -> None:
+    def write(self, writes: Writes) -> None:
         with self.transaction():
-            for sql, parameters in statements:
+            for sql, parameters in writes.statements():
                 self.execute(sql, parameters)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:

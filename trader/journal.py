@@ -21,6 +21,7 @@ import msgspec
 from brokers.model import Instrument, Order
 from supervisor.messages import Event
 from supervisor.process.world import Store
+from supervisor.process.writes import Writes
 from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind, order_key
 from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SyncRow, Turn
 from trader.orders import OwnOrder
@@ -57,7 +58,6 @@ from trader.store.statements import (
     PUT_UNCOVERED,
     UPDATE_INTENT,
 )
-from trader.store.writes import Writes
 from trader.target import Declaration
 
 SCHEMA = "trader.store.journal:migrations"
@@ -156,9 +156,10 @@ class Journal:
 
     def commit(self) -> None:
         """What was written since the last commit is on disk on return."""
-        statements = self._writes.take()
-        if statements:
-            self._store.write(statements)
+        writes = self._writes
+        if writes:
+            self._writes = Writes()
+            self._store.write(writes)
 
     def forget(self) -> None:
         """Nothing of what was written since the last commit has happened: its process ends, or has changed nothing."""

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from supervisor.errors import StoreFailed
-from supervisor.process.world import Statement
+from supervisor.process.writes import Writes
 
 BUSY_S = 5.0
 """A reader or a checkpoint may hold the file for moments; longer is somebody stopped inside a transaction."""
@@ -46,8 +46,9 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise self.failed("cannot be written", error) from error
 
-    def write(self, statements: Sequence[Statement]) -> None:
-        """All of them or none. (One is a transaction by itself: no BEGIN, no COMMIT.)"""
+    def write(self, writes: Writes) -> None:
+        """All of it or nothing. (One statement is a transaction by itself: no BEGIN, no COMMIT.)"""
+        statements = writes.statements()
         if len(statements) == 1:
             self.execute(*statements[0])
             return

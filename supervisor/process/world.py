@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from supervisor.messages import ChildSpec, Level, Message, Predecessor, Request, Started, Tree
+from supervisor.process.writes import Writes
 
 R = TypeVar("R", bound=Message)
 
@@ -49,20 +50,16 @@ class Log(Protocol):
     def error(self, text: str, **fields: Any) -> None: ...
 
 
-Statement = tuple[str, Sequence[Any]]
-"""SQL and its parameters."""
-
-
 class Store(Protocol):
     """One SQLite file. WAL, synchronous=FULL; one process writes it, others open it read-only.
 
     ``transaction`` is BEGIN IMMEDIATE .. COMMIT: on return it is on disk; an exception inside rolls it back. ``write``
-    is the same for statements that are known already: all of them, or none.
+    is the same for what is known already: all of it, or nothing.
     Raises ``StoreFailed`` with the file, the cause and what to do.
     """
 
     def transaction(self) -> AbstractContextManager[None]: ...
-    def write(self, statements: Sequence[Statement]) -> None: ...
+    def write(self, writes: Writes) -> None: ...
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int: ...
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]: ...
     def close(self) -> None: ...

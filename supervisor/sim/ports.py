@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 from supervisor.errors import OutcomeUnknown, Refused, StoreFailed
 from supervisor.messages import ChildRequest, Message, Request, SupervisorReply
 from supervisor.process.store import SqliteStore
-from supervisor.process.world import Statement
+from supervisor.process.writes import Writes
 from supervisor.runtime.line import checked
 from supervisor.sim.disk import new_disk
 from supervisor.sim.kernel import WorldEnded
@@ -89,12 +89,12 @@ class SimStore(SqliteStore):
         self._disk, self._calm = connection, world.kernel.calm
         super().__init__(path, schema, connection)
 
-    def write(self, statements: Sequence[Statement]) -> None:
+    def write(self, writes: Writes) -> None:
         """On a calm machine the disk takes its time; whoever reads it does not notice."""
         if self._calm:
-            self._disk.write_later(statements)
+            self._disk.write_later(writes)
         else:
-            super().write(statements)
+            super().write(writes)
 
     def out_of_reach(self) -> None:
         """Its process is dead: whatever the unwinding code still wants of it ends in ``WorldEnded``. (So the living
