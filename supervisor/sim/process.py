@@ -123,11 +123,13 @@ class SimProcess(Kin):
         return ""
 
     def _loop(self, server: Server) -> None:
-        world, mailbox, calm = self.world, self.mailbox, self.kernel.calm
+        world, mailbox, calm, hub = self.world, self.mailbox, self.kernel.calm, self._greenlet.parent
         while world.ending is None:
             if not mailbox or self.frozen:
                 self._idle = True
-                self.wait()
+                hub.switch()
+                if self.dead:
+                    raise WorldEnded
                 continue
             if not calm:
                 self.boundary()

@@ -23,15 +23,13 @@ class Followed(msgspec.Struct, frozen=True):
 def heard(state: Followed, incarnation: int, number: int) -> tuple[Followed, Verdict]:
     """A publication has come. ``new``: tell the server that it is subscribed, then deliver. ``gap``: it missed some,
     so this one is not taken: fetch from ``state.number`` on."""
-    if incarnation < state.incarnation:
-        return state, "repeat"
+    if incarnation == state.incarnation:
+        if number == state.number + 1:
+            return Followed(incarnation, number), "deliver"
+        return state, "gap" if number > state.number else "repeat"
     if incarnation > state.incarnation:
         return Followed(incarnation, number), "new"
-    if number <= state.number:
-        return state, "repeat"
-    if number > state.number + 1:
-        return state, "gap"
-    return Followed(incarnation, number), "deliver"
+    return state, "repeat"
 
 
 def restated(state: Followed, incarnation: int, number: int) -> tuple[Followed, Verdict]:

@@ -75,11 +75,11 @@ class Following:
         if before is None:
             return
         self.topics[topic], verdict = heard(before, incarnation, number)
-        if verdict == "new":
-            self._tell(Subscribed(self.publisher, topic, incarnation))
         if verdict == "gap":
             self._fill(topic, before)
-        elif verdict in ("new", "deliver"):
+        elif verdict != "repeat":
+            if verdict == "new":
+                self._tell(Subscribed(self.publisher, topic, incarnation))
             self._tell(decode(body) if isinstance(body, bytes) else body)
 
     def restated(self, topic: str, incarnation: int, number: int) -> None:
