@@ -256,8 +256,10 @@ def uncovered(account: Account, symbol: str) -> bool:
     held = account.journal.holding(symbol).quantity
     if not held:
         return False
-    guards = [o for o in account.working_of(symbol) if o.protecting or o.exiting]
-    closing = sum([o.remaining for o in guards if o.side.sign * held < 0], ZERO)
+    closing = ZERO
+    for order in account.journal.working.values():
+        if order.symbol == symbol and order.side.sign * held < 0 and (order.protecting or order.exiting):
+            closing += order.remaining
     return abs(held) > closing
 
 

@@ -112,12 +112,13 @@ def declare(
             text = f"{symbol} is not of this session"
             account.refuse_again(now, symbol, "symbol", text, declared.quantity, row=tell)
             continue
-        wanted = _wanted(account.journal.declaration(symbol), declared, valid_until_utc)
-        refusal = _diverged(account, wanted) or _not_allowed(account, wanted, now, late, seen)
+        before = account.journal.declaration(symbol)
+        wanted = _wanted(before, declared, valid_until_utc)
+        refusal = _diverged(account, wanted) or _not_allowed(account, before.quantity, wanted, now, late, seen)
         if refusal is not None:
             account.refuse_again(now, symbol, *refusal, declared.quantity, row=tell)
             wanted = _what_is_left(account, wanted)
-        elif wanted.quantity != account.journal.declaration(symbol).quantity:
+        elif wanted.quantity != before.quantity:
             account.end_repeats(now, symbol)
         account.journal.declare(wanted)
 
@@ -129,6 +130,8 @@ def _wanted(before: Declaration, declared: Declared, valid_until_utc: float) -> 
         stop = before.stop
     if declared.quantity == before.quantity:
         valid_until_utc = before.valid_until_utc
+        if stop == before.stop and not before.refused:
+            return before
     return replace(before, quantity=declared.quantity, stop=stop, valid_until_utc=valid_until_utc, refused=())
 
 
@@ -147,12 +150,13 @@ def _diverged(account: Account, wanted: Declaration) -> tuple[str, str] | None:
 
 
 def _not_allowed(
-    account: Account, wanted: Declaration, now: Now, late: bool, seen: int | None
+    account: Account, before: Decimal, wanted: Declaration, now: Now, late: bool, seen: int | None
 ) -> tuple[str, str] | None:
-    """The gates, where the declaration adds to what is held and was declared."""
-    before = account.journal.declaration(wanted.symbol).quantity
+    """The gates, where the declaration adds to what is held and was declared (``before``)."""
+    if wanted.quantity == before:
+        return None
     held = account.journal.holding(wanted.symbol).quantity
-    if wanted.quantity in (before, held, clamped(wanted.quantity, held)):
+    if clamped(wanted.quantity, held) == wanted.quantity:
         return None
     if seen is not None and account.journal.unseen(wanted.symbol, seen):
         return "unseen", f"declared before a fill or sync of {wanted.symbol} was seen"

@@ -164,5 +164,7 @@ class EmulatorOutside:
 def _read_url(url: str) -> tuple[str, dict[str, str]]:
     """Path, decoded, and query, names in lower case."""
     path, _, query = url.removeprefix(URL).partition("?")
+    if not query:
+        return unquote(path), {}
     asked = [part.partition("=") for part in query.split("&") if part]
     return unquote(path), {name.lower(): unquote_plus(value) for name, _, value in asked}
