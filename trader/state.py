@@ -18,12 +18,17 @@ Plain = bool | int | float | str | None
 """What msgpack gives back as it was. (Put together once: each value of each turn is asked.)"""
 
 
+EMPTY = msgspec.msgpack.encode({})
+
+
 class BadState(Exception):
     """The state holds what cannot be stored; the message names where, and what may be stored."""
 
 
 def encode(state: dict[str, Any]) -> bytes:
     """Raises ``BadState``."""
+    if state == {}:
+        return EMPTY
     data = msgspec.msgpack.encode(_packed(state, "self.state"))
     if len(data) > STATE_BYTES_MAX:
         raise BadState(f"self.state has {len(data)} bytes, limit {STATE_BYTES_MAX}: keep what decides, not history")

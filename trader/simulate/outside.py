@@ -53,7 +53,8 @@ class EmulatorOutside:
         self._book: list[Entry] = []
         self._cut: list[int] = []
         self.down = False
-        self.state = new_state(settings, market, Now(START_S, origin_utc))
+        self._moment = Now(START_S, origin_utc)
+        self.state = new_state(settings, market, self._moment)
         self._keep_book()
 
     def market_utc(self, now_s: float) -> float:
@@ -145,7 +146,10 @@ class EmulatorOutside:
     # -- how -------------------------------------------------------------------------------------------
 
     def _now(self, now_s: float) -> Now:
-        return Now(machine_s=now_s, market_utc=self.market_utc(now_s))
+        """What is asked of one moment (a request, what the streams send, what is due next) gets the same object."""
+        if now_s != self._moment.machine_s:
+            self._moment = Now(now_s, self.market_utc(now_s))
+        return self._moment
 
     def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes, now_s: float) -> Any:
         if self.down:
