@@ -23,6 +23,7 @@ PURE_FILES = (
     "supervisor/process/outbox.py",
     "supervisor/process/server.py",
     "supervisor/process/world.py",
+    "supervisor/process/writes.py",
     "supervisor/wire/codec.py",
     "supervisor/wire/envelope.py",
     "supervisor/wire/follow.py",

@@ -169,7 +169,7 @@ class Account:
 
     def rest(self) -> None:
         """There is nothing to do now. It stays so while no entry and no cover is missing, of which time decides."""
-        missing = any([self._entry_missing(symbol) for symbol in self.session.symbols])
+        missing = any(self._entry_missing(symbol) for symbol in self.session.symbols)
         self._resting = not (missing or self.journal.uncovered)
         self._differed_at_rest = dict(self.differed)
 

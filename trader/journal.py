@@ -27,8 +27,8 @@ from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SyncRow, Turn
 from trader.orders import OwnOrder
 from trader.position import Holding
 from trader.store.columns import (
-    declaration_row,
     decimal_or_none,
+    declaration_row,
     event_row,
     from_json,
     intent_of,

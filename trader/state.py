@@ -49,7 +49,7 @@ def _packed(value: Any, where: str) -> Any:
         return msgspec.msgpack.Ext(DECIMAL, str(value).encode())
     if isinstance(value, list):
         return [_packed(item, f"{where}[{index}]") for index, item in enumerate(value)]
-    if isinstance(value, dict) and all([isinstance(key, str) for key in value]):
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {
             key: item if isinstance(item, Plain) else _packed(item, f"{where}[{key!r}]") for key, item in value.items()
         }

@@ -12,6 +12,8 @@ import pytest
 
 from supervisor.errors import StoreFailed
 from supervisor.process.store import SqliteStore
+from supervisor.process.writes import Writes
+from supervisor.sim.disk import new_disk
 
 migrations = (
     "CREATE TABLE one (a INTEGER); CREATE TABLE two (b TEXT)",
@@ -143,3 +145,35 @@ def test_a_write_that_the_disk_refuses_leaves_what_was(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert store.query("SELECT * FROM one") == [{"a": 1, "c": 2}]
     assert store.query("SELECT * FROM two") == []
+
+
+def itself(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return row
+
+
+def test_writes_are_all_there_or_nothing_of_them(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "x.db", HERE + "migrations")
+    writes = Writes()
+    writes.add("INSERT INTO one (a) VALUES (?)", (1,))
+    for word in ("before", "last"):
+        writes.put("word", "INSERT INTO two VALUES (?)", itself, (word,))
+    store.write(writes)
+    assert store.query("SELECT a FROM one") == [{"a": 1}]
+    assert store.query("SELECT b FROM two") == [{"b": "last"}]
+    writes.add("INSERT INTO nowhere VALUES (?)", (1,))
+    with pytest.raises(StoreFailed, match="cannot be written"):
+        store.write(writes)
+    assert store.query("SELECT a FROM one") == [{"a": 1}]
+
+
+def test_who_looks_at_a_simulated_disk_that_takes_its_time_finds_all_written() -> None:
+    disk = new_disk()
+    disk.execute("CREATE TABLE words (name TEXT PRIMARY KEY, word TEXT)")
+    disk.execute("CREATE TABLE said (word TEXT)")
+    for word in ("one", "two", "three"):
+        writes = Writes()
+        writes.add("INSERT INTO said VALUES (?)", (word,))
+        writes.put("newest", "INSERT OR REPLACE INTO words VALUES ('newest', ?)", itself, (word,))
+        disk.write_later(writes)
+    assert disk.execute("SELECT word FROM words").fetchall() == [("three",)]
+    assert disk.execute("SELECT word FROM said").fetchall() == [("one",), ("two",), ("three",)]

@@ -9,6 +9,8 @@ import pytest
 from brokers.model import Instrument, OrderStatus, OrderType, Side
 from supervisor.messages import Event
 from supervisor.process.store import SqliteStore
+from supervisor.process.writes import Writes
+from trader import journal as journal_module
 from trader.intents import Intent, IntentState, Kind, Purpose
 from trader.journal import DEAD_ORDERS_KEPT, SCHEMA, Journal, Uncovered
 from trader.messages import Cursor, RejectRow, Turn
@@ -133,3 +135,44 @@ def test_dead_orders_are_bounded_in_memory_and_working_ones_never_leave(tmp_path
     assert ("d0" in journal.orders, "d1" in journal.orders, "d2" in journal.orders) == (False, False, True)
     assert journal.knows_order("d0")
     assert opened(tmp_path).orders.keys() == journal.orders.keys()
+
+
+class Counting(SqliteStore):
+    """Notes how many statements each commit had."""
+
+    counts: list[int]
+
+    def write(self, writes: Writes) -> None:
+        self.counts.append(len(writes))
+        super().write(writes)
+
+
+def test_what_changes_twice_in_a_step_is_written_once_as_it_is_last(tmp_path: Path) -> None:
+    store = Counting(tmp_path / "s.db", SCHEMA)
+    store.counts = []
+    journal = Journal(store, lambda: "k" * 22)
+    with journal.transaction():
+        journal.turn(Turn(1, b"", 0, Cursor("SPY", 60, 120)), 1.0, 1.0, late=False)
+        for status in (OrderStatus.WORKING, OrderStatus.FILLED):
+            journal.write_order(msgspec.structs.replace(ORDER, status=status))
+        journal.add_hold("SPY", "divergence", 8.0)
+        journal.drop_holds("SPY")
+    assert store.counts[-1] == 4, "the turn, where its series begins, the order, and no hold"
+    with journal.transaction():
+        journal.turn(Turn(1, b"", 0, Cursor("SPY", 60, 180)), 2.0, 2.0, late=False)
+    assert store.counts[-1] == 1, "a calm turn is one row"
+    with journal.transaction():
+        pass
+    assert len(store.counts) == 3, "a step that writes nothing has no transaction"
+    again = opened(tmp_path)
+    assert again.orders["9"].status is OrderStatus.FILLED
+    assert again.holds == {}
+
+
+def test_an_order_is_known_also_where_the_file_alone_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "IDS_KEPT", 2)
+    for journal in (opened(tmp_path), opened(tmp_path)):
+        with journal.transaction():
+            for number in range(4):
+                journal.write_order(msgspec.structs.replace(ORDER, order_id=f"o{number}", intent=number + 1))
+        assert [journal.knows_order(f"o{number}") for number in range(5)] == [True, True, True, True, False]
