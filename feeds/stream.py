@@ -143,15 +143,17 @@ class StreamFeed(Server, ABC):
     # -- what comes ------------------------------------------------------------------------------------------
 
     def _received(self, data: bytes) -> None:
+        """What came goes out first; that it came is noted after that. (A stream that a line of it has ended is no
+        longer watched, and a feed that dies of it needs no note.)"""
         now_s = self.heard_s = self.world.now_s()
-        self.silence = self.silence.heard(now_s)
-        self.world.fresh(self.silence.contact_s)
         try:
             lines = self.lines.whole(data)
         except LineTooLong as error:
             self._crash("feed.garbage", f"garbage: {error}")
         if lines and not self.understood(lines, now_s):
             self._take(lines_of(lines), now_s)
+        self.silence = self.silence.heard(now_s)
+        self.world.fresh(self.silence.contact_s)
 
     def _take(self, lines: list[bytes], received_s: float) -> bool:
         """What came in one read goes out as one message; what came before an ending frame goes out first.

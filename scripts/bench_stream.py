@@ -36,7 +36,7 @@ DAY_MINUTES = 390
 _map = mmap.mmap(-1, 8 * 64)
 FLAGS = memoryview(_map).cast("d")
 """Shared by all processes of the bench."""
-GO, STARTED_S, RECEIVED, LAST_S, SENT, WRONG, WELCOMES, FLOOR_N, FLOOR_LAST_S, MINUTES = range(10)
+GO, STARTED_S, RECEIVED, LAST_S, SENT, WRONG, WELCOMES, FLOOR_N, FLOOR_LAST_S, MINUTES, FLOOR_CPU_S = range(11)
 _seen = mmap.mmap(-1, 8 * SEEN_MAX)
 SEEN = memoryview(_seen).cast("d")
 """Seconds that each bar took, in sequence of arrival."""
