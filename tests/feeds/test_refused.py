@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
+from feeds.messages import ReadToken
 from supervisor.messages import StreamData
 from tests.brokers import golden
-from tests.feeds.parts import CONNECTION
 from tests.feeds.test_stream import FEEDS, NL, bar_line, opened, stamps, started
 from tests.scripted_world import ScriptedWorld
 
@@ -112,7 +112,7 @@ def test_the_stream_is_asked_for_again_with_a_token_that_is_still_good() -> None
         while len(world.streams) == before:
             world.advance(1.0)
         world.opened()
-    tokens = [request for to, request in world.calls if to == CONNECTION]
+    tokens = [request for _, request in world.calls if isinstance(request, ReadToken)]
     assert len(tokens) == 2, "the first lives 1200 s, and is asked for again 60 s before that"
 
 
