@@ -128,6 +128,14 @@ class BarItem(Value, frozen=True):
     closed: bool
 
 
+class BarsRead(Value, frozen=True):
+    """What a read of nothing but bars means: the closed ones as they came, and the stamp of the newest forming one
+    (0 where there was none)."""
+
+    closed: tuple[Bar, ...]
+    forming_utc: int
+
+
 class OrderItem(Value, frozen=True):
     """One order; of an order with several legs (a spread, placed by hand) one ``Order`` for each."""
 
@@ -245,6 +253,10 @@ class Broker(Protocol):
 
     def bars_item(self, symbol: str, interval_s: int, line: bytes) -> StreamItem | None:
         """What a line of the bars stream means. Raises ``BadAnswer``."""
+
+    def bars_read(self, symbol: str, interval_s: int, lines: bytes) -> BarsRead | None:
+        """Whole lines that are bars and nothing else, at once; None where they have to be looked at one by one
+        (a heartbeat, an end, garbage). Says the same as ``bars_item`` of each."""
 
     def account_item(self, line: bytes) -> StreamItem | None:
         """What a line of the orders or positions stream means. Raises ``BadAnswer``."""

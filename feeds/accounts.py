@@ -1,29 +1,67 @@
 """The feeds of one account: orders and positions as the venue streams them.
 
 Quick, and not to be trusted alone: a stream can beat and omit a fill (order-safety 2). The truth is read by
-books.py, which shares no fate with these.
+books.py, which shares no fate with these; what it publishes is held against what the stream told (``omissions.py``).
+A disagreement is an event and no more: account managers go by the books anyway.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from brokers.broker import EndSnapshot, OrderItem, PositionGone, PositionItem, StreamItem, StreamRequest
 from brokers.model import Order, Position
-from feeds.messages import OrdersSeen, PositionsSeen
+from feeds import paths
+from feeds.messages import OrdersSeen, PositionsSeen, Snapshot, SnapshotFailed
+from feeds.omissions import Omission, OrdersTold, PositionsTold
 from feeds.stream import StreamFeed
+from supervisor.messages import Message, Subscribed
 
 
-class OrdersFeed(StreamFeed):
-    """``connections/<name>/feeds/orders/<account>``; publishes ``OrdersSeen`` on "orders"."""
+class AccountFeed(StreamFeed):
+    """What both have in common: the replay, its end, and the books they are held against."""
+
+    replaying = True
 
     def init(self) -> None:
-        self.replaying = True
         super().init()
+        self.world.subscribe(paths.books(self.config.name, self.feed.subject), "snapshot")
+
+    def handle_info(self, message: Message) -> None:
+        if isinstance(message, Snapshot):
+            self._compare(message)
+        elif not isinstance(message, SnapshotFailed | Subscribed):
+            super().handle_info(message)
+
+    def item(self, line: bytes) -> StreamItem | None:
+        return self.broker.account_item(line)
+
+    def opening(self) -> None:
+        self.replaying = True
+
+    @abstractmethod
+    def omitted(self, snapshot: Snapshot) -> list[Omission]:
+        """What the stream has not told, though it should have by now."""
+
+    def _compare(self, snapshot: Snapshot) -> None:
+        """Before the replay is over the stream has not said what there is. What the stream says while the books read
+        is in its favour, never against it."""
+        if self.replaying or not self.stream or snapshot.requested_s < self.opened_s:
+            return
+        for each in self.omitted(snapshot):
+            text = f"{self.feed.subject}: the stream omitted {each.what}"
+            self.world.event("feed.omitted", "NOTIFY", text, subject=each.subject, read=snapshot.read)
+
+
+class OrdersFeed(AccountFeed):
+    """``connections/<name>/feeds/orders/<account>``; publishes ``OrdersSeen`` on "orders"."""
 
     def request(self) -> StreamRequest:
         return self.broker.orders_stream(self.feed.subject)
 
-    def item(self, line: bytes) -> StreamItem | None:
-        return self.broker.account_item(line)
+    def opening(self) -> None:
+        super().opening()
+        self.told = OrdersTold(self.timing.heartbeat_s)
 
     def publish(self, items: list[StreamItem], received_s: float) -> None:
         """A read in which the replay ends goes out as two messages: replayed orders and live ones."""
@@ -38,26 +76,27 @@ class OrdersFeed(StreamFeed):
 
     def _tell(self, orders: list[Order], received_s: float) -> None:
         if orders:
+            self.told.heard(orders)
             self.world.publish("orders", OrdersSeen(tuple(orders), self.replaying, received_s))
 
+    def omitted(self, snapshot: Snapshot) -> list[Omission]:
+        return self.told.judge(snapshot.content.orders, snapshot.requested_s)
 
-class PositionsFeed(StreamFeed):
+
+class PositionsFeed(AccountFeed):
     """``connections/<name>/feeds/positions/<account>``; publishes ``PositionsSeen`` on "positions".
 
     A closed position is told by its id alone, so we keep what each id was. Before EndSnapshot the map is a part,
     and a part would look like "flat": nothing is published.
     """
 
-    def init(self) -> None:
-        self.replaying = True
-        self.held: dict[str, Position] = {}
-        super().init()
-
     def request(self) -> StreamRequest:
         return self.broker.positions_stream(self.feed.subject)
 
-    def item(self, line: bytes) -> StreamItem | None:
-        return self.broker.account_item(line)
+    def opening(self) -> None:
+        super().opening()
+        self.held: dict[str, Position] = {}
+        self.told = PositionsTold(self.timing.heartbeat_s)
 
     def publish(self, items: list[StreamItem], received_s: float) -> None:
         before = dict(self.held)
@@ -75,3 +114,6 @@ class PositionsFeed(StreamFeed):
             self.held.pop(item.position_id, None)
         elif isinstance(item, EndSnapshot):
             self.replaying = False
+
+    def omitted(self, snapshot: Snapshot) -> list[Omission]:
+        return self.told.judge(self.held.values(), snapshot.content.positions, snapshot.requested_s)

@@ -12,7 +12,16 @@ from typing import Any
 from brokers.broker import BarItem, StreamItem, StreamRequest
 from brokers.errors import BrokerError
 from brokers.model import Bar
-from feeds.messages import Bars, BarsClosed, ReadHistory, ReadRecent
+from feeds.messages import (
+    Bars,
+    BarsClosed,
+    Listing,
+    ReadHistory,
+    ReadListing,
+    ReadRecent,
+    ReadSigns,
+    Signs,
+)
 from feeds.stream import StreamFeed
 from supervisor.errors import Refused
 from supervisor.messages import Message, Request
@@ -26,6 +35,8 @@ filled from history by the data source."""
 class BarsFeed(StreamFeed):
     """``connections/<name>/feeds/bars/<symbol>/<interval>``; publishes ``BarsClosed`` on "bars"."""
 
+    forming_utc = 0
+    """The end of the newest bar that the venue showed in the making: so a bar with this stamp is to come."""
     newest_utc = 0
     """Of the bars that the venue streamed to us: its history reaches there, whatever our own clock says."""
 
@@ -35,10 +46,23 @@ class BarsFeed(StreamFeed):
     def item(self, line: bytes) -> StreamItem | None:
         return self.broker.bars_item(self.feed.subject, self.feed.interval_s, line)
 
+    def understood(self, lines: bytes, received_s: float) -> bool:
+        read = self.broker.bars_read(self.feed.subject, self.feed.interval_s, lines)
+        if read is None:
+            return False
+        self.forming_utc = read.forming_utc or self.forming_utc
+        self._tell(read.closed, received_s)
+        return True
+
     def publish(self, items: list[StreamItem], received_s: float) -> None:
-        bars = tuple([item.bar for item in items if isinstance(item, BarItem) and item.closed])
+        bars = [item for item in items if isinstance(item, BarItem)]
+        for item in bars:
+            self.forming_utc = self.forming_utc if item.closed else item.bar.closed_utc
+        self._tell(tuple([item.bar for item in bars if item.closed]), received_s)
+
+    def _tell(self, bars: tuple[Bar, ...], received_s: float) -> None:
         if bars:
-            self.newest_utc = max(self.newest_utc, *[bar.closed_utc for bar in bars])
+            self.newest_utc = max(self.newest_utc, max([bar.closed_utc for bar in bars]))
             self.world.publish("bars", BarsClosed(bars, received_s))
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
@@ -46,7 +70,20 @@ class BarsFeed(StreamFeed):
             return self._history(request.after_utc)
         if isinstance(request, ReadRecent):
             return self._read(lambda symbol, interval_s: self.broker.recent_bars(symbol, interval_s, request.count))
+        if isinstance(request, ReadSigns):
+            return Signs(self.heard_s, self.forming_utc, self.newest_utc)
+        if isinstance(request, ReadListing):
+            return self._listing()
         return super().handle_call(request, caller)
+
+    def _listing(self) -> Listing:
+        """Asked of the venue each time: a continuous symbol rolls, an entitlement comes and goes."""
+        symbol = self.feed.subject
+        try:
+            contract = self.broker.instrument(symbol).symbol if symbol.startswith("@") else symbol
+            return Listing(contract, self.broker.delayed(symbol))
+        except BrokerError as error:
+            raise Refused(f"what {self.feed.subject} is was not read: {error}") from error
 
     def _history(self, after_utc: int) -> Bars:
         until_utc = max(int(self.world.now_utc()), self.newest_utc)

@@ -122,6 +122,35 @@ class ReadRecent(Request[Bars], frozen=True):
     count: int
 
 
+class Signs(Message, frozen=True):
+    """What the stream has shown beside closed bars. ``heard_s``: machine second of its last byte, 0 before the first.
+    ``forming_utc``: the end of the newest bar seen in the making; ``newest_utc``: of the newest closed one; 0: none."""
+
+    heard_s: float
+    forming_utc: int
+    newest_utc: int
+
+
+class ReadSigns(Request[Signs], frozen=True):
+    """Is an overdue bar missing, or was there no trade? Answered from memory: the venue is not asked."""
+
+    REPLY = Signs
+
+
+class Listing(Message, frozen=True):
+    """What a symbol is now. ``contract``: the dated one of a continuous symbol (@ES), else the symbol itself.
+    ``delayed``: this login gets late prices only."""
+
+    contract: str
+    delayed: bool
+
+
+class ReadListing(Request[Listing], frozen=True):
+    """Two reads of the venue. Refused when one fails."""
+
+    REPLY = Listing
+
+
 # -- accounts --------------------------------------------------------------------------------------
 
 

@@ -2,12 +2,18 @@
 
 Knows nothing of feeds, processes or clocks: what came goes in, what may be passed on comes out. The data source asks
 the venue's history whenever ``need_history`` is true, and passes nothing on before that read went well.
+
+What cannot be put right is told in ``news``: a bar that was changed after it had been passed on, and one that turned up
+after a later one had been. Neither is passed on: a strategy sees each bar once, in order (law 5).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
 
 from brokers.model import Bar
 
@@ -21,6 +27,22 @@ RING_BARS = 1000
 
 WAITING_BARS = 1000
 """Bars of the stream kept while history is read. Beyond it they are dropped: the history has them too."""
+
+
+QUIET_INTERVALS_MAX = 15
+QUIET_MOVING_MAX = 4
+"""While history finds nothing for an overdue bar, again and again, it is asked after 1, 2, 4 ... intervals, at most so
+many: by night a request each quarter of an hour and not each minute. Where another series of the session has bars of
+that time the market is open, so a thin symbol is asked for oftener. What is missed meanwhile is asked for at once when
+anything says that it exists: the next bar of the stream, or a forming one whose end has passed."""
+
+
+class News(msgspec.Struct, frozen=True):
+    """``filled``: the stream had not told this bar; history had it."""
+
+    kind: Literal["corrected", "too_late", "filled"]
+    bar: Bar
+    before: Bar | None = None
 
 
 def late_limit_s(interval_s: int, late_machine_s: float, rate: float) -> float:
@@ -49,17 +71,44 @@ class BarSeries:
         self._waiting: dict[int, Bar] = {}
         self._ring: deque[Bar] = deque(maxlen=RING_BARS)
         self._ring_after_utc = 0
+        self._quiet = 1
+        self._shown_utc = 0
+        self._caught_up = False
+        self._news: list[News] = []
+        self._looking = False
+        self._too_late: deque[int] = deque(maxlen=RING_BARS)
 
     def start(self, after_utc: int) -> None:
         """The series begins with the first closed bar after this stamp; what lies between it and now is read first."""
         self.started = True
         self.last_utc = self.known_until_utc = self._ring_after_utc = after_utc
         self.need_history = True
+        self._caught_up = False
+        self._quiet = 1
         self._waiting = {stamp: bar for stamp, bar in self._waiting.items() if stamp > after_utc}
 
     def doubt(self) -> None:
-        """Something may have been missed (a new subscription, an overdue bar): read history before going on."""
+        """Something may have been missed (a new subscription): read history before going on."""
         self.need_history = True
+        self._quiet = 1
+
+    def look(self, now_utc: float, limit_s: float, *, moving: bool = False) -> None:
+        """Read history if a bar is overdue. Where nothing says that there is one (``shown``), history that keeps
+        finding none is asked ever more seldom."""
+        due_utc = self.known_until_utc + self.interval_s
+        if not self.overdue(now_utc, limit_s):
+            return
+        quiet = min(self._quiet, QUIET_MOVING_MAX if moving else QUIET_INTERVALS_MAX)
+        if self._shown_utc >= due_utc or now_utc > due_utc + (quiet - 1) * self.interval_s + limit_s:
+            self.need_history = self._looking = True
+
+    def shown(self, stamp_utc: int) -> None:
+        """There is, or will be, a bar with this stamp: the stream has told it or its forming bar."""
+        self._shown_utc = max(self._shown_utc, stamp_utc)
+
+    def take_news(self) -> list[News]:
+        news, self._news = self._news, []
+        return news
 
     def streamed(self, bars: Iterable[Bar]) -> tuple[Bar, ...]:
         """Closed bars of the stream, repeats and all. Gives those that may be passed on now."""
@@ -68,6 +117,8 @@ class BarSeries:
                 self._waiting[bar.closed_utc] = bar
             elif bar.closed_utc > self.last_utc:
                 self.need_history = True
+            else:
+                self._look_at_old(bar)
         return self._pass_on()
 
     def history(self, bars: Iterable[Bar], complete_until_utc: int) -> tuple[Bar, ...]:
@@ -75,10 +126,15 @@ class BarSeries:
         newest = self.known_until_utc
         for bar in bars:
             if bar.closed_utc > self.last_utc:
+                if self._caught_up and bar.closed_utc not in self._waiting:
+                    self._news.append(News("filled", bar))
                 self._waiting[bar.closed_utc] = bar
                 newest = max(newest, bar.closed_utc)
         self.known_until_utc = max(newest, complete_until_utc)
         self.need_history = False
+        self._caught_up = True
+        self._quiet = min(2 * self._quiet, QUIET_INTERVALS_MAX) if self._looking else self._quiet
+        self._looking = False
         return self._pass_on()
 
     def overdue(self, now_utc: float, limit_s: float) -> bool:
@@ -104,6 +160,7 @@ class BarSeries:
                 self.need_history = True
                 break
             due.append(self._waiting.pop(stamp))
+            self._quiet = 1
             self.last_utc = stamp
             self.known_until_utc = max(self.known_until_utc, stamp)
         self._keep(due)
@@ -114,3 +171,26 @@ class BarSeries:
             if len(self._ring) == RING_BARS:
                 self._ring_after_utc = self._ring[0].closed_utc
             self._ring.append(bar)
+
+    def _look_at_old(self, bar: Bar) -> None:
+        """The stream tells a bar of a time that is past: a repeat nearly always. What is older than the ring, or than
+        the series' beginning, is not judged."""
+        if bar.closed_utc <= self._ring_after_utc:
+            return
+        for known in reversed(self._ring):
+            if known.closed_utc == bar.closed_utc:
+                if known != bar:
+                    self._replace(known, bar)
+                    self._news.append(News("corrected", bar, known))
+                return
+            if known.closed_utc < bar.closed_utc:
+                break
+        if bar.closed_utc not in self._too_late:
+            self._too_late.append(bar.closed_utc)
+            self._news.append(News("too_late", bar))
+
+    def _replace(self, known: Bar, bar: Bar) -> None:
+        """So that the same correction, repeated at each reconnect, is told once; and who has not read the bar yet gets
+        it as the venue has it."""
+        index = len(self._ring) - 1 - list(reversed(self._ring)).index(known)
+        self._ring[index] = bar

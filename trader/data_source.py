@@ -1,7 +1,11 @@
 """The data source of a session: each closed bar once, in order, holes filled from history, late ones marked.
 
-Thin: ``bars.BarSeries`` decides what may be passed on. It makes no bars: on a quiet minute nothing comes. It starts
-empty with its trader (one_for_all), which tells it from where on it needs bars.
+Thin: ``bars.BarSeries`` decides what may be passed on, ``listing.py`` what a symbol is. It makes no bars: on a quiet
+minute nothing comes. It starts empty with its trader (one_for_all), which tells it from where on it needs bars.
+
+Whether a minute is missing or had no trade is told by history, and when that has to be asked by: the next bar, the
+forming bar that the feed has seen (``ReadSigns``), bars of the session's other series. Not by market hours, which this
+desk does not know yet.
 """
 
 from __future__ import annotations
@@ -14,12 +18,13 @@ import msgspec
 from brokers.model import Bar
 from feeds import paths
 from feeds.lease import Lease
-from feeds.messages import Bars, BarsClosed, ReadHistory, ReadRecent
+from feeds.messages import Bars, BarsClosed, Listing, ReadHistory, ReadListing, ReadRecent, ReadSigns
 from supervisor.errors import CallFailed, Refused
 from supervisor.messages import Done, Down, Message, Request, Subscribed, Up
 from supervisor.process.server import Caller, Server
 from trader.arguments import SessionArguments
 from trader.bars import BarSeries, is_late, late_limit_s
+from trader.listing import ASK_AGAIN_S, ASK_EVERY_S, changes
 from trader.messages import BarsAfter, CleanBar, CleanBars, Need, NeedBars
 
 RETRY_MIN_S = 0.5
@@ -44,6 +49,11 @@ class Kept(msgspec.Struct):
     warm: bool = False
     retry_s: float = RETRY_MIN_S
     next_try_s: float = 0.0
+    listing: Listing | None = None
+    ask_listing_s: float = 0.0
+    ask_signs_s: float = 0.0
+    doubtful_since_s: float | None = None
+    stale: bool = False
 
 
 class DataSource(Server):
@@ -105,16 +115,87 @@ class DataSource(Server):
         if kept is not None:
             self._pass_on(kept, kept.series.last_utc, kept.series.streamed(bars))
             self._catch_up(kept)
+            self._tell_news(kept)
 
     def _check(self) -> None:
         self.world.after(self.timing.look_every_s, Check())
         rate = self.world.market_rate()
+        now_utc = self.world.now_utc()
+        newest_utc = max((kept.series.last_utc for kept in self.kept.values()), default=0)
         for kept in self.kept.values():
+            series = kept.series
             limit_s = late_limit_s(kept.need.interval_s, self.timing.late_machine_s, rate)
-            kept.series.clock_says(self.world.now_utc())
-            if kept.series.overdue(self.world.now_utc(), limit_s):
-                kept.series.doubt()
+            series.clock_says(now_utc)
+            if series.overdue(now_utc, limit_s) and not series.need_history:
+                self._ask_signs(kept)
+                series.look(now_utc, limit_s, moving=newest_utc > series.known_until_utc)
             self._catch_up(kept)
+            self._judge_freshness(kept)
+            self._ask_listing(kept)
+
+    def _ask_signs(self, kept: Kept) -> None:
+        """Has the feed seen the overdue bar in the making? Once in an interval; the feed answers from memory."""
+        now_s = self.world.now_s()
+        if now_s < kept.ask_signs_s:
+            return
+        kept.ask_signs_s = now_s + kept.need.interval_s / self.world.market_rate()
+        try:
+            signs = self.world.call(self._feed(kept), ReadSigns(), timeout_s=self.timing.http_limit_s)
+        except CallFailed as failed:
+            self.world.log.info("the feed does not say what it has seen", feed=kept.feed, why=str(failed))
+        else:
+            kept.series.shown(max(signs.forming_utc, signs.newest_utc))
+
+    def _ask_listing(self, kept: Kept) -> None:
+        if not kept.warm or kept.series.need_history or self.world.now_s() < kept.ask_listing_s:
+            return
+        try:
+            listing = self.world.call(self._feed(kept), ReadListing(), timeout_s=self._venue_limit_s)
+        except CallFailed as failed:
+            kept.ask_listing_s = self.world.now_s() + ASK_AGAIN_S
+            self.world.log.info("contract and entitlement are not known yet", feed=kept.feed, why=str(failed))
+            return
+        kept.ask_listing_s = self.world.now_s() + ASK_EVERY_S
+        incident = f"delayed:{self.world.name}:{kept.feed}"
+        for each in changes(kept.need.symbol, kept.listing, listing):
+            joins = incident if each.opened or each.resolved else ""
+            self.world.event(
+                each.kind, each.level, each.text, incident=joins, opened=each.opened, resolved=each.resolved
+            )
+        kept.listing = listing
+
+    def _judge_freshness(self, kept: Kept) -> None:
+        """A series in doubt for too long: nobody can say whether a bar is missing. By symbol, others may go on."""
+        now_s = self.world.now_s()
+        doubtful = kept.series.need_history or not kept.warm
+        if doubtful and kept.doubtful_since_s is None:
+            kept.doubtful_since_s = now_s
+        since_s = kept.doubtful_since_s
+        incident = f"stale:{self.world.name}:{kept.feed}"
+        if doubtful and since_s is not None and now_s - since_s > self.timing.agreed_max_age_s and not kept.stale:
+            kept.stale = True
+            text = f"{kept.feed}: no bar is passed on, as history has not been read for {now_s - since_s:.0f} s"
+            self.world.event("data.stale", "NOTIFY", text, incident=incident, opened=True)
+        if not doubtful:
+            kept.doubtful_since_s = None
+            if kept.stale:
+                kept.stale = False
+                self.world.event(
+                    "data.fresh", "DIGEST", f"{kept.feed}: complete again", incident=incident, resolved=True
+                )
+
+    def _tell_news(self, kept: Kept) -> None:
+        for news in kept.series.take_news():
+            name = f"{news.bar.symbol} {news.bar.interval_s} s {news.bar.closed_utc}"
+            if news.kind == "corrected":
+                text = f"bar {name} was corrected after it was passed on; the strategy has seen the first one"
+                data = {"before": msgspec.to_builtins(news.before), "now": msgspec.to_builtins(news.bar)}
+                self.world.event("bar.corrected", "DIGEST", text, **data)
+            elif news.kind == "too_late":
+                text = f"bar {name} came after a later one; it is not passed on"
+                self.world.event("bar.too_late", "DIGEST", text, now=msgspec.to_builtins(news.bar))
+            else:
+                self.world.event("bar.filled", "LOG", f"bar {name}: the stream has not told it, history has")
 
     # -- history -----------------------------------------------------------------------------------------------------
 
@@ -132,6 +213,7 @@ class DataSource(Server):
             return
         kept.retry_s = RETRY_MIN_S
         self._pass_on(kept, kept.series.last_utc, kept.series.history(told.bars, told.complete_until_utc))
+        self._tell_news(kept)
         if kept.series.need_history:
             self._failed(kept, "the history ends before the stream's bars begin")
 
@@ -151,8 +233,14 @@ class DataSource(Server):
 
     def _ask(self, kept: Kept, request: ReadHistory | ReadRecent) -> Bars:
         """The feed reads the venue, and may have to be given a token first."""
-        limit_s = 2 * self.timing.http_limit_s + self.timing.connect_limit_s
-        return self.world.call(paths.feed(self.connection, kept.feed), request, timeout_s=limit_s)
+        return self.world.call(self._feed(kept), request, timeout_s=self._venue_limit_s)
+
+    @property
+    def _venue_limit_s(self) -> float:
+        return 2 * self.timing.http_limit_s + self.timing.connect_limit_s
+
+    def _feed(self, kept: Kept) -> str:
+        return paths.feed(self.connection, kept.feed)
 
     def _failed(self, kept: Kept, why: str) -> None:
         self.world.log.warning("history is not there yet", feed=kept.feed, why=why, again_s=kept.retry_s)
@@ -168,7 +256,7 @@ class DataSource(Server):
         series = kept.series
         for start in range(0, len(bars), BARS_IN_ONE_MESSAGE):
             part = bars[start : start + BARS_IN_ONE_MESSAGE]
-            clean = tuple([CleanBar(bar=bar, late=not warm_up and self._late(bar)) for bar in part])
+            clean = tuple([CleanBar(bar=bar, late=not warm_up and self._late(kept, bar)) for bar in part])
             self.world.publish(
                 "bars",
                 CleanBars(
@@ -194,9 +282,11 @@ class DataSource(Server):
             symbol=request.symbol,
             interval_s=request.interval_s,
             after_utc=request.after_utc,
-            bars=tuple(CleanBar(bar=bar, late=self._late(bar)) for bar in bars[:BARS_IN_ONE_MESSAGE]),
+            bars=tuple(CleanBar(bar=bar, late=self._late(kept, bar)) for bar in bars[:BARS_IN_ONE_MESSAGE]),
         )
 
-    def _late(self, bar: Bar) -> bool:
+    def _late(self, kept: Kept, bar: Bar) -> bool:
+        if kept.listing is not None and kept.listing.delayed:
+            return True
         now_utc, rate = self.world.now_utc(), self.world.market_rate()
         return is_late(bar.closed_utc, bar.interval_s, now_utc, self.timing.late_machine_s, rate)

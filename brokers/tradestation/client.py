@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from brokers.broker import (
     AccountSnapshot,
+    BarsRead,
     Broker,
     Capabilities,
     Http,
@@ -279,6 +280,9 @@ class TradeStation(Broker):
 
     def bars_item(self, symbol: str, interval_s: int, line: bytes) -> StreamItem | None:
         return frames.bars_item(symbol, interval_s, line)
+
+    def bars_read(self, symbol: str, interval_s: int, lines: bytes) -> BarsRead | None:
+        return frames.bars_read(symbol, interval_s, lines)
 
     def account_item(self, line: bytes) -> StreamItem | None:
         return frames.account_item(line)

@@ -5,10 +5,15 @@ Both forms of GoAway are taken on every stream; a line that means nothing to us 
 
 from __future__ import annotations
 
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
 import msgspec
 
 from brokers.broker import (
     BarItem,
+    BarsRead,
     EndSnapshot,
     GoAway,
     Heartbeat,
@@ -20,6 +25,7 @@ from brokers.broker import (
     StreamItem,
 )
 from brokers.errors import BadAnswer
+from brokers.model import Bar
 from brokers.tradestation.shapes import (
     NO_SHAPE,
     SHOWN_BYTES,
@@ -28,12 +34,31 @@ from brokers.tradestation.shapes import (
     OrderShape,
     PositionShape,
     QuoteShape,
+    Shape,
     decoded,
 )
 from brokers.tradestation.wire import bar, is_closed, orders, position, quote
 
+
+class PlainBar(Shape, frozen=True, kw_only=True, gc=False):
+    """A bar as the venue writes nearly all of them, so strict that nothing is left to be checked but that its numbers
+    are finite. What is written otherwise is read by ``BarShape``, one line at a time."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    time_stamp: Annotated[datetime, msgspec.Meta(tz=True)]
+    total_volume: int
+    bar_status: Literal["Closed", "Open"]
+
+
 BAR = msgspec.json.Decoder(BarShape)
+PLAIN_BARS = msgspec.json.Decoder(PlainBar, strict=False)
+"""Not strict: ``TotalVolume`` is a string of digits."""
 ORDER = msgspec.json.Decoder(OrderShape)
+
+OPENS, CLOSES = b"{}"
 
 FINAL_STREAM_ERRORS = frozenset({"BadRequest", "Forbidden", "NotFound", "Unauthorized", "DualLogon"})
 """In-stream errors that asking again does not cure. DualLogon: another session took the data seat; no fight."""
@@ -48,6 +73,43 @@ def bars_item(symbol: str, interval_s: int, line: bytes) -> StreamItem | None:
     except NO_SHAPE:
         return control_item(decoded(line, Frame), line)
     return BarItem(bar=bar(symbol, interval_s, shape), closed=is_closed(shape))
+
+
+def bars_read(symbol: str, interval_s: int, lines: bytes) -> BarsRead | None:
+    """All lines in one call of the decoder, which costs a third of one call each. None: look at them one by one.
+
+    The decoder takes a newline for a space, and two objects on a line for two lines. So each line must begin and end as
+    an object does: where all do and there are as many objects, each is a line (none can be cut between "}" and "{").
+    """
+    try:
+        shapes = PLAIN_BARS.decode_lines(lines)
+    except NO_SHAPE:
+        return None
+    if objects_of_lines(lines) != len(shapes):
+        return None
+    closed: list[Bar] = []
+    forming: PlainBar | None = None
+    for shape in shapes:
+        opened, high, low, close = shape.open, shape.high, shape.low, shape.close
+        if not (opened.is_finite() and high.is_finite() and low.is_finite() and close.is_finite()):
+            return None
+        if shape.bar_status == "Open":
+            forming = shape
+        else:
+            stamp_utc = int(shape.time_stamp.timestamp())
+            closed.append(Bar(symbol, interval_s, stamp_utc, opened, high, low, close, shape.total_volume))
+    return BarsRead(tuple(closed), int(forming.time_stamp.timestamp()) if forming else 0)
+
+
+def objects_of_lines(lines: bytes) -> int:
+    """How many lines there are, if each begins and ends as an object does; else -1. (``find`` leaps from line to line;
+    to count "}" and newline together would look at each byte twice.)"""
+    count, start = 0, 0
+    while (end := lines.find(b"\n", start)) >= 0:
+        if lines[start] != OPENS or lines[end - 1] != CLOSES:
+            return -1
+        count, start = count + 1, end + 1
+    return count
 
 
 def account_item(line: bytes) -> StreamItem | None:

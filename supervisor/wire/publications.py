@@ -89,9 +89,11 @@ class Subscription:
             self.socket.set(zmq.UNSUBSCRIBE, topic.encode() + b"\0")
 
     def on_readable(self, at_most: int) -> None:
-        while at_most > 0 and self.socket.poll(0, zmq.POLLIN):
-            at_most -= 1
-            topic_frame, head, body = self.socket.recv_multipart()
+        for _ in range(at_most):
+            try:  # until there is nothing: to ask before each one costs as much as to take it
+                topic_frame, head, body = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
             topic, envelope = topic_frame[:-1].decode(errors="replace"), unpack(head)
             if envelope.kind == "published":
                 self._following.published(topic, envelope.incarnation, envelope.number, body)

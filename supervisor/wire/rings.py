@@ -17,6 +17,9 @@ from supervisor.wire.follow import Followed, heard, restated
 
 RING_MAX = 1024
 """Publications of one topic that can be asked for again: minutes of the busiest feed. Beyond it: a new snapshot."""
+RING_BYTES_MAX = 2 * 1024 * 1024
+"""Of them together. They are asked for in one message, and twice as much would be too large to be decoded; and a feed
+that has passed on a burst stays small."""
 
 
 Body = bytes | Message
@@ -26,7 +29,17 @@ before somebody asks for what he missed."""
 
 class Topic(msgspec.Struct):
     number: int = 0
-    ring: deque[tuple[int, Body]] = msgspec.field(default_factory=lambda: deque(maxlen=RING_MAX))
+    ring: deque[tuple[int, Body]] = msgspec.field(default_factory=deque)
+    size: int = 0
+
+    def add(self, body: Body) -> int:
+        self.number += 1
+        self.ring.append((self.number, body))
+        self.size += len(body) if isinstance(body, bytes) else 0
+        while len(self.ring) > RING_MAX or self.size > RING_BYTES_MAX:
+            old = self.ring.popleft()[1]
+            self.size -= len(old) if isinstance(old, bytes) else 0
+        return self.number
 
 
 class Rings:
@@ -38,10 +51,7 @@ class Rings:
 
     def add(self, topic: str, body: Body) -> int:
         """The number of this publication."""
-        state = self.topics[topic]
-        state.number += 1
-        state.ring.append((state.number, body))
-        return state.number
+        return self.topics[topic].add(body)
 
     def last(self, topic: str) -> int:
         return self.topics[topic].number

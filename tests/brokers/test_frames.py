@@ -1,6 +1,8 @@
 """Lines of TradeStation's streams."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from brokers.broker import (
     BarItem,
@@ -14,7 +16,7 @@ from brokers.broker import (
     StreamItem,
 )
 from brokers.errors import BadAnswer
-from brokers.tradestation.frames import account_item, bars_item
+from brokers.tradestation.frames import account_item, bars_item, bars_read
 from tests.brokers import golden
 
 
@@ -91,3 +93,43 @@ def test_an_order_line_that_speaks_of_an_error_or_a_position_is_looked_at_first(
     assert account_item(b'{"OrderID":"1","PositionID":"2","Deleted":true}') == PositionGone(position_id="2")
     with pytest.raises(BadAnswer):
         account_item(b'{"OrderID":"1"}')
+
+
+LINES = [
+    golden.BAR_LINE,
+    golden.BAR_LINE.replace(b'"Closed"', b'"Open"'),
+    golden.BAR_LINE.replace(b'"Closed"', b'"Odd"'),
+    golden.BAR_LINE.replace(b'"6020.75"', b'"Infinity"'),
+    golden.BAR_LINE.replace(b'"6020.75"', b"6020.75"),
+    golden.BAR_LINE.replace(b'"1834"', b'"1834.0"'),
+    golden.BAR_LINE.replace(b"15:01:00Z", b"15:01:00"),
+    golden.BAR_LINE.replace(b"15:01:00Z", b"15:01:00.500+01:00"),
+    golden.BAR_LINE.replace(b",", b",\n", 1),
+    golden.BAR_LINE * 2,
+    golden.HEARTBEAT,
+    b"",
+    b"  ",
+    b"[]",
+    b"null",
+    b"garbage",
+    b"\xff",
+]
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=8), st.sampled_from([b"\n", b"\r\n", b" \n"]))
+def test_bars_that_are_read_at_once_are_what_they_are_one_by_one(lines: list[bytes], end: bytes) -> None:
+    sent = b"".join(line + end for line in lines)
+    read = bars_read("ESZ26", 60, sent)
+    if read is None:
+        return
+    items = [bars_item("ESZ26", 60, line) for line in sent.split(b"\n")[:-1]]
+    bars = [item for item in items if isinstance(item, BarItem)]
+    assert len(bars) == len(items)
+    assert read.closed == tuple(item.bar for item in bars if item.closed)
+    assert read.forming_utc == max([item.bar.closed_utc for item in bars if not item.closed], default=0)
+
+
+def test_plain_bars_are_read_at_once() -> None:
+    read = bars_read("ESZ26", 60, LINES[0] + b"\n" + LINES[1] + b"\n")
+    assert read is not None
+    assert (len(read.closed), read.forming_utc) == (1, read.closed[0].closed_utc)

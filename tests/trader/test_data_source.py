@@ -2,12 +2,13 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from brokers.model import Bar
-from feeds.messages import Bars, BarsClosed, ReadHistory, ReadRecent
+from feeds.messages import Bars, BarsClosed, Listing, ReadHistory, ReadListing, ReadRecent, ReadSigns, Signs
 from supervisor.errors import NoPeer, Refused
-from supervisor.messages import Subscribed
+from supervisor.messages import Message, Subscribed
 from tests.trader.session_world import ARGUMENTS, OPENED_UTC, SOURCE, SYMBOL, SessionWorld
 from trader.data_source import DataSource
 from trader.messages import BarsAfter, CleanBars, Need, NeedBars
@@ -47,6 +48,13 @@ class Source:
         self.closed += [bar(minute) for minute in minutes]
         if told:
             self.world.deliver(BarsClosed(tuple(bar(minute) for minute in minutes), self.world.now_s()))
+
+    def asked(self, kind: type[Message]) -> int:
+        return sum(isinstance(request, kind) for _, request in self.world.calls)
+
+    @property
+    def reads(self) -> int:
+        return self.asked(ReadHistory)
 
     @property
     def given(self) -> list[int]:
@@ -137,10 +145,117 @@ def test_a_quiet_minute_is_asked_for_once_and_nothing_is_invented() -> None:
     source = Source()
     source.welcome()
     source.world.answer(FEED, ReadHistory, lambda _: Bars((), int(source.world.now_utc())))
-    before = len(source.world.calls)
+    before = source.reads
     source.world.advance(75)
     assert source.given == []
-    assert len(source.world.calls) - before == 1
+    assert source.reads - before == 1
+
+
+def test_a_market_without_bars_is_asked_for_ever_more_seldom() -> None:
+    """A night of eight hours: it was a read each 66 s, 436 in all."""
+    source = Source()
+    source.welcome()
+    source.world.answer(FEED, ReadHistory, lambda _: Bars((), int(source.world.now_utc())))
+    before = source.reads
+    source.world.advance(8 * 3600)
+    assert 30 <= source.reads - before <= 36
+    source.world.answer(FEED, ReadHistory, source.history)
+    minute = (int(source.world.now_utc()) - T) // 60 + 1
+    source.world.advance(60)
+    source.close(minute)
+    assert source.given == [minute], "the first bar of the morning is there with its frame"
+
+
+def test_by_night_a_bar_that_was_seen_forming_is_asked_for_at_once_when_its_close_is_lost() -> None:
+    source = Source()
+    source.welcome()
+    source.world.advance(4 * 3600)
+    minute = (int(source.world.now_utc()) - T) // 60 + 1
+    source.world.answer(FEED, ReadSigns, Signs(source.world.now_s(), T + 60 * minute, 0))
+    source.close(minute, told=False)
+    source.world.advance(60 + 66 + 60)
+    assert source.given == [minute]
+
+
+def test_a_bar_that_only_history_has_is_told() -> None:
+    source = Source()
+    source.welcome()
+    source.world.advance(120)
+    source.close(1, told=False)
+    source.close(2)
+    assert source.given == [1, 2]
+    assert [event.kind for event in source.world.events] == ["bar.filled"]
+
+
+def test_a_correction_and_a_bar_that_came_too_late_are_told_once_and_not_passed_on() -> None:
+    source = Source()
+    source.welcome()
+    source.world.answer(FEED, ReadHistory, lambda _: Bars((), T + 120))
+    source.world.advance(180)
+    source.close(1)
+    source.close(3)
+    corrected = msgspec.structs.replace(bar(1), close=Decimal(2))
+    for _ in range(3):
+        source.world.deliver(BarsClosed((corrected, bar(2), bar(3)), 0.0))
+    assert source.given == [1, 3]
+    assert [event.kind for event in source.world.events] == ["bar.corrected", "bar.too_late"]
+
+
+def test_freshness_is_told_by_symbol_and_only_after_a_while() -> None:
+    source = Source()
+    source.world.ask(NeedBars((Need("QQQ", 60),)))
+    other = "connections/sim/feeds/bars/QQQ/60"
+    source.world.answer(other, ReadRecent, lambda _: Bars((), int(source.world.now_utc())))
+    source.world.answer(other, ReadHistory, lambda _: Bars((), int(source.world.now_utc())))
+    source.welcome()
+    source.world.answer(FEED, ReadHistory, Refused("503"))
+    source.welcome(incarnation=2)
+    source.world.advance(80)
+    assert source.world.events == []
+    source.world.advance(20)
+    assert [(event.kind, event.incident_state) for event in source.world.events] == [("data.stale", "opened")]
+    assert "SPY" in source.world.events[0].text
+    source.world.answer(FEED, ReadHistory, source.history)
+    source.world.advance(40)
+    assert [event.kind for event in source.world.events][1:] == ["data.fresh"]
+
+
+def test_delayed_prices_are_refused_for_trading_each_bar_of_them_is_late() -> None:
+    source = Source()
+    source.welcome()
+    source.world.answer(FEED, ReadListing, Listing(SYMBOL, delayed=True))
+    source.world.advance(2)
+    source.close(1)
+    assert (source.given, source.late) == ([1], [True])
+    assert [(event.kind, event.level) for event in source.world.events] == [("data.delayed", "NOTIFY")]
+    source.world.answer(FEED, ReadListing, Listing(SYMBOL, delayed=False))
+    source.world.advance(901)
+    assert [event.kind for event in source.world.events if event.kind[:5] == "data."] == [
+        "data.delayed",
+        "data.realtime",
+    ]
+    told = source.world.ask(BarsAfter(SYMBOL, 60, T))
+    assert [c.bar.closed_utc for c in told.bars] == [T + 60]
+
+
+def test_the_roll_of_a_continuous_symbol_is_announced() -> None:
+    source = Source()
+    source.welcome()
+    for contract in ("ESZ13", "ESZ13", "ESH14"):
+        source.world.answer(FEED, ReadListing, Listing(contract, delayed=False))
+        source.world.advance(901)
+    (event,) = [event for event in source.world.events if event.kind == "data.rolled"]
+    assert "from ESZ13 to ESH14" in event.text
+
+
+def test_a_venue_that_does_not_say_what_a_symbol_is_stops_no_bar_and_is_asked_again() -> None:
+    source = Source()
+    source.welcome()
+    source.world.answer(FEED, ReadListing, Refused("no quote yet"))
+    source.world.advance(200)
+    assert 3 <= source.asked(ReadListing) <= 4
+    source.close(1, 2, 3, 4)
+    assert source.given == [1, 2, 3, 4]
 
 
 def test_bars_after_come_from_the_ring_or_from_history() -> None:
