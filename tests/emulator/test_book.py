@@ -108,7 +108,7 @@ def test_a_rebuilt_emulator_is_the_one_that_wrote_the_book(steps: list[tuple[str
     state = trader.emulator.state
     again = rebuilt(state.settings, MARKET, book.decode(trader.written, "book").entries)
     assert again.ledger == state.ledger
-    assert again.triggers == state.triggers
+    assert again.steps == state.steps
 
 
 @given(STEPS)

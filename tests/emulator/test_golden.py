@@ -231,12 +231,14 @@ def test_filled_stop_order_is_the_sample() -> None:
     (got,) = scene.get(f"/v3/brokerage/accounts/{FUTURES}/orders")["Orders"]
     sample: dict[str, Any] = {
         "AccountID": "SIM100001F",
+        "AdvancedOptions": "STPTRG=STT;",
         "ClosedDateTime": "2026-11-20T15:01:30Z",
         "CommissionFee": "1.25",
         "Currency": "USD",
         "ConversionRate": "1",
         "Duration": "GTC",
         "FilledPrice": "6025.25",
+        "GoodTillDate": "2027-02-18T00:00:00Z",
         "Legs": [
             {
                 "AssetType": "FUTURE",

@@ -178,7 +178,8 @@ def test_refusal_comes_inside_a_200_with_an_order_id_and_the_order_is_rejected(
         b"",
         b"[]",
         b"{",
-        order(OrderType="Limit", LimitPrice="1000"),
+        order(OrderType="Limit"),
+        order(OrderType="StopLimit", StopPrice="1000"),
         order(OrderType="StopMarket"),
         order(OrderType="StopMarket", StopPrice="NaN"),
         order(TimeInForce=None),
@@ -192,6 +193,11 @@ def test_refusal_comes_inside_a_200_with_an_order_id_and_the_order_is_rejected(
         order(Symbol="@ES"),
         order(Legs=[{"Symbol": "ESZ13"}]),
         order(AdvancedOptions={"TrailingStop": {"Amount": "1"}}),
+        order(OrderType="StopMarket", AdvancedOptions={"TrailingStop": {"Amount": "1", "Percent": "1"}}),
+        order(AdvancedOptions={"AllOrNone": True}),
+        order(Symbol="MSFT 251219P300", TradeAction="BUYTOOPEN"),
+        order(OSOs=[{"Type": "XYZ", "Orders": [order()]}]),
+        order(OSOs=[{"Type": "OCO", "Orders": []}]),
     ],
 )
 def test_what_cannot_be_built_is_a_400_and_books_nothing(body: Any) -> None:

@@ -11,7 +11,17 @@ from collections.abc import Callable
 
 import msgspec
 
-from brokers.tradestation.emulator import book, brokerage, faults, marketdata, matching, oauth, orders, streams
+from brokers.tradestation.emulator import (
+    book,
+    brokerage,
+    confirm,
+    faults,
+    marketdata,
+    oauth,
+    orders,
+    steps,
+    streams,
+)
 from brokers.tradestation.emulator.errors import Refusal, bad_request, not_found
 from brokers.tradestation.emulator.query import split
 from brokers.tradestation.emulator.state import State
@@ -21,9 +31,9 @@ from brokers.tradestation.emulator.wire import Object
 
 def app(state: State, request: Request, now: Now) -> Answer:
     """Answer one request. What the market made due by now is settled first."""
-    matching.settle(state, now)
+    steps.settle(state, now)
     answer = _guarded(state, request, now)
-    matching.settle(state, now)
+    steps.settle(state, now)
     if not request.path.startswith("/emulator/"):
         state.record(book.RequestSeen(request.method, request.path, _status(answer)), now)
     return answer
@@ -31,14 +41,14 @@ def app(state: State, request: Request, now: Now) -> Answer:
 
 def advance(state: State, now: Now) -> list[Output]:
     """Let time pass: fills, and what the streams have to send. An ended stream appears once more, as StreamEnd."""
-    matching.settle(state, now)
+    steps.settle(state, now)
     return streams.advance(state, now)
 
 
 def next_due(state: State, now: Now) -> Due:
     """When ``advance`` is to be called next. A time in the past means now."""
     machine_s: float | None = None
-    market_utc = matching.next_fill_utc(state)
+    market_utc = steps.next_step_utc(state)
     for stream in state.streams.values():
         its_s, its_utc = streams.next_due(stream, now, state.settings.heartbeat_s)
         if machine_s is None or its_s < machine_s:
@@ -95,7 +105,8 @@ def _json(value: Object) -> Reply:
 
 def _place(state: State, request: Request, now: Now) -> Answer:
     lose = "before" if state.ledger.lose_before else "after" if state.ledger.lose_after else ""
-    reply = Cut() if lose == "before" else _json(orders.place(state, request, now))
+    place = orders.place_group if request.path.endswith("/ordergroups") else orders.place
+    reply = Cut() if lose == "before" else _json(place(state, request, now))
     if lose:
         state.record(book.ReplyLost(lose), now)
         return Cut()
@@ -160,10 +171,20 @@ _TABLE: list[tuple[str, str, _Handler]] = [
         "/v3/brokerage/accounts/{}/historicalorders",
         lambda s, r, n, a: _json(brokerage.historical_orders(s, a, r, n)),
     ),
+    (
+        "GET",
+        "/v3/brokerage/accounts/{}/historicalorders/{}",
+        lambda s, r, n, a, o: _json(brokerage.historical_orders(s, a, r, n, o)),
+    ),
     ("GET", "/v3/marketdata/symbols/{}", lambda s, r, n, y: _json(marketdata.symbols(s, y, n))),
     ("GET", "/v3/marketdata/quotes/{}", lambda s, r, n, y: _json(marketdata.quotes(s, y, n))),
     ("GET", "/v3/marketdata/barcharts/{}", lambda s, r, n, y: _json(marketdata.bars(s, y, r, n))),
     ("POST", "/v3/orderexecution/orders", _place),
+    ("POST", "/v3/orderexecution/ordergroups", _place),
+    ("POST", "/v3/orderexecution/orderconfirm", lambda s, r, n: _json(confirm.order(s, r, n))),
+    ("POST", "/v3/orderexecution/ordergroupconfirm", lambda s, r, n: _json(confirm.group(s, r, n))),
+    ("GET", "/v3/orderexecution/routes", lambda s, r, n: _json(confirm.ROUTES)),
+    ("GET", "/v3/orderexecution/activationtriggers", lambda s, r, n: _json(confirm.ACTIVATION_TRIGGERS)),
     ("PUT", "/v3/orderexecution/orders/{}", lambda s, r, n, o: _json(orders.replace(s, o, r, n))),
     ("DELETE", "/v3/orderexecution/orders/{}", lambda s, r, n, o: _json(orders.cancel(s, o, n))),
     ("GET", "/v3/marketdata/stream/barcharts/{}", _bar_stream),

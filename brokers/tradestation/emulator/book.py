@@ -11,6 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from brokers.tradestation.emulator.errors import BookError
+from brokers.tradestation.emulator.rules import Rules
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="event", tag=True, forbid_unknown_fields=True, gc=False):
@@ -46,51 +47,121 @@ class TokenIssued(_Event, frozen=True):
     revoked: str = ""
 
 
-class OrderPlaced(_Event, frozen=True):
-    """Accepted, or refused at once with a ``reason``: either way it has an id and its confirm id is used up."""
+class Trail(msgspec.Struct, frozen=True):
+    """A trailing stop: so many points or per cent behind the best print; one of the two."""
+
+    amount: Decimal | None = None
+    percent: Decimal | None = None
+
+
+class OfOrder(_Event, frozen=True):
+    """Of one order. After it the market is watched for that order anew, and its streams are told."""
 
     order_id: str
+
+
+class OrderPlaced(OfOrder, frozen=True, omit_defaults=True):
+    """Accepted, or refused at once with a ``reason``: either way it has an id and its confirm id is used up.
+    ``status``: ACK, DON (the market is closed) or OSO (waits for its parent)."""
+
     account: str
     symbol: str
     action: str  # BUY, SELL, SELLSHORT, BUYTOCOVER
     quantity: int
-    order_type: str  # Market, StopMarket
+    order_type: str  # Market, Limit, StopMarket, StopLimit
     at_utc: float
     stop_price: Decimal | None = None
     duration: str = "DAY"
     confirm_id: str = ""
     by_hand: bool = False
     reason: str = ""
+    limit_price: Decimal | None = None
+    trail: Trail | None = None
+    good_till_day: int = 0  # days since 1970; 0: by the duration
+    status: str = "ACK"
+    links: tuple[tuple[str, str], ...] = ()  # (OCO, BRK, OSO or OSP, the other order's id)
+    group: int = 0
 
 
-class OrderReplaced(_Event, frozen=True):
-    order_id: str
+class OrderSent(OfOrder, frozen=True):
+    """What was held (DON) or waited for its parent (OSO) is with the market from now on."""
+
+    at_utc: float
+    status: str = "ACK"
+
+
+class OrderHit(OfOrder, frozen=True):
+    """The stop of a StopLimit was reached: a limit order from now on."""
+
+    price: Decimal
+    at_utc: float
+
+
+class OrderReplaced(OfOrder, frozen=True, omit_defaults=True):
     quantity: int
     order_type: str
     stop_price: Decimal | None
     at_utc: float
+    limit_price: Decimal | None = None
+    trail: Trail | None = None
 
 
-class OrderCancelled(_Event, frozen=True):
-    order_id: str
+class ReplaceSent(OfOrder, frozen=True):
+    """A replace on its way: it takes effect at ``change.at_utc`` if nothing is faster."""
+
+    change: OrderReplaced
+
+
+class OrderReduced(OfOrder, frozen=True):
+    """Made smaller by a fill of the other side of its bracket. ``quantity`` is the new total."""
+
+    quantity: int
+    reduced: int
     at_utc: float
 
 
-class OrderRejected(_Event, frozen=True):
+class CancelSent(OfOrder, frozen=True):
+    """A cancel on its way: it takes effect at ``due_utc`` if nothing is faster."""
+
+    due_utc: float
+
+
+class OrderCancelled(OfOrder, frozen=True, omit_defaults=True):
+    """By a client, or for ``why``: group, parent, rest (of an IOC)."""
+
+    at_utc: float
+    why: str = ""
+    status: str = "OUT"
+
+
+class OrderExpired(OfOrder, frozen=True):
+    at_utc: float
+
+
+class OrderRejected(OfOrder, frozen=True):
     """A working order that could not be executed when its moment came."""
 
-    order_id: str
     reason: str
     at_utc: float
 
 
-class OrderFilled(_Event, frozen=True):
-    """Whole. ``at_utc`` is when the market made it, not when the emulator came to look."""
+class OrderFilled(OfOrder, frozen=True, omit_defaults=True):
+    """``quantity`` 0 is all that was left. ``at_utc`` is when the market made it, not when the emulator looked."""
 
-    order_id: str
     price: Decimal
     commission_usd: Decimal
     at_utc: float
+    quantity: int = 0
+
+
+class OrderShown(OfOrder, frozen=True):
+    """A fault: the order is shown with this status, whatever it is; "" ends that."""
+
+    status: str
+
+
+class RulesChanged(_Event, frozen=True):
+    rules: Rules
 
 
 class FaultInjected(_Event, frozen=True):
@@ -110,25 +181,23 @@ class ClockStopped(_Event, frozen=True):
     at_utc: float
 
 
-Event = (
-    Opened
-    | RequestSeen
-    | TokenIssued
-    | OrderPlaced
+OrderEvent = (
+    OrderPlaced
+    | OrderSent
+    | OrderHit
     | OrderReplaced
+    | ReplaceSent
+    | OrderReduced
+    | CancelSent
     | OrderCancelled
+    | OrderExpired
     | OrderRejected
     | OrderFilled
-    | FaultInjected
-    | ReplyLost
-    | ClockStopped
+    | OrderShown
 )
 
 
-OrderArmed = OrderPlaced | OrderReplaced
-"""After these the market is watched for the order anew (a union is put together once: each event is asked)."""
-OrderEnded = OrderFilled | OrderCancelled | OrderRejected
-OrderEvent = OrderArmed | OrderEnded
+Event = Opened | RequestSeen | TokenIssued | OrderEvent | RulesChanged | FaultInjected | ReplyLost | ClockStopped
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):

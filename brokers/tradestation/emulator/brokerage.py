@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from brokers.tradestation.emulator import streams, wire
+from brokers.tradestation.emulator import streams
 from brokers.tradestation.emulator.balances import balance_object
-from brokers.tradestation.emulator.ledger import Order
+from brokers.tradestation.emulator.errors import bad_request
+from brokers.tradestation.emulator.order import Order
+from brokers.tradestation.emulator.order_wire import order_object
 from brokers.tradestation.emulator.query import since_utc, split, whole
 from brokers.tradestation.emulator.state import State
 from brokers.tradestation.emulator.values import Now, Request
@@ -21,6 +23,13 @@ ORDER_IDS_MAX = 50
 SYMBOLS_MAX = 50
 PAGE_MAX = 600
 _DAY_S = 86_400
+_STATUS_GROUPS = {
+    "open": (),
+    "filled": ("FLL", "FLP"),
+    "cancelled": ("OUT", "CAN", "TSC", "EXP", "BRC"),
+    "canceled": ("OUT", "CAN", "TSC", "EXP", "BRC"),
+    "rejected": ("REJ",),
+}
 _BAD_ACCOUNT = {"Error": "Forbidden", "Message": "Invalid Account ID."}
 
 
@@ -47,7 +56,7 @@ def _account_object(name: str, kind: str) -> Object:
 
 def balances(state: State, ids: str, now: Now) -> Object:
     good, errors = known_accounts(state, ids)
-    shown = [balance_object(state.ledger.accounts[one], state.market, now.market_utc) for one in good]
+    shown = [balance_object(state, state.ledger.accounts[one], now.market_utc) for one in good]
     return {"Balances": shown, "Errors": errors}
 
 
@@ -83,22 +92,16 @@ def todays_orders(state: State, account_ids: Iterable[str], now: Now) -> list[Or
 
 def orders(state: State, ids: str, request: Request, now: Now) -> Object:
     good, errors = known_accounts(state, ids)
-    return _page(todays_orders(state, good, now), request, errors)
+    return _page(state, todays_orders(state, good, now), request, errors)
 
 
 def orders_by_id(state: State, ids: str, order_ids: str, now: Now) -> Object:
     good, errors = known_accounts(state, ids)
-    asked = split(order_ids, ORDER_IDS_MAX, "order ids")
-    found = {order.order_id: order for order in todays_orders(state, good, now)}
-    errors += [
-        {"AccountID": ",".join(good), "OrderID": one, "Error": "NotFound", "Message": "Invalid order ID."}
-        for one in asked
-        if one not in found
-    ]
-    return {"Orders": [wire.order_object(found[one]) for one in asked if one in found], "Errors": errors}
+    found, missing = _by_id(todays_orders(state, good, now), good, order_ids)
+    return {"Orders": [_shown(state, order) for order in found], "Errors": errors + missing}
 
 
-def historical_orders(state: State, ids: str, request: Request, now: Now) -> Object:
+def historical_orders(state: State, ids: str, request: Request, now: Now, order_ids: str = "") -> Object:
     """Closed before today and opened on ``since`` or later."""
     good, errors = known_accounts(state, ids)
     since, today = since_utc(request.query.get("since", "")), now.market_utc // _DAY_S
@@ -110,20 +113,50 @@ def historical_orders(state: State, ids: str, request: Request, now: Now) -> Obj
         and order.closed_utc // _DAY_S < today
         and order.opened_utc >= since
     ]
-    return _page(closed, request, errors)
+    if order_ids:
+        closed, missing = _by_id(closed, good, order_ids)
+        errors += missing
+    return _page(state, closed, request, errors)
+
+
+def _by_id(orders: list[Order], good: list[str], order_ids: str) -> tuple[list[Order], list[Object]]:
+    """Those asked for, in the order asked for, and an error for each that is not there."""
+    asked = split(order_ids, ORDER_IDS_MAX, "order ids")
+    by_id = {order.order_id: order for order in orders}
+    missing = [
+        {"AccountID": ",".join(good), "OrderID": one, "Error": "NotFound", "Message": "Invalid order ID."}
+        for one in asked
+        if one not in by_id
+    ]
+    return [by_id[one] for one in asked if one in by_id], missing
 
 
 def _days(order: Order) -> set[float]:
     return {order.opened_utc // _DAY_S, (order.closed_utc or order.opened_utc) // _DAY_S}
 
 
-def _page(found: list[Order], request: Request, errors: list[Object]) -> Object:
+def _page(state: State, found: list[Order], request: Request, errors: list[Object]) -> Object:
     """``NextToken`` is the last id of this page: what follows is older."""
     size = whole(request.query, "pagesize", PAGE_MAX, 1, PAGE_MAX)
+    found = _of_status(found, request.query.get("status", ""))
     before = request.query.get("nexttoken", "")
     if before:
         found = [order for order in found if order.order_id < before]
-    shown: Object = {"Orders": [wire.order_object(order) for order in found[:size]], "Errors": errors}
+    shown: Object = {"Orders": [_shown(state, order) for order in found[:size]], "Errors": errors}
     if len(found) > size:
         shown["NextToken"] = found[size - 1].order_id
     return shown
+
+
+def _of_status(found: list[Order], asked: str) -> list[Order]:
+    """The filter of the newer text of the venue [spec 2026-09]: Open, Filled, Cancelled or Canceled, Rejected."""
+    if not asked:
+        return found
+    wanted = _STATUS_GROUPS.get(asked.lower())
+    if wanted is None:
+        raise bad_request(f"status must be Open, Filled, Cancelled or Rejected, got {asked!r}")
+    return [order for order in found if (order.is_open if asked.lower() == "open" else order.status in wanted)]
+
+
+def _shown(state: State, order: Order) -> Object:
+    return order_object(order, expired_shows_executed=state.rules.expired_shows_executed)

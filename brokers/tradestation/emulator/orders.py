@@ -1,204 +1,210 @@
 """Placing, replacing, cancelling: what the venue answers, and the events that follow. PURE.
 
-Shapes and texts of tradestation-v3 section 7. Served are Market and StopMarket orders of one symbol for DAY or GTC;
-anything else is refused in words (400), never accepted and left lying. DAY orders do not expire here.
+Shapes and texts are those of the reference's section 7. HTTP 200 is no acceptance: each element tells.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from collections.abc import Callable
+from decimal import Decimal
 
 import msgspec
 
-from brokers.tradestation.emulator import book, matching
+from brokers.tradestation.emulator import balances, book, checks, steps
+from brokers.tradestation.emulator.bodies import BODY_BYTES_MAX, Body, amount, choice, parse
 from brokers.tradestation.emulator.errors import Refusal, bad_request
-from brokers.tradestation.emulator.instruments import Instrument, instrument
-from brokers.tradestation.emulator.ledger import Order
+from brokers.tradestation.emulator.instruments import instrument
+from brokers.tradestation.emulator.ledger import FIRST_ORDER_ID, traded
+from brokers.tradestation.emulator.order import Order
+from brokers.tradestation.emulator.order_wire import SIDE_TEXT
+from brokers.tradestation.emulator.placing import Leg, build, confirm_id, legs_of_group, legs_of_order, trail_of
 from brokers.tradestation.emulator.state import State
 from brokers.tradestation.emulator.values import Now, Request
-from brokers.tradestation.emulator.wire import SIDE_TEXT, Object, number
+from brokers.tradestation.emulator.wire import Object, number
 
-CONFIRM_ID_CHARS_MAX = 22
-QUANTITY_MAX = 1_000_000  # a limit of ours: a typing error should not fill
-BODY_BYTES_MAX = 65_536
-DURATIONS = ("DAY", "GTC")
-ORDER_TYPES = {"market": "Market", "stopmarket": "StopMarket"}
+__all__ = ["BODY_BYTES_MAX", "cancel", "fill_part", "place", "place_group", "replace", "show_status", "trade_by_hand"]
+
 DUPLICATE = "Order not placed because a unique orderconfirmid already exists."
-NOT_SERVED = ("legs", "osos", "advancedoptions", "limitprice")
+NOT_OPEN = "Not an open order."
+REPLACE_FAILED = "Failed to Cancel/Replace order"
+CANCEL_ATTEMPTED = "Cancel/Replace not allowed after cancel has been attempted"
+PARENT_REFUSED = "the order it depends on was not placed"
 _DAY_S = 86_400
 
-Body = dict[str, Any]
+
+# Placing
 
 
 def place(state: State, request: Request, now: Now) -> Object:
-    """The body of the 200. Raises Refusal where no order could be built."""
-    body = parse(request.body)
-    confirm_id = _confirm_id(body)
-    if confirm_id in state.ledger.confirm_ids:
-        return {"Orders": [{"Error": "FAILED", "Message": DUPLICATE, "OrderID": ""}]}
-    built = _build(state, body, confirm_id, now)
-    state.record(built, now)
-    if built.reason:
-        failed = f"Order failed. Reason: {built.reason}"
-        return {"Orders": [{"Error": "FAILED", "Message": failed, "OrderID": built.order_id}]}
-    return {"Orders": [{"Message": f"Sent order: {_in_words(built)}", "OrderID": built.order_id}]}
+    """The body of the 200: one element for the order and each child. Raises Refusal where no order could be built."""
+    return {"Orders": _placed(state, legs_of_order(parse(request.body)), now)}
 
 
-def replace(state: State, order_id: str, request: Request, now: Now) -> Object:
-    body = parse(request.body)
-    order = _open_order(state, order_id, "Failed to Cancel/Replace order: Not an open order.", now)
-    event = _replacement(order, body, now)
-    state.record(event, now)
-    return {"Message": "Cancel/Replace order sent.", "OrderID": order_id}
+def place_group(state: State, request: Request, now: Now) -> Object:
+    """As ``place``; of a group, what is refused stands in ``Errors`` and the rest is placed all the same [spec]."""
+    elements = _placed(state, legs_of_group(parse(request.body)), now)
+    refused = [one for one in elements if "Error" in one]
+    told: Object = {"Orders": [one for one in elements if "Error" not in one]}
+    return {**told, "Errors": refused} if refused else told
 
 
-def cancel(state: State, order_id: str, now: Now) -> Object:
-    _open_order(state, order_id, "Not an open order.", now)
-    state.record(book.OrderCancelled(order_id, now.market_utc), now)
-    return {"Message": "Cancel request sent", "OrderID": order_id}
+def _placed(state: State, legs: list[Leg], now: Now) -> list[Object]:
+    """Everything is built before anything is booked: a leg that cannot be built stops all (400)."""
+    ids = _ids(state, legs)
+    built: list[book.OrderPlaced | None] = []
+    for leg, order_id in zip(legs, ids, strict=True):
+        parent = built[leg.parent] if leg.parent is not None else None
+        if leg.parent is not None and (parent is None or parent.reason):
+            leg.refusal = PARENT_REFUSED
+        made = build(state, leg, order_id or "0", now)
+        if made.reason and not state.rules.refusal_burns_key:
+            made = msgspec.structs.replace(made, confirm_id="")
+        built.append(made if order_id else None)
+    group = state.ledger.groups
+    elements = []
+    for place_no, (leg, event) in enumerate(zip(legs, built, strict=True)):
+        if event is None:
+            elements.append({"Error": "FAILED", "Message": DUPLICATE, "OrderID": ""})
+            continue
+        links = _links(legs, built, place_no)
+        number_of_group = group + _group_number(legs, place_no) if leg.siblings else 0
+        state.record(msgspec.structs.replace(event, links=links, group=number_of_group), now)
+        elements.append(_element(event))
+    return elements
 
 
-def trade_by_hand(state: State, account: str, symbol: str, quantity: int, now: Now) -> Order:
-    """A market order as a person would send it from the broker's own screen: no confirm id, foreign to all clients."""
-    held = state.ledger.accounts[account].quantity(symbol)
-    stock = (about := instrument(symbol)) is not None and not about.is_future
-    action = "BUY" if quantity > 0 else "SELL"
-    if stock and quantity > 0 and held < 0:
-        action = "BUYTOCOVER"
-    if stock and quantity < 0 and held <= 0:
-        action = "SELLSHORT"
-    body = {
-        "accountid": account,
-        "symbol": symbol,
-        "quantity": str(abs(quantity)),
-        "ordertype": "Market",
-        "tradeaction": action,
-        "timeinforce": {"Duration": "DAY"},
-    }
-    placed = msgspec.structs.replace(_build(state, body, "", now), by_hand=True)
-    if placed.reason:
-        raise Refusal(409, "Conflict", f"the trade by hand was not made: {placed.reason}")
-    state.record(placed, now)
-    matching.settle(state, now)
-    return state.ledger.orders[placed.order_id]
+def _ids(state: State, legs: list[Leg]) -> list[str]:
+    """An order id for each leg; "" for one whose OrderConfirmID was used before, here or earlier."""
+    ids: list[str] = []
+    seen: set[str] = set()
+    next_id = FIRST_ORDER_ID + len(state.ledger.orders)
+    for leg in legs:
+        key = confirm_id(leg.body)
+        used = key in state.ledger.confirm_ids or key in seen
+        if key and used and state.rules.duplicate_refused:
+            ids.append("")
+            continue
+        seen.add(key)
+        ids.append(str(next_id))
+        next_id += 1
+    return ids
 
 
-# Building an order
+def _links(legs: list[Leg], built: list[book.OrderPlaced | None], place_no: int) -> tuple[tuple[str, str], ...]:
+    """The ties to those that were accepted."""
 
+    def accepted(places: list[int], kind: str) -> list[tuple[str, str]]:
+        events = [built[one] for one in places]
+        return [(kind, event.order_id) for event in events if event is not None and not event.reason]
 
-def _build(state: State, body: Body, confirm_id: str, now: Now) -> book.OrderPlaced:
-    for name in NOT_SERVED:
-        if body.get(name):
-            raise _unbuilt(f"{name} is not served by this emulator")
-    account = _account(state, body)
-    about = _symbol(state, body)
-    order_type = _choice(body, "ordertype", ORDER_TYPES)
-    action = _choice(body, "tradeaction", {name.lower(): name for name in SIDE_TEXT})
-    duration = _duration(body)
-    quantity = _amount(body, "quantity")
-    stop_price = _amount(body, "stopprice") if order_type == "StopMarket" else None
-    whole = int(quantity) if quantity == int(quantity) else 0
-    return book.OrderPlaced(
-        order_id=state.ledger.next_order_id(),
-        account=account,
-        symbol=about.symbol,
-        action=action,
-        quantity=whole,
-        order_type=order_type,
-        at_utc=now.market_utc,
-        stop_price=stop_price,
-        duration=duration,
-        confirm_id=confirm_id,
-        reason=_reason(state, account, about, action, quantity, stop_price),
-    )
-
-
-def _reason(
-    state: State, account: str, about: Instrument, action: str, quantity: Decimal, stop_price: Decimal | None
-) -> str:
-    """Why the order is refused inside the 200; "" where it is accepted."""
-    owner = state.ledger.accounts[account]
-    if about.is_future != (owner.kind == "Futures"):
-        return f"account {account} ({owner.kind}) does not trade {about.asset_type.lower()}s"
-    if about.is_future and action not in ("BUY", "SELL"):
-        return f"{action} is not an action for futures"
-    if owner.kind == "Cash" and action == "SELLSHORT":
-        return "SELLSHORT needs a margin account"
+    leg, event = legs[place_no], built[place_no]
+    if event is None or event.reason:
+        return ()
+    parents = [leg.parent] if leg.parent is not None else []
+    children = [n for n, other in enumerate(legs) if other.parent == place_no]
     return (
-        quantity_refusal(quantity)
-        or (price_refusal(stop_price, about) if stop_price is not None else "")
-        or matching.side_refusal(owner, about.symbol, action, int(quantity))
+        *accepted(parents, "OSP"),
+        *accepted(children, "OSO"),
+        *accepted(list(leg.siblings), leg.kind),
     )
 
 
-def quantity_refusal(quantity: Decimal) -> str:
-    if quantity != int(quantity) or not 0 < quantity <= QUANTITY_MAX:
-        return f"Quantity {number(quantity)} is not a whole number from 1 to {QUANTITY_MAX}"
-    return ""
+def _group_number(legs: list[Leg], place_no: int) -> int:
+    """Which group of this request it is in, from 1."""
+    firsts = sorted({min((n, *leg.siblings)) for n, leg in enumerate(legs) if leg.siblings})
+    return 1 + firsts.index(min((place_no, *legs[place_no].siblings)))
 
 
-def price_refusal(price: Decimal, about: Instrument) -> str:
-    if price % about.tick:
-        return f"StopPrice {number(price)} is not a multiple of the tick {number(about.tick)} of {about.symbol}"
-    return ""
+def _element(event: book.OrderPlaced) -> Object:
+    if event.reason:
+        failed = f"Order failed. Reason: {event.reason}"
+        return {"Error": "FAILED", "Message": failed, "OrderID": event.order_id}
+    return {"Message": f"Sent order: {in_words(event)}", "OrderID": event.order_id}
 
 
-def _account(state: State, body: Body) -> str:
-    account = _text(body, "accountid")
-    if account not in state.ledger.accounts:
-        raise Refusal(403, "Forbidden", "Invalid Account ID.")
-    return account
-
-
-def _symbol(state: State, body: Body) -> Instrument:
-    """Orders go to the dated contract: a continuous symbol is none."""
-    symbol = _text(body, "symbol")
-    about = instrument(symbol)
-    if about is None or state.market.series(symbol) is None:
-        raise _unbuilt("FAILED, INVALID SYMBOL")
-    return about
-
-
-def _duration(body: Body) -> str:
-    time_in_force = body.get("timeinforce")
-    if not isinstance(time_in_force, dict):
-        raise _unbuilt("TimeInForce is missing: an object with Duration")
-    return _choice(
-        {str(name).lower(): value for name, value in time_in_force.items()},
-        "duration",
-        {name.lower(): name for name in DURATIONS},
-    )
-
-
-def _confirm_id(body: Body) -> str:
-    given = body.get("orderconfirmid")
-    if given is None:
-        return ""
-    if not isinstance(given, str) or not 1 <= len(given) <= CONFIRM_ID_CHARS_MAX:
-        raise _unbuilt(f"OrderConfirmID must be text of 1 to {CONFIRM_ID_CHARS_MAX} characters, got {given!r}")
-    return given
+def in_words(order: book.OrderPlaced) -> str:
+    how = order.order_type
+    if order.trail is not None:
+        by = f"{number(order.trail.amount)}" if order.trail.amount else f"{number(order.trail.percent or 0)}%"
+        how = f"{by} Trailing Stop"
+    elif order.order_type == "Limit":
+        how = f"{number(order.limit_price or 0)} Limit"
+    elif order.order_type == "StopMarket":
+        how = f"{number(order.stop_price or 0)} Stop Market"
+    elif order.order_type == "StopLimit":
+        how = f"{number(order.stop_price or 0)} Stop {number(order.limit_price or 0)} Limit"
+    return f"{SIDE_TEXT[order.action]} {order.quantity} {order.symbol} @ {how}"
 
 
 # Replacing
 
 
-def _replacement(order: Order, body: Body, now: Now) -> book.OrderReplaced:
-    if body.get("limitprice") or body.get("advancedoptions"):
-        raise bad_request("Failed to Cancel/Replace order: only Quantity, StopPrice and OrderType are served")
-    order_type, stop_price = order.order_type, order.stop_price
+def replace(state: State, order_id: str, request: Request, now: Now) -> Object:
+    """Sent, not done: the change takes effect after ``rules.replace_s``."""
+    body = parse(request.body)
+    order = _open_order(state, order_id, f"{REPLACE_FAILED}: {NOT_OPEN}", now)
+    if order.cancel_due_utc is not None:
+        raise bad_request(CANCEL_ATTEMPTED)
+    delay_s = state.rules.replace_s
+    change = _replacement(state, order, body, now.market_utc + delay_s)
+    state.record(book.ReplaceSent(order_id, change) if delay_s else change, now)
+    return {"Message": "Cancel/Replace order sent.", "OrderID": order_id}
+
+
+def _replacement(state: State, order: Order, body: Body, at_utc: float) -> book.OrderReplaced:
+    order_type = order.order_type
     if body.get("ordertype") is not None:
-        order_type = _choice(body, "ordertype", {"market": "Market", order.order_type.lower(): order.order_type})
-    if order_type == "Market":
-        stop_price = None
-    elif body.get("stopprice") is not None:
-        stop_price = _amount(body, "stopprice")
-    quantity = _amount(body, "quantity") if body.get("quantity") is not None else Decimal(order.quantity)
-    about = instrument(order.symbol)
-    refusal = quantity_refusal(quantity) or (price_refusal(stop_price, about) if stop_price and about else "")
+        order_type = choice(body, "ordertype", {"market": "Market", order.order_type.lower(): order.order_type})
+    trail = order.trail
+    if body.get("advancedoptions"):
+        if order.trail is None:
+            raise bad_request(f"{REPLACE_FAILED}: it is no trailing stop")
+        trail = trail_of(body) or trail
+    if order.hit_utc is not None and body.get("stopprice") is not None:
+        raise bad_request(f"{REPLACE_FAILED}: prior stop already triggered")
+    stop_price = _changed(body, "stopprice", order.stop_price)
+    limit_price = _changed(body, "limitprice", order.limit_price)
+    quantity = amount(body, "quantity") if body.get("quantity") is not None else Decimal(order.quantity)
+    about = traded(order.symbol)
+    refusal = (
+        checks.quantity_refusal(quantity)
+        or ("Quantity is not above what has filled" if quantity <= order.filled else "")
+        or checks.price_refusal("StopPrice", stop_price, about)
+        or checks.price_refusal("LimitPrice", limit_price, about)
+        or (checks.price_refusal("TrailingStop", trail.amount, about) if trail and trail.amount else "")
+    )
+    if not refusal and quantity > order.quantity:
+        larger = msgspec.structs.replace(order, quantity=int(quantity), limit_price=limit_price, stop_price=stop_price)
+        refusal = balances.buying_power_refusal(state, larger, about, instead_of=order.order_id)
     if refusal:
-        raise bad_request(f"Failed to Cancel/Replace order: {refusal}")
-    return book.OrderReplaced(order.order_id, int(quantity), order_type, stop_price, now.market_utc)
+        raise bad_request(f"{REPLACE_FAILED}: {refusal}")
+    if order_type == "Market":
+        stop_price = limit_price = trail = None
+    return book.OrderReplaced(order.order_id, int(quantity), order_type, stop_price, at_utc, limit_price, trail)
+
+
+def _changed(body: Body, name: str, was: Decimal | None) -> Decimal | None:
+    """A price that the order has none of cannot be changed. (A trailing stop has no StopPrice: it is ignored there.)"""
+    if body.get(name) is None:
+        return was
+    if was is None and name == "limitprice":
+        raise bad_request(f"{REPLACE_FAILED}: the order has no {name}")
+    given = amount(body, name)
+    return given if was is not None else None
+
+
+# Cancelling
+
+
+def cancel(state: State, order_id: str, now: Now) -> Object:
+    """Sent, not done: the order ends after ``rules.cancel_s``. Repeating it is harmless [spec]."""
+    order = _open_order(state, order_id, NOT_OPEN, now)
+    delay_s = state.rules.cancel_s
+    if not delay_s:
+        state.record(book.OrderCancelled(order_id, now.market_utc), now)
+    elif order.cancel_due_utc is None:
+        state.record(book.CancelSent(order_id, now.market_utc + delay_s), now)
+    return {"Message": "Cancel request sent", "OrderID": order_id}
 
 
 def _open_order(state: State, order_id: str, not_open: str, now: Now) -> Order:
@@ -211,52 +217,61 @@ def _open_order(state: State, order_id: str, not_open: str, now: Now) -> Order:
     return order
 
 
-# Bodies: names in any case, numbers as strings or numbers (tradestation-v3, section 2)
+# By hand, and for faults
 
 
-def parse(raw: bytes) -> Body:
-    if len(raw) > BODY_BYTES_MAX:
-        raise bad_request(f"the body has {len(raw)} bytes, the limit is {BODY_BYTES_MAX}")
-    try:
-        body = msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
-        raise bad_request(f"the body is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise bad_request(f"the body must be one JSON object, got {type(body).__name__}")
-    return {str(name).lower(): value for name, value in body.items()}
+def trade_by_hand(state: State, account: str, symbol: str, quantity: int, now: Now) -> Order:
+    """A market order as a person would send it from the broker's own screen: no confirm id, foreign to all clients."""
+    held = state.ledger.accounts[account].quantity(symbol)
+    stock = (about := instrument(symbol)) is not None and not about.is_future
+    action = "BUY" if quantity > 0 else "SELL"
+    if stock and quantity > 0 and held < 0:
+        action = "BUYTOCOVER"
+    if stock and quantity < 0 and held <= 0:
+        action = "SELLSHORT"
+    body: Body = {
+        "accountid": account,
+        "symbol": symbol,
+        "quantity": str(abs(quantity)),
+        "ordertype": "Market",
+        "tradeaction": action,
+        "timeinforce": {"Duration": "DAY"},
+    }
+    order_id = state.ledger.next_order_id()
+    placed = msgspec.structs.replace(build(state, Leg(body), order_id, now), by_hand=True)
+    if placed.reason:
+        raise Refusal(409, "Conflict", f"the trade by hand was not made: {placed.reason}")
+    state.record(placed, now)
+    steps.settle(state, now)
+    return state.ledger.orders[order_id]
 
 
-def _text(body: Body, name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise _unbuilt(f"{name} is missing or not a text")
-    return value
+def fill_part(state: State, order_id: str, quantity: int, now: Now) -> Order:
+    """A fault: so much of a working order fills now, at the last price, whatever the market says of it."""
+
+    def event(order: Order) -> book.OrderEvent:
+        if not 0 < quantity <= order.remaining or order.status == "OSO":
+            raise bad_request(f"quantity must be from 1 to {order.remaining} of a working order, got {quantity}")
+        series = state.market.series(order.symbol)
+        last = series.last_print(now.market_utc) if series else None
+        if last is None:
+            raise bad_request(f"{order.symbol} has no price yet")
+        commission_usd = traded(order.symbol).commission_usd * quantity
+        return book.OrderFilled(order_id, last.price, commission_usd, now.market_utc, quantity)
+
+    return _forced(state, order_id, event, now)
 
 
-def _choice(body: Body, name: str, choices: dict[str, str]) -> str:
-    given = _text(body, name)
-    if given.lower() not in choices:
-        raise _unbuilt(f"{name} {given!r} is not served by this emulator, only {', '.join(choices.values())}")
-    return choices[given.lower()]
+def show_status(state: State, order_id: str, status: str, now: Now) -> Order:
+    """A fault: the order is shown with this code from now on, also one that nobody has heard of; "" ends that."""
+    if order_id not in state.ledger.orders:
+        raise bad_request("Invalid order ID.")
+    state.record(book.OrderShown(order_id, status), now)
+    return state.ledger.orders[order_id]
 
 
-def _amount(body: Body, name: str) -> Decimal:
-    given = body.get(name)
-    if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise _unbuilt(f"{name} is missing or not a number")
-    try:
-        amount = Decimal(str(given))
-    except InvalidOperation as error:
-        raise _unbuilt(f"{name} {given!r} is not a number") from error
-    if not amount.is_finite():
-        raise _unbuilt(f"{name} {given!r} is not a finite number")
-    return amount
-
-
-def _unbuilt(why: str) -> Refusal:
-    return bad_request(f"Failed to build order: {why}")
-
-
-def _in_words(order: book.OrderPlaced) -> str:
-    how = "Market" if order.stop_price is None else f"{number(order.stop_price)} Stop Market"
-    return f"{SIDE_TEXT[order.action]} {order.quantity} {order.symbol} @ {how}"
+def _forced(state: State, order_id: str, event: Callable[[Order], book.OrderEvent], now: Now) -> Order:
+    order = _open_order(state, order_id, NOT_OPEN, now)
+    state.record(event(order), now)
+    steps.settle(state, now)
+    return state.ledger.orders[order_id]

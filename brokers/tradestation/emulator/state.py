@@ -1,6 +1,6 @@
 """The whole state of one emulator, changed only by ``app`` and ``advance``. PURE.
 
-``ledger`` is what the book remembers; ``market`` never changes; streams and triggers live and die with the process.
+``ledger`` is what the book remembers; ``market`` never changes; streams and steps live and die with the process.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from decimal import Decimal
 
 import msgspec
 
-from brokers.tradestation.emulator import book, matching, streams
+from brokers.tradestation.emulator import book, steps, streams
 from brokers.tradestation.emulator.errors import BookError, OptionError
 from brokers.tradestation.emulator.ledger import Ledger
-from brokers.tradestation.emulator.market import Market, Print
+from brokers.tradestation.emulator.market import Market
+from brokers.tradestation.emulator.rules import RULES, Rules
+from brokers.tradestation.emulator.steps import Step
 from brokers.tradestation.emulator.values import Now
 
 ACCOUNT_KINDS = ("Futures", "Margin", "Cash")
@@ -35,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True):
     client_secret: str = "demo-secret"
     refresh_token: str = "demo-refresh"
     authorization_code: str = "demo-code"
+    rules: Rules = RULES
     every_print: bool = True
     """Streams show each print, as the venue's do: the forming bar and the position's value. False: only what has
     changed for good, closed bars and positions themselves (a tester's desk would drop the rest unread)."""
@@ -67,19 +70,28 @@ class State:
         self.settings = settings
         self.market = market
         self.ledger = Ledger()
-        self.triggers: dict[str, Print | None] = {}
+        self.steps: dict[str, Step | None] = {}
         self.streams: dict[int, streams.Stream] = {}
         self.streams_opened = 0
         self.fresh: list[book.Entry] = []
 
+    @property
+    def rules(self) -> Rules:
+        """Those of the book, where it has any: they were changed while it ran."""
+        return self.ledger.rules or self.settings.rules
+
     def record(self, event: book.Event, now: Now) -> None:
         """The only door by which anything lasting changes."""
         entry = book.Entry(self.ledger.number + 1, now.machine_s, now.market_utc, event)
+        before = self.ledger.orders.get(event.order_id) if isinstance(event, book.OfOrder) else None
         self.ledger.apply(entry)
         self.fresh.append(entry)
-        if isinstance(event, book.OrderEvent):
-            matching.watch(self, event)
-            streams.tell(self.streams, self.ledger, event)
+        if isinstance(event, book.OfOrder):
+            steps.watch(self, event)
+            streams.tell(self, event, before)
+        elif isinstance(event, book.RulesChanged):
+            for order_id in self.ledger.open_ids:
+                steps.rewatch(self, order_id)
 
     def take_entries(self) -> list[book.Entry]:
         entries, self.fresh = self.fresh, []
@@ -108,7 +120,7 @@ def rebuilt(settings: Settings, market: Market, entries: list[book.Entry]) -> St
         symbol = state.ledger.orders[order_id].symbol
         if market.series(symbol) is None:
             raise BookError(f"order {order_id} in the book is for {symbol}, of which no bars were loaded")
-        matching.rewatch(state, order_id)
+        steps.rewatch(state, order_id)
     return state
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from brokers.tradestation.emulator import book, wire
-from brokers.tradestation.emulator.ledger import Ledger, Order
 from brokers.tradestation.emulator.market import Print
+from brokers.tradestation.emulator.order import Order
+from brokers.tradestation.emulator.order_frames import order_frames
+from brokers.tradestation.emulator.order_wire import order_object
 from brokers.tradestation.emulator.values import Now, Output, StreamBytes, StreamEnd
 
 if TYPE_CHECKING:
@@ -67,11 +69,13 @@ def next_due(stream: Stream, now: Now, heartbeat_s: float) -> tuple[float, float
     return stream.last_sent_s + heartbeat_s, stream.due_utc
 
 
-def tell(streams: dict[int, Stream], ledger: Ledger, event: book.OrderEvent) -> None:
-    """Hand an event to the streams of its account."""
-    order = ledger.orders[event.order_id]
-    frames = _order_frames(event, order)
-    for stream in streams.values():
+def tell(state: State, event: book.OrderEvent, before: Order | None) -> None:
+    """Hand an event to the streams of its account. ``before``: the order as it was, None where it is new."""
+    if not state.streams:
+        return
+    order = state.ledger.orders[event.order_id]
+    frames = order_frames(event, order, before, state.rules)
+    for stream in state.streams.values():
         if order.account in stream.accounts:
             _tell_one(stream, event, order, frames)
 
@@ -84,17 +88,6 @@ def _tell_one(stream: Stream, event: book.Event, order: Order, frames: list[byte
         stream.pending += frames
         if len(stream.pending) > PENDING_FRAMES_MAX:
             stream.pending, stream.ending = [], "reset"
-
-
-def _order_frames(event: book.Event, order: Order) -> list[bytes]:
-    """FLL and OUT come twice, first without ``ClosedDateTime``; UCN goes before OUT (tradestation-v3, section 6)."""
-    shown = [wire.order_object(order)]
-    if isinstance(event, book.OrderFilled | book.OrderCancelled):
-        shown.insert(0, {name: value for name, value in shown[0].items() if name != "ClosedDateTime"})
-    if isinstance(event, book.OrderCancelled):
-        open_order = msgspec.structs.replace(order, status="ACK", closed_utc=None)
-        shown.insert(0, wire.order_object(open_order, "UCN"))
-    return [wire.line(one) for one in shown]
 
 
 # One stream's turn
@@ -232,7 +225,7 @@ def open_orders(
 ) -> Stream:
     stream = _new(state, "orders", now)
     stream.accounts, stream.order_ids, stream.due_utc = accounts, order_ids, None
-    stream.pending = [wire.line(wire.order_object(order)) for order in snapshot] + [END_SNAPSHOT]
+    stream.pending = [wire.line(order_object(order)) for order in snapshot] + [END_SNAPSHOT]
     return stream
 
 

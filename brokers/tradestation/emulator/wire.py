@@ -14,19 +14,12 @@ from typing import Any
 import msgspec
 
 from brokers.tradestation.emulator.instruments import Instrument
-from brokers.tradestation.emulator.ledger import Account, Order, Position, traded
+from brokers.tradestation.emulator.ledger import traded
 from brokers.tradestation.emulator.market import Bar, Market
+from brokers.tradestation.emulator.money import Account, Position
 
 Object = dict[str, Any]
 
-STATUS_TEXT = {
-    "ACK": "Received",
-    "UCN": "Cancel Sent",
-    "OUT": "UROut",
-    "FLL": "Filled",
-    "REJ": "Rejected",
-}
-SIDE_TEXT = {"BUY": "Buy", "SELL": "Sell", "SELLSHORT": "SellShort", "BUYTOCOVER": "BuyToCover"}
 _DECIMALS_SHOWN = Decimal("0.00000001")
 DAY_S = 86_400
 TEXTS_KEPT = 4096
@@ -104,57 +97,6 @@ def bar_object(bar: Bar, *, status: str, realtime: bool, end_of_history: bool) -
         realtime,
         end_of_history,
     )
-
-
-def order_object(order: Order, status: str = "") -> Object:
-    """``status``: another code than the order's own, for the frames between two states."""
-    about = traded(order.symbol)
-    code = status or order.status
-    shown: Object = {
-        "AccountID": order.account,
-        "CommissionFee": number(order.commission_usd),
-        "Currency": "USD",
-        "Duration": order.duration,
-        "FilledPrice": number(order.fill_price or 0),
-        "Legs": [_leg(order, about)],
-        "OpenedDateTime": time_text(order.opened_utc),
-        "OrderID": order.order_id,
-        "OrderType": order.order_type,
-        "PriceUsedForBuyingPower": number(order.stop_price or 0),
-        "Status": code,
-        "StatusDescription": STATUS_TEXT[code],
-        "UnbundledRouteFee": "0",
-    }
-    if about.is_future:
-        shown["ConversionRate"] = "1"
-    else:
-        shown["Routing"] = "Intelligent"
-    if order.stop_price is not None:
-        shown["StopPrice"] = number(order.stop_price)
-    if order.closed_utc is not None:
-        shown["ClosedDateTime"] = time_text(order.closed_utc)
-    if order.reason:
-        shown["RejectReason"] = order.reason
-    return shown
-
-
-def _leg(order: Order, about: Instrument) -> Object:
-    executed = order.quantity if order.status == "FLL" else 0
-    leg: Object = {
-        "AssetType": about.asset_type,
-        "BuyOrSell": SIDE_TEXT[order.action],
-        "ExecQuantity": str(executed),
-        "QuantityOrdered": str(order.quantity),
-        "QuantityRemaining": str(order.quantity - executed if order.is_open else 0),
-        "Symbol": order.symbol,
-    }
-    if order.fill_price is not None:
-        leg["ExecutionPrice"] = number(order.fill_price)
-    if about.is_future:
-        leg |= {"ExpirationDate": day_text(about.expires), "Underlying": about.root}
-    else:
-        leg["OpenOrClose"] = "Open" if order.action in ("BUY", "SELLSHORT") else "Close"
-    return leg
 
 
 def position_object(account: Account, position: Position, last: Decimal) -> Object:
