@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
 from supervisor.sim.desk import SimDesk
 from trader.demo.script import Stand
@@ -89,7 +90,11 @@ class Night:
             origin_utc=plan.begin_utc,
             rate=RATE,
             seed=plan.seed,
-            settings=Settings(accounts=cast.accounts(self.stands), token_lifetime_s=lifetime_s),
+            settings=Settings(
+                accounts=cast.accounts(self.stands),
+                token_lifetime_s=lifetime_s,
+                rules=Rules(session_hours=False),  # the desk trades when bars come, and here they come by night too
+            ),
             chances=self._mishaps,
         )
 

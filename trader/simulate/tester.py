@@ -25,6 +25,7 @@ from brokers.tradestation.emulator.errors import DataError
 from brokers.tradestation.emulator.instruments import Instrument, instrument
 from brokers.tradestation.emulator.load import load_market, load_series, to_stderr
 from brokers.tradestation.emulator.market import MINUTE_S, Market, Series
+from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
 from feeds.config import Timing
 from supervisor.process.store import SqliteStore
@@ -132,7 +133,12 @@ def _desk_run(session: Session, code: Code, series: Series, origin_utc: float) -
         origin_utc=origin_utc,
         rate=RATE,
         begins_s=START_S + LEAD_S,
-        settings=Settings(accounts=(account,), heartbeat_s=CALM_TIMING.heartbeat_s, every_print=False),
+        settings=Settings(
+            accounts=(account,),
+            heartbeat_s=CALM_TIMING.heartbeat_s,
+            every_print=False,
+            rules=Rules(session_hours=False),  # a strategy is tested on the bars it is given
+        ),
         timing=CALM_TIMING,
     )
     desk = built.life(1)

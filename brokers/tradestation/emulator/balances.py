@@ -74,7 +74,7 @@ def _open_orders_usd(state: State, account: Account, at_utc: float, without: str
     total_usd = Decimal(0)
     groups: dict[int, Decimal] = {}
     for order in (state.ledger.orders[one] for one in state.ledger.open_ids if one != without):
-        if order.account != account.account or order.status == "OSO":
+        if order.account != account.account or order.waiting:
             continue
         usd = _requirement_usd(state, account, order, traded(order.symbol), at_utc)
         if order.group:

@@ -13,6 +13,9 @@ from msgspec.structs import replace
 from brokers.tradestation.emulator import book
 from brokers.tradestation.emulator.order import Order
 
+IN_FLIGHT = ("UCN", "RSN")
+"""A cancel or a replace is on its way."""
+
 
 def placed(event: book.OrderPlaced) -> Order:
     refused = bool(event.reason)
@@ -38,6 +41,8 @@ def placed(event: book.OrderPlaced) -> Order:
         links=event.links,
         group=event.group,
         sent_utc=event.at_utc,
+        waiting=event.status == "OSO",
+        held=event.status == "DON",
     )
 
 
@@ -47,18 +52,20 @@ def after(order: Order, event: book.OrderEvent) -> Order:
 
 def working(order: Order) -> str:
     """The status of an open order that nothing is on its way to."""
-    if order.status in ("OSO", "DON"):
-        return order.status
+    if order.waiting or order.held:
+        return "OSO" if order.waiting else "DON"
     return "FPR" if order.filled else "STP" if order.hit_utc is not None else "ACK"
 
 
 def _sent(order: Order, event: book.OrderSent) -> Order:
-    return replace(order, status=event.status, sent_utc=event.at_utc, armed_utc=event.at_utc)
+    held = event.status == "DON"
+    changed = replace(order, sent_utc=event.at_utc, armed_utc=event.at_utc, waiting=False, held=held)
+    return changed if order.status in IN_FLIGHT else replace(changed, status=working(changed))
 
 
 def _hit(order: Order, event: book.OrderHit) -> Order:
-    status = order.status if order.status in ("UCN", "RSN") else "STP"
-    return replace(order, status=status, hit_utc=event.at_utc, hit_price=event.price)
+    changed = replace(order, hit_utc=event.at_utc, hit_price=event.price, held=False)
+    return changed if order.status in IN_FLIGHT else replace(changed, status=working(changed))
 
 
 def _replaced(order: Order, event: book.OrderReplaced) -> Order:
@@ -111,6 +118,7 @@ def _filled(order: Order, event: book.OrderFilled) -> Order:
         paid=order.paid + event.price * quantity,
         commission_usd=order.commission_usd + event.commission_usd,
         last_fill_utc=event.at_utc,
+        held=False,
     )
     if changed.remaining == 0:
         return _closed(changed, event.at_utc, "FLL")

@@ -68,7 +68,7 @@ def _of(found: Print | None) -> Execution | None:
 def _stage(order: Order) -> str:
     if order.order_type == "Market" or (order.order_type == "StopMarket" and order.filled):
         return "market"
-    if order.order_type == "Limit" or order.hit_utc is not None:
+    if order.order_type == "Limit" or order.hit_utc is not None or (order.filled and order.order_type == "StopLimit"):
         return "limit"
     return "trail" if order.trail is not None else "stop"
 

@@ -16,7 +16,8 @@ SIBLINGS = ("OCO", "BRK")
 
 class Order(msgspec.Struct, frozen=True, gc=False):
     """``armed_utc``: from when on the market is watched for it, the acceptance or the last replace. ``paid`` is the sum
-    of price times quantity over its fills; ``links`` are (relationship, order id) as in ConditionalOrders."""
+    of price times quantity over its fills; ``links`` are (relationship, order id) as in ConditionalOrders. ``waiting``:
+    for its parent; ``held``: until the market opens; both also while a cancel or a replace is on its way."""
 
     order_id: str
     account: str
@@ -48,6 +49,8 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     cancel_due_utc: float | None = None
     replacing: OrderReplaced | None = None
     reduced: int = 0
+    waiting: bool = False
+    held: bool = False
     shown_status: str = ""
 
     @property

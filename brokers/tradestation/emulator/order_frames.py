@@ -30,7 +30,7 @@ def _shown(event: book.OrderEvent, order: Order, before: Order | None, rules: Ru
     if isinstance(event, book.OrderFilled):
         return [*_way_to_fill(event, order, before, rules), *([now] if order.is_open else [_undated(now), now])]
     if isinstance(event, book.OrderCancelled):
-        asked = not event.why and before.status != "UCN"
+        asked = not event.why and before.cancel_due_utc is None
         sent = [order_object(before, "UCN")] if asked else []
         return [*sent, _undated(now), now]
     if isinstance(event, book.OrderReplaced) and rules.replace_shows_out:

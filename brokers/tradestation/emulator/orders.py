@@ -66,9 +66,10 @@ def _placed(state: State, legs: list[Leg], now: Now) -> list[Object]:
         if event is None:
             elements.append({"Error": "FAILED", "Message": DUPLICATE, "OrderID": ""})
             continue
-        links = _links(legs, built, place_no)
-        number_of_group = group + _group_number(legs, place_no) if leg.siblings else 0
-        state.record(msgspec.structs.replace(event, links=links, group=number_of_group), now)
+        if len(legs) > 1:
+            its_group = group + _group_number(legs, place_no) if leg.siblings else 0
+            event = msgspec.structs.replace(event, links=_links(legs, built, place_no), group=its_group)
+        state.record(event, now)
         elements.append(_element(event))
     return elements
 
@@ -250,7 +251,7 @@ def fill_part(state: State, order_id: str, quantity: int, now: Now) -> Order:
     """A fault: so much of a working order fills now, at the last price, whatever the market says of it."""
 
     def event(order: Order) -> book.OrderEvent:
-        if not 0 < quantity <= order.remaining or order.status == "OSO":
+        if not 0 < quantity <= order.remaining or order.waiting:
             raise bad_request(f"quantity must be from 1 to {order.remaining} of a working order, got {quantity}")
         series = state.market.series(order.symbol)
         last = series.last_print(now.market_utc) if series else None

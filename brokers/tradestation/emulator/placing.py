@@ -17,6 +17,7 @@ from brokers.tradestation.emulator.errors import Refusal
 from brokers.tradestation.emulator.expiry import DATED, DURATIONS, GOOD_TILL_DAYS_MAX
 from brokers.tradestation.emulator.instruments import Instrument, instrument
 from brokers.tradestation.emulator.lives import placed
+from brokers.tradestation.emulator.order import Order
 from brokers.tradestation.emulator.order_wire import SIDE_TEXT
 from brokers.tradestation.emulator.state import State
 from brokers.tradestation.emulator.values import Now
@@ -118,11 +119,15 @@ def build(state: State, leg: Leg, order_id: str, now: Now) -> book.OrderPlaced:
         trail=trail,
         good_till_day=good_till_day,
     )
-    reason = leg.refusal or _reason(state, built, quantity, about, is_child=leg.parent is not None)
-    return msgspec.structs.replace(built, reason=reason, status=_status(state, built, leg, about))
+    order = placed(built)
+    reason = leg.refusal or _reason(state, order, quantity, about, is_child=leg.parent is not None)
+    status = _status(state, order, leg, about)
+    if not reason and status == built.status:
+        return built
+    return msgspec.structs.replace(built, reason=reason, status=status)
 
 
-def _reason(state: State, built: book.OrderPlaced, quantity: Decimal, about: Instrument, *, is_child: bool) -> str:
+def _reason(state: State, built: Order, quantity: Decimal, about: Instrument, *, is_child: bool) -> str:
     """Why the order is refused inside the 200; "" where it is accepted. What a child needs (a position, buying power)
     is looked at when it is sent, since its parent makes it."""
     owner = state.ledger.accounts[built.account]
@@ -132,12 +137,12 @@ def _reason(state: State, built: book.OrderPlaced, quantity: Decimal, about: Ins
         or checks.price_refusal("StopPrice", built.stop_price, about)
         or checks.price_refusal("LimitPrice", built.limit_price, about)
         or _trail_refusal(built.trail, about)
-        or checks.duration_refusal(built.duration, built.order_type, about, built.at_utc)
+        or checks.duration_refusal(built.duration, built.order_type, about, built.opened_utc)
     )
     if refused or is_child:
         return refused
     return checks.side_refusal(owner, about.symbol, built.action, built.quantity) or balances.buying_power_refusal(
-        state, placed(built), about
+        state, built, about
     )
 
 
@@ -147,11 +152,11 @@ def _trail_refusal(trail: book.Trail | None, about: Instrument) -> str:
     return checks.price_refusal("TrailingStop", trail.amount, about)
 
 
-def _status(state: State, built: book.OrderPlaced, leg: Leg, about: Instrument) -> str:
+def _status(state: State, built: Order, leg: Leg, about: Instrument) -> str:
     if leg.parent is not None:
         return "OSO"
     series = state.market.series(built.symbol)
-    if series is None or matching.is_open(placed(built), about, series, state.rules, built.at_utc):
+    if series is None or matching.is_open(built, about, series, state.rules, built.opened_utc):
         return "ACK"
     return "DON"
 

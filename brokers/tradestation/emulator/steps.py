@@ -96,32 +96,31 @@ def _steps(state: State, order: Order, series: Series) -> Iterator[Step]:
         yield from _ties(state, order, series)
     if order.cancel_due_utc is not None:
         yield _step(CLIENT, order.cancel_due_utc, book.OrderCancelled(order.order_id, order.cancel_due_utc))
-    if order.status == "OSO":
+    if order.waiting:
         return
     if order.replacing is not None:
         yield _step(CLIENT, order.replacing.at_utc, order.replacing)
     about = traded(order.symbol)
     over_utc = expires_utc(order, about)
+    found = matching.execution(order, series, about, state.rules, over_utc)
+    if found is not None and not found.hit:
+        yield Step(found.at_utc, MARKET, order.order_id, None, found.price, _part(state, order, about))
+        if found.at_utc == order.armed_utc and order.filled == 0:
+            return  # at once: nothing of what follows can be earlier
+    elif found is not None:
+        yield _step(MARKET, found.at_utc, book.OrderHit(order.order_id, found.price, found.at_utc))
+    yield from _by_the_clock(order, about, over_utc)
+
+
+def _by_the_clock(order: Order, about: Instrument, over_utc: float) -> Iterator[Step]:
+    """What is not filled at once is sent when the market opens, cancelled (IOC), expires."""
     yield _step(CLOCK, over_utc, book.OrderExpired(order.order_id, over_utc))
-    yield from _by_the_market(state, order, about, series, over_utc)
-
-
-def _by_the_market(state: State, order: Order, about: Instrument, series: Series, over_utc: float) -> Iterator[Step]:
-    if order.status == "DON":
+    if order.held:
         opens_utc = hours.session_at(about, order.sent_utc, extended=order.is_extended).opens_utc
         yield _step(CLOCK, opens_utc, book.OrderSent(order.order_id, opens_utc))
-    found = matching.execution(order, series, about, state.rules, over_utc)
     if order.duration == "IOC":
         at_utc = order.last_fill_utc if order.last_fill_utc is not None else order.armed_utc
         yield _step(CLIENT, at_utc, book.OrderCancelled(order.order_id, at_utc, "rest"))
-        if found is not None and found.at_utc > order.armed_utc:
-            return
-    if found is None:
-        return
-    if found.hit:
-        yield _step(MARKET, found.at_utc, book.OrderHit(order.order_id, found.price, found.at_utc))
-    else:
-        yield Step(found.at_utc, MARKET, order.order_id, None, found.price, _part(state, order, about))
 
 
 def _part(state: State, order: Order, about: Instrument) -> int:
@@ -133,7 +132,7 @@ def _part(state: State, order: Order, about: Instrument) -> int:
 
 def _ties(state: State, order: Order, series: Series) -> Iterator[Step]:
     orders, rules = state.ledger.orders, state.rules
-    for parent in (orders[one] for one in order.linked("OSP") if order.status == "OSO"):
+    for parent in (orders[one] for one in order.linked("OSP") if order.waiting):
         sent = parent.status == "FLL" or (parent.filled and rules.oso_sends_on_part_fill)
         if sent and parent.last_fill_utc is not None:
             yield _step(TIES, parent.last_fill_utc, _child_sent(state, order, series, parent.last_fill_utc))
