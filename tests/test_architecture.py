@@ -69,6 +69,7 @@ PURE_FILES = (
     "brokers/tradestation/emulator/values.py",
     "brokers/tradestation/emulator/wire.py",
     "brokers/tradestation/emulator/balances.py",
+    "brokers/tradestation/emulator/day_start.py",
     "brokers/tradestation/emulator/brokerage.py",
     "brokers/tradestation/emulator/marketdata.py",
     "brokers/tradestation/emulator/query.py",

@@ -212,3 +212,24 @@ def test_several_accounts_and_ids_in_one_call_with_an_error_for_each_bad_one() -
     got: Any = emulator.get(f"/v3/brokerage/accounts/{FUTURES},{MARGIN},SIM9X/orders/{future},{stock},77")
     assert [one["OrderID"] for one in got["Orders"]] == [future, stock]
     assert [one["Error"] for one in got["Errors"]] == ["Forbidden", "NotFound"]
+
+
+def test_balances_of_the_begin_of_the_day_are_those_of_its_begin() -> None:
+    emulator = Emulator(market(ESZ13=[*flat_bars(1, 9), *flat_bars(10, 2000, "1010")], SPY=flat_bars(1, 2000, "100")))
+    emulator.place(Quantity="2")
+    emulator.place(MARGIN, "SPY", Quantity="10")
+    path = f"/v3/brokerage/accounts/{FUTURES},{MARGIN},SIM9X/bodbalances"
+    today = emulator.get(path)
+    assert [one["BalanceDetail"]["Equity"] for one in today["BODBalances"]] == ["100000", "100000"]
+    assert [one["AccountID"] for one in today["Errors"]] == ["SIM9X"]
+    later(emulator, 1)
+    emulator.place(TradeAction="SELL")
+    futures, margin = emulator.get(path)["BODBalances"]
+    assert futures["BalanceDetail"] == {
+        "CashAvailableToWithdraw": "69997.5",
+        "Equity": "100997.5",
+        "NetCash": "99997.5",
+        "OpenTradeEquity": "1000",
+    }
+    assert futures["CurrencyDetails"][0]["MarginRequirement"] == "31000"
+    assert (margin["BalanceDetail"]["AccountBalance"], margin["BalanceDetail"]["Equity"]) == ("99000", "100000")

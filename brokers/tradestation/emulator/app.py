@@ -176,6 +176,7 @@ _TABLE: list[tuple[str, str, _Handler]] = [
         "/v3/brokerage/accounts/{}/historicalorders/{}",
         lambda s, r, n, a, o: _json(brokerage.historical_orders(s, a, r, n, o)),
     ),
+    ("GET", "/v3/brokerage/accounts/{}/bodbalances", lambda s, r, n, a: _json(brokerage.bod_balances(s, a, n))),
     ("GET", "/v3/marketdata/symbols/{}", lambda s, r, n, y: _json(marketdata.symbols(s, y, n))),
     ("GET", "/v3/marketdata/quotes/{}", lambda s, r, n, y: _json(marketdata.quotes(s, y, n))),
     ("GET", "/v3/marketdata/barcharts/{}", lambda s, r, n, y: _json(marketdata.bars(s, y, r, n))),

@@ -28,7 +28,7 @@ _OVERNIGHT_LEVERAGE = 2
 
 
 def balance_object(state: State, account: Account, at_utc: float) -> Object:
-    figures = _figures(state, account, at_utc)
+    figures = figures_of(state, account, at_utc, _open_orders_usd(state, account, at_utc, without=""))
     return _futures_balance(account, figures) if account.kind == "Futures" else _stock_balance(account, figures)
 
 
@@ -42,7 +42,8 @@ def buying_power_refusal(state: State, order: Order, about: Instrument, instead_
     needed_usd = _requirement_usd(state, account, order, about, at_utc)
     if not needed_usd:
         return ""
-    free_usd = _figures(state, account, at_utc, without=instead_of).buying_power_usd(account.kind)
+    kept_back_usd = _open_orders_usd(state, account, at_utc, without=instead_of)
+    free_usd = figures_of(state, account, at_utc, kept_back_usd).buying_power_usd(account.kind)
     if needed_usd <= free_usd:
         return ""
     return f"Insufficient buying power: {number(needed_usd)} USD needed, {number(free_usd)} USD available"
@@ -84,7 +85,7 @@ def _open_orders_usd(state: State, account: Account, at_utc: float, without: str
     return total_usd + sum(groups.values(), Decimal(0))
 
 
-def _figures(state: State, account: Account, at_utc: float, without: str = "") -> _Figures:
+def figures_of(state: State, account: Account, at_utc: float, kept_back_usd: Decimal) -> Figures:
     market = state.market
     value_usd = cost_usd = required_usd = exposed_usd = Decimal(0)
     for position in account.positions.values():
@@ -94,20 +95,20 @@ def _figures(state: State, account: Account, at_utc: float, without: str = "") -
         exposed_usd += abs(worth_usd)
         required_usd += requirement_usd(position, worth_usd)
     today = account.day == int(at_utc // _DAY_S)
-    return _Figures(
+    return Figures(
         cash_usd=account.cash_usd,
         value_usd=value_usd,
         cost_usd=cost_usd,
         required_usd=required_usd,
         exposed_usd=exposed_usd,
-        open_orders_usd=_open_orders_usd(state, account, at_utc, without),
+        open_orders_usd=kept_back_usd,
         realized_usd=account.day_realized_usd if today else Decimal(0),
         commission_usd=account.day_commission_usd if today else Decimal(0),
         equity_usd=account.cash_usd + (value_usd - cost_usd if account.kind == "Futures" else value_usd),
     )
 
 
-class _Figures(msgspec.Struct, frozen=True):
+class Figures(msgspec.Struct, frozen=True):
     cash_usd: Decimal
     value_usd: Decimal
     cost_usd: Decimal
@@ -135,7 +136,7 @@ class _Figures(msgspec.Struct, frozen=True):
         return self.cash_usd - self.open_orders_usd
 
 
-def _head(account: Account, figures: _Figures) -> Object:
+def _head(account: Account, figures: Figures) -> Object:
     return {
         "AccountID": account.account,
         "AccountType": account.kind,
@@ -149,7 +150,7 @@ def _head(account: Account, figures: _Figures) -> Object:
     }
 
 
-def _futures_balance(account: Account, figures: _Figures) -> Object:
+def _futures_balance(account: Account, figures: Figures) -> Object:
     free, gain = number(figures.buying_power_usd("Futures")), number(figures.unrealized_usd)
     kept_back = number(figures.open_orders_usd)
     required, realized = number(figures.required_usd), number(figures.realized_usd)
@@ -179,7 +180,7 @@ def _futures_balance(account: Account, figures: _Figures) -> Object:
     return {**_head(account, figures), "BalanceDetail": detail, "CurrencyDetails": [currency]}
 
 
-def _stock_balance(account: Account, figures: _Figures) -> Object:
+def _stock_balance(account: Account, figures: Figures) -> Object:
     on_margin = account.kind == "Margin"
     free_usd = figures.equity_usd - figures.required_usd
     overnight_usd = _OVERNIGHT_LEVERAGE * free_usd if on_margin else figures.cash_usd

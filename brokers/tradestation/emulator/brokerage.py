@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 from brokers.tradestation.emulator import streams
 from brokers.tradestation.emulator.balances import balance_object
+from brokers.tradestation.emulator.day_start import bod_balance_object
 from brokers.tradestation.emulator.errors import bad_request
 from brokers.tradestation.emulator.order import Order
 from brokers.tradestation.emulator.order_wire import order_object
@@ -58,6 +59,11 @@ def balances(state: State, ids: str, now: Now) -> Object:
     good, errors = known_accounts(state, ids)
     shown = [balance_object(state, state.ledger.accounts[one], now.market_utc) for one in good]
     return {"Balances": shown, "Errors": errors}
+
+
+def bod_balances(state: State, ids: str, now: Now) -> Object:
+    good, errors = known_accounts(state, ids)
+    return {"BODBalances": [bod_balance_object(state, one, now.market_utc) for one in good], "Errors": errors}
 
 
 def positions(state: State, ids: str, request: Request, now: Now) -> Object:
