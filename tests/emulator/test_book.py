@@ -13,7 +13,7 @@ from brokers.tradestation.emulator import book
 from brokers.tradestation.emulator.errors import BookError
 from brokers.tradestation.emulator.instruments import instrument
 from brokers.tradestation.emulator.state import Settings, rebuilt
-from tests.emulator.support import FUTURES, MARGIN, Emulator, bar, market
+from tests.emulator.support import FUTURES, MARGIN, START, Emulator, bar, market
 
 MARKET = market(
     ESZ13=[
@@ -163,6 +163,34 @@ def test_a_restarted_emulator_fills_what_the_market_passed_meanwhile() -> None:
     trader.run([("wait", 3600)])
     assert again_fills == trader.emulator.state.ledger.fills
     assert again_fills[0].at_utc < again.now.market_utc - 3000
+
+
+# A book of the version before limit orders, as it was written then.
+EARLIER = b"""\
+{"number":1,"machine_s":1.0,"market_utc":1381154400.0,"what":{"event":"Opened","accounts":[{"account":"SIM100001F",\
+"kind":"Futures","cash_usd":"100000"},{"account":"SIM100001M","kind":"Margin","cash_usd":"100000"}]}}
+{"number":2,"machine_s":1.0,"market_utc":1381154400.0,"what":{"event":"OrderPlaced","order_id":"1200000001","account":\
+"SIM100001F","symbol":"ESZ13","action":"SELL","quantity":2,"order_type":"StopMarket","at_utc":1381154400.0,\
+"stop_price":"988","duration":"DAY","confirm_id":"k1","by_hand":false,"reason":""}}
+{"number":3,"machine_s":1.0,"market_utc":1381154400.0,"what":{"event":"OrderPlaced","order_id":"1200000002","account":\
+"SIM100001F","symbol":"ESZ13","action":"BUY","quantity":1,"order_type":"Market","at_utc":1381154400.0,\
+"stop_price":null,"duration":"DAY","confirm_id":"k2","by_hand":false,"reason":""}}
+{"number":4,"machine_s":1.0,"market_utc":1381154400.0,"what":{"event":"OrderFilled","order_id":"1200000002",\
+"price":"1001","commission_usd":"1.25","at_utc":1381154400.0}}
+{"number":5,"machine_s":61.0,"market_utc":1381154460.0,"what":{"event":"OrderReplaced","order_id":"1200000001",\
+"quantity":2,"order_type":"StopMarket","stop_price":"990","at_utc":1381154460.0}}
+"""
+
+
+def test_a_book_of_an_earlier_version_opens_and_its_day_orders_end_with_their_session() -> None:
+    emulator = Emulator(MARKET, seconds=60)
+    emulator.state = rebuilt(Settings(), MARKET, book.decode(EARLIER, "book").entries)
+    account = emulator.state.ledger.accounts[FUTURES]
+    assert (account.quantity("ESZ13"), account.cash_usd) == (1, Decimal("99998.75"))
+    assert emulator.state.ledger.orders["1200000002"].fill_price == Decimal(1001)
+    emulator.pass_time(86_400)
+    order = emulator.state.ledger.orders["1200000001"]
+    assert (order.status, order.closed_utc) == ("EXP", START + 7.25 * 3600)
 
 
 # The file

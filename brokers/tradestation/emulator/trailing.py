@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from brokers.tradestation.emulator.book import Trail
-from brokers.tradestation.emulator.market import MINUTE_S, QUARTER_S, Print, Series
+from brokers.tradestation.emulator.market import MINUTE_S, QUARTER_S, Bar, Print, Series
 
 _HUNDRED = Decimal(100)
 
@@ -36,27 +36,36 @@ class Walk:
     ) -> Print | None:
         """The first print after this moment, up to ``until_utc``, at or beyond the stop that follows the best print so
         far. Its price is the stop, or that of a bar that opened beyond. Prints outside ``open_at`` do not count."""
-        for at_utc, price, opens in self._prints(after_utc, until_utc, open_at):
-            if best is None:
-                best = price
-                continue
-            stop = stop_price(best, self._trail, self._tick, selling=self._selling)
-            if price <= stop if self._selling else price >= stop:
-                return Print(at_utc, price if opens else stop)
-            best = max(best, price) if self._selling else min(best, price)
-        return None
-
-    def _prints(
-        self, after_utc: float, until_utc: float, open_at: Callable[[float], bool]
-    ) -> Iterator[tuple[float, Decimal, bool]]:
         bars, stamps = self._series.bars, self._series.stamps
         for i in range(bisect_right(stamps, after_utc), len(stamps)):
             opened_utc = stamps[i] - MINUTE_S
             if opened_utc > until_utc:
-                return
+                return None
             if not open_at(opened_utc):
+                continue
+            if best is not None and opened_utc > after_utc and self._is_calm(bars[i], best):
+                best = self._better(best, bars[i].high if self._selling else bars[i].low)
                 continue
             for n, price in enumerate(bars[i].prints()):
                 at_utc = opened_utc + n * QUARTER_S
-                if after_utc < at_utc <= until_utc:
-                    yield at_utc, price, n == 0
+                if not after_utc < at_utc <= until_utc:
+                    continue
+                if best is not None and self._beyond(price, stop := self._stop(best)):
+                    return Print(at_utc, price if n == 0 else stop)
+                best = price if best is None else self._better(best, price)
+        return None
+
+    def _is_calm(self, bar: Bar, best: Decimal) -> bool:
+        """No path through this bar reaches the stop, not even from its best price to its worst. (Most bars are, and a
+        stop that rests for weeks passes many.)"""
+        there, back = (bar.high, bar.low) if self._selling else (bar.low, bar.high)
+        return not self._beyond(back, self._stop(self._better(best, there)))
+
+    def _stop(self, best: Decimal) -> Decimal:
+        return stop_price(best, self._trail, self._tick, selling=self._selling)
+
+    def _better(self, one: Decimal, other: Decimal) -> Decimal:
+        return max(one, other) if self._selling else min(one, other)
+
+    def _beyond(self, price: Decimal, stop: Decimal) -> bool:
+        return price <= stop if self._selling else price >= stop
