@@ -154,7 +154,7 @@ class _Floor:
         after_utc = self.start_utc
         while (found := find(after_utc)) is not None and not self._trades(found.at_utc):
             session = hours.session_at(self._about, found.at_utc, extended=self._order.is_extended)
-            after_utc = session.opens_utc - _JUST_BEFORE_S
+            after_utc = max(found.at_utc, session.opens_utc - _JUST_BEFORE_S)
         return found
 
 
