@@ -149,7 +149,7 @@ def test_bars_closed_by_now_are_listed_by_stamp() -> None:
         ("goaway", b"{", "Fields: symbol, account, kind, form"),
         ("stall", {"symbol": "ESZ13"}, "seconds"),
         ("stall", {"symbol": "ESZ13", "seconds": -1}, "seconds"),
-        ("end", {"symbol": "ESZ13", "how": "kindly"}, "close, reset"),
+        ("end", {"symbol": "ESZ13", "how": "kindly"}, "close, half, reset, torn"),
         ("trade", {"account": FUTURES, "symbol": "ESZ13"}, "quantity"),
         ("trade", {"account": FUTURES, "symbol": "ESZ13", "quantity": 0}, "quantity"),
         ("trade", {"account": FUTURES, "symbol": "NOPE", "quantity": 1}, "INVALID SYMBOL"),

@@ -37,7 +37,7 @@ def test_a_range_holds_both_its_ends() -> None:
 @pytest.mark.parametrize(
     ("query", "word"),
     [
-        ({}, "unit Daily"),
+        ({"unit": "Hourly"}, "Minute, Daily, Weekly, Monthly"),
         ({"unit": "Minute", "barsback": "0"}, "barsback"),
         ({"unit": "Minute", "barsback": "57601"}, "57600"),
         ({"unit": "Minute", "barsback": "50000", "interval": "60"}, "500000"),

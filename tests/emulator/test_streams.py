@@ -210,7 +210,7 @@ def test_a_dropped_stream_is_forgotten() -> None:
 def test_bad_opens_are_answered_like_reads() -> None:
     emulator = Emulator(market(ESZ13=flat_bars(1, 3)))
     assert emulator.reply("GET", "/v3/marketdata/stream/barcharts/NOPE", unit="Minute")[0] == 404
-    assert emulator.reply("GET", BARS)[0] == 400  # unit Daily is the venue's default and not served
+    assert emulator.reply("GET", BARS, unit="Hourly")[0] == 400
     assert emulator.reply("GET", BARS, unit="Minute", interval="0")[0] == 400
     assert emulator.reply("GET", "/v3/brokerage/stream/accounts/SIM9X/orders")[0] == 403
     assert emulator.reply("GET", f"{ORDERS}/77")[0] == 404

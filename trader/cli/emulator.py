@@ -18,7 +18,9 @@ from trader.cli.common import BadUsage, Failed
 @click.option("--origin", default=None, help="Market time at the first start, as 2013-10-07T14:00:00Z.")
 @click.option("--heartbeat", "heartbeat_s", type=float, default=5.0, show_default=True, help="Seconds of quiet.")
 @click.option("--token-lifetime", "token_lifetime_s", type=float, default=1200.0, show_default=True)
-def emulator(data: tuple[str, ...], origin: str | None, **options: Any) -> None:
+@click.option("--rotate", "rotate_refresh_tokens", is_flag=True, help="Each refresh gives a new refresh token.")
+@click.option("--switch", "switches", multiple=True, metavar="NAME=VALUE", help="What nobody knows; repeatable.")
+def emulator(data: tuple[str, ...], origin: str | None, switches: tuple[str, ...], **options: Any) -> None:
     """Serve TradeStation's API v3 on 127.0.0.1, replaying recorded bars.
 
     Accounts SIM100001F (futures) and SIM100001M (margin); client id "demo-client", secret "demo-secret", refresh
@@ -26,13 +28,14 @@ def emulator(data: tuple[str, ...], origin: str | None, **options: Any) -> None:
     """
     from brokers.tradestation.emulator.errors import EmulatorError
     from brokers.tradestation.emulator.server import Options, serve
+    from brokers.tradestation.emulator.switches import switches_of
 
     if origin is not None:
         options["origin_utc"] = _utc(origin)
     if data:
         options["data"] = data
     try:
-        serve(Options(**options))
+        serve(Options(**options, switches=switches_of(switches)))
     except (EmulatorError, OSError) as error:
         raise Failed(f"emulator: {error}") from error
 

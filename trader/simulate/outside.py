@@ -72,7 +72,7 @@ class EmulatorOutside:
         if isinstance(answer, Cut):
             return None
         assert isinstance(answer, Reply), "a stream is opened by open()"
-        return HttpReply(answer.status, {"content-type": answer.content_type}, answer.body)
+        return HttpReply(answer.status, {"content-type": answer.content_type, **answer.headers}, answer.body)
 
     def open(self, url: str, headers: dict[str, str], now_s: float) -> OpenedStream:
         try:
@@ -82,7 +82,7 @@ class EmulatorOutside:
         if isinstance(answer, OpenStream):
             return OpenedStream(answer.stream_id, 200, answer.headers, b"")
         if isinstance(answer, Reply):
-            return OpenedStream(0, answer.status, {}, answer.body)
+            return OpenedStream(0, answer.status, answer.headers, answer.body)
         return OpenedStream(0, 0, {}, b"")
 
     def close(self, stream: int) -> None:

@@ -27,6 +27,7 @@ from brokers.tradestation.emulator.load import load_market, load_series, to_stde
 from brokers.tradestation.emulator.market import MINUTE_S, Market, Series
 from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
+from brokers.tradestation.emulator.switches import Switches
 from feeds.config import Timing
 from supervisor.process.store import SqliteStore
 from supervisor.sim.desk import SimDesk
@@ -138,6 +139,7 @@ def _desk_run(session: Session, code: Code, series: Series, origin_utc: float) -
             heartbeat_s=CALM_TIMING.heartbeat_s,
             every_print=False,
             rules=Rules(session_hours=False),  # a strategy is tested on the bars it is given
+            switches=Switches(quota="off"),
         ),
         timing=CALM_TIMING,
     )

@@ -16,9 +16,12 @@ from brokers.tradestation.emulator import (
     brokerage,
     confirm,
     faults,
+    limits,
     marketdata,
+    mishaps,
     oauth,
     orders,
+    quotes,
     steps,
     streams,
 )
@@ -71,25 +74,55 @@ def _status(answer: Answer) -> int:
 
 
 def _guarded(state: State, request: Request, now: Now) -> Answer:
+    if request.path.startswith("/emulator/"):
+        return _refused(lambda: _json(faults.answer(state, request, now)))
+    return mishaps.answer(state, request, now, _venue)
+
+
+def _venue(state: State, request: Request, now: Now) -> Answer:
+    return _refused(lambda: _answer(state, request, now))
+
+
+def _refused(handle: Callable[[], Answer]) -> Answer:
     try:
-        return _answer(state, request, now)
+        return handle()
     except Refusal as refusal:
         body = {"Error": refusal.error, "Message": refusal.message}
-        return Reply(refusal.status, msgspec.json.encode(body))
+        return Reply(refusal.status, msgspec.json.encode(body), headers=refusal.headers)
 
 
 def _answer(state: State, request: Request, now: Now) -> Answer:
-    if request.path.startswith("/emulator/"):
-        return _json(faults.answer(state, request, now))
-    if (request.method, request.path) == ("POST", "/oauth/token"):
-        return oauth.token(state, request, now)
+    signed = oauth.answer(state, request, now)
+    if signed is not None:
+        return signed
     if not request.path.startswith("/v3/"):
         raise _unknown(request)
-    oauth.check(state, request, now)
+    expires_s = oauth.check(state, request, now)
     for pattern, handler in _ROUTES.get(request.method, ()):
         if found := pattern.fullmatch(request.path):
-            return handler(state, request, now, *found.groups())
+            headers = _counted(state, request, now)
+            answer = handler(state, request, now, *found.groups())
+            return _finished(state, answer, headers, expires_s)
     raise _unknown(request)
+
+
+def _counted(state: State, request: Request, now: Now) -> limits.Headers:
+    """Raises Refusal(429) where a quota or the number of streams at once is exceeded. What is refused later was counted
+    all the same [infer]."""
+    quota = limits.quota_of(request.method, request.path, state.switches)
+    headers = state.limits.spend(quota, now.machine_s, state.switches) if quota else {}
+    if state.switches.quota == "off" or not (resource := limits.concurrency_of(request.path)):
+        return headers
+    open_now = sum(1 for stream in state.streams.values() if stream.resource == resource)
+    return {**headers, **limits.concurrency_headers(resource, open_now + 1)}
+
+
+def _finished(state: State, answer: Answer, headers: limits.Headers, expires_s: float) -> Answer:
+    if isinstance(answer, OpenStream):
+        streams.opened_with(state, answer.stream_id, expires_s)
+    if not headers or isinstance(answer, Cut):
+        return answer
+    return msgspec.structs.replace(answer, headers={**answer.headers, **headers})
 
 
 def _unknown(request: Request) -> Refusal:
@@ -106,44 +139,65 @@ def _json(value: Object) -> Reply:
 def _place(state: State, request: Request, now: Now) -> Answer:
     lose = "before" if state.ledger.lose_before else "after" if state.ledger.lose_after else ""
     place = orders.place_group if request.path.endswith("/ordergroups") else orders.place
-    reply = Cut() if lose == "before" else _json(place(state, request, now))
+    reply = Cut() if lose == "before" else _instructed(state, lambda: place(state, request, now))
     if lose:
         state.record(book.ReplyLost(lose), now)
         return Cut()
     return reply
 
 
+def _instructed(state: State, act: Callable[[], Object]) -> Reply:
+    """The status of a body that is no order, and of a refused cancel or replace, is not known: 400 is inferred."""
+    try:
+        return _json(act())
+    except Refusal as refusal:
+        if refusal.status == 400:
+            refusal.status = state.switches.refusal_status
+            refusal.error = mishaps.ERROR_WORDS.get(refusal.status, refusal.error)
+        raise
+
+
 # Streams
 
 
 def _open(stream: streams.Stream) -> OpenStream:
-    content_type = streams.V2 if stream.kind == "bars" else streams.V3
+    content_type = streams.V2 if stream.kind in ("bars", "quotes") else streams.V3
     return OpenStream(stream.stream_id, {"content-type": content_type, "connection": "close"})
 
 
 def _bar_stream(state: State, request: Request, now: Now, symbol: str) -> Answer:
-    interval = marketdata.minutes(request)
-    back = marketdata.bars_back(request, interval)
-    series = marketdata.charted(state, symbol, now)
-    return _open(streams.open_bars(state, series.symbol, interval, back, now))
+    """A stream takes no dates [spec]: they are left unread."""
+    query = {name: value for name, value in request.query.items() if name not in ("firstdate", "lastdate")}
+    asked = marketdata.chart(state, symbol, msgspec.structs.replace(request, query=query))
+    return _open(streams.open_bars(state, asked.series, asked.interval, asked.back or 1, now))
+
+
+def _quote_stream(state: State, request: Request, now: Now, symbols: str) -> Answer:
+    return _open(streams.open_quotes(state, quotes.names(symbols), now))
 
 
 def _order_stream(state: State, request: Request, now: Now, ids: str, order_ids: str = "") -> Answer:
     accounts = _all_known(state, ids)
     snapshot = brokerage.todays_orders(state, accounts, now)
+    if state.switches.order_snapshot == "open" and not order_ids:
+        snapshot = [order for order in snapshot if order.is_open]
     wanted = tuple(split(order_ids, brokerage.ORDER_IDS_MAX, "order ids")) if order_ids else ()
     if wanted:
         snapshot = [order for order in snapshot if order.order_id in wanted]
         if len(snapshot) < len(wanted):
             raise not_found("Invalid order ID.")
-    return _open(streams.open_orders(state, accounts, wanted, snapshot, now))
+    stream = streams.open_orders(state, accounts, wanted, snapshot, now)
+    stream.resource = limits.concurrency_of(request.path)
+    return _open(stream)
 
 
 def _position_stream(state: State, request: Request, now: Now, ids: str) -> Answer:
     changes = request.query.get("changes", "false").lower()
     if changes not in ("true", "false"):
         raise bad_request(f"changes must be true or false, got {changes!r}")
-    return _open(streams.open_positions(state, _all_known(state, ids), changes == "true", now))
+    stream = streams.open_positions(state, _all_known(state, ids), changes == "true", now)
+    stream.resource = limits.concurrency_of(request.path)
+    return _open(stream)
 
 
 def _all_known(state: State, ids: str) -> tuple[str, ...]:
@@ -178,17 +232,18 @@ _TABLE: list[tuple[str, str, _Handler]] = [
     ),
     ("GET", "/v3/brokerage/accounts/{}/bodbalances", lambda s, r, n, a: _json(brokerage.bod_balances(s, a, n))),
     ("GET", "/v3/marketdata/symbols/{}", lambda s, r, n, y: _json(marketdata.symbols(s, y, n))),
-    ("GET", "/v3/marketdata/quotes/{}", lambda s, r, n, y: _json(marketdata.quotes(s, y, n))),
+    ("GET", "/v3/marketdata/quotes/{}", lambda s, r, n, y: _json(quotes.quotes(s, y, n))),
     ("GET", "/v3/marketdata/barcharts/{}", lambda s, r, n, y: _json(marketdata.bars(s, y, r, n))),
     ("POST", "/v3/orderexecution/orders", _place),
     ("POST", "/v3/orderexecution/ordergroups", _place),
-    ("POST", "/v3/orderexecution/orderconfirm", lambda s, r, n: _json(confirm.order(s, r, n))),
-    ("POST", "/v3/orderexecution/ordergroupconfirm", lambda s, r, n: _json(confirm.group(s, r, n))),
+    ("POST", "/v3/orderexecution/orderconfirm", lambda s, r, n: _instructed(s, lambda: confirm.order(s, r, n))),
+    ("POST", "/v3/orderexecution/ordergroupconfirm", lambda s, r, n: _instructed(s, lambda: confirm.group(s, r, n))),
     ("GET", "/v3/orderexecution/routes", lambda s, r, n: _json(confirm.ROUTES)),
     ("GET", "/v3/orderexecution/activationtriggers", lambda s, r, n: _json(confirm.ACTIVATION_TRIGGERS)),
-    ("PUT", "/v3/orderexecution/orders/{}", lambda s, r, n, o: _json(orders.replace(s, o, r, n))),
-    ("DELETE", "/v3/orderexecution/orders/{}", lambda s, r, n, o: _json(orders.cancel(s, o, n))),
+    ("PUT", "/v3/orderexecution/orders/{}", lambda s, r, n, o: _instructed(s, lambda: orders.replace(s, o, r, n))),
+    ("DELETE", "/v3/orderexecution/orders/{}", lambda s, r, n, o: _instructed(s, lambda: orders.cancel(s, o, n))),
     ("GET", "/v3/marketdata/stream/barcharts/{}", _bar_stream),
+    ("GET", "/v3/marketdata/stream/quotes/{}", _quote_stream),
     ("GET", "/v3/brokerage/stream/accounts/{}/orders", _order_stream),
     ("GET", "/v3/brokerage/stream/accounts/{}/orders/{}", _order_stream),
     ("GET", "/v3/brokerage/stream/accounts/{}/positions", _position_stream),

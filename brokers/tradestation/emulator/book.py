@@ -38,6 +38,13 @@ class RequestSeen(_Event, frozen=True):
     status: int  # 0: the connection was cut without an answer
 
 
+class RefreshLife(msgspec.Struct, frozen=True):
+    """Of a refresh token: when its owner signed in, and when it was handed out itself (machine seconds)."""
+
+    signed_in_s: float
+    issued_s: float
+
+
 class TokenIssued(_Event, frozen=True):
     """``refresh_token`` is set when one was handed out; ``revoked`` when an older one ended with it."""
 
@@ -45,6 +52,13 @@ class TokenIssued(_Event, frozen=True):
     expires_s: float
     refresh_token: str = ""
     revoked: str = ""
+    life: RefreshLife | None = None
+
+
+class RefreshRevoked(_Event, frozen=True):
+    """All refresh tokens there were, ended on request."""
+
+    tokens: tuple[str, ...]
 
 
 class Trail(msgspec.Struct, frozen=True):
@@ -197,7 +211,17 @@ OrderEvent = (
 )
 
 
-Event = Opened | RequestSeen | TokenIssued | OrderEvent | RulesChanged | FaultInjected | ReplyLost | ClockStopped
+Event = (
+    Opened
+    | RequestSeen
+    | TokenIssued
+    | RefreshRevoked
+    | OrderEvent
+    | RulesChanged
+    | FaultInjected
+    | ReplyLost
+    | ClockStopped
+)
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):

@@ -14,6 +14,7 @@ from brokers.tradestation.emulator.day_start import bod_balance_object
 from brokers.tradestation.emulator.errors import bad_request
 from brokers.tradestation.emulator.order import Order
 from brokers.tradestation.emulator.order_wire import order_object
+from brokers.tradestation.emulator.paging import PAGE_MAX, page
 from brokers.tradestation.emulator.query import since_utc, split, whole
 from brokers.tradestation.emulator.state import State
 from brokers.tradestation.emulator.values import Now, Request
@@ -22,7 +23,6 @@ from brokers.tradestation.emulator.wire import Object
 ACCOUNTS_MAX = 25
 ORDER_IDS_MAX = 50
 SYMBOLS_MAX = 50
-PAGE_MAX = 600
 _DAY_S = 86_400
 _STATUS_GROUPS = {
     "open": (),
@@ -92,13 +92,18 @@ def todays_orders(state: State, account_ids: Iterable[str], now: Now) -> list[Or
     return [
         order
         for order in reversed(state.ledger.orders.values())
-        if order.account in wanted and (order.is_open or today in _days(order))
+        if order.account in wanted and (order.is_open or today in _days(order)) and not _is_hidden(state, order, now)
     ]
+
+
+def _is_hidden(state: State, order: Order, now: Now) -> bool:
+    """By the fault of late booking."""
+    return bool(state.hidden_until_s) and now.machine_s < state.hidden_until_s.get(order.order_id, 0.0)
 
 
 def orders(state: State, ids: str, request: Request, now: Now) -> Object:
     good, errors = known_accounts(state, ids)
-    return _page(state, todays_orders(state, good, now), request, errors)
+    return _page(state, todays_orders(state, good, now), request, errors, now)
 
 
 def orders_by_id(state: State, ids: str, order_ids: str, now: Now) -> Object:
@@ -122,7 +127,7 @@ def historical_orders(state: State, ids: str, request: Request, now: Now, order_
     if order_ids:
         closed, missing = _by_id(closed, good, order_ids)
         errors += missing
-    return _page(state, closed, request, errors)
+    return _page(state, closed, request, errors, now)
 
 
 def _by_id(orders: list[Order], good: list[str], order_ids: str) -> tuple[list[Order], list[Object]]:
@@ -141,16 +146,17 @@ def _days(order: Order) -> set[float]:
     return {order.opened_utc // _DAY_S, (order.closed_utc or order.opened_utc) // _DAY_S}
 
 
-def _page(state: State, found: list[Order], request: Request, errors: list[Object]) -> Object:
-    """``NextToken`` is the last id of this page: what follows is older."""
+def _page(state: State, found: list[Order], request: Request, errors: list[Object], now: Now) -> Object:
     size = whole(request.query, "pagesize", PAGE_MAX, 1, PAGE_MAX)
+    if small := state.struck.get("small_pages"):
+        size = min(size, small.count)
     found = _of_status(found, request.query.get("status", ""))
-    before = request.query.get("nexttoken", "")
-    if before:
-        found = [order for order in found if order.order_id < before]
-    shown: Object = {"Orders": [_shown(state, order) for order in found[:size]], "Errors": errors}
-    if len(found) > size:
-        shown["NextToken"] = found[size - 1].order_id
+    token = request.query.get("nexttoken", "")
+    after_id = state.pages.resume(token, request.path, now.machine_s) if token else ""
+    start, end = page([order.order_id for order in found], after_id, size)
+    shown: Object = {"Orders": [_shown(state, order) for order in found[start:end]], "Errors": errors}
+    if end < len(found):
+        shown["NextToken"] = state.pages.give(request.path, found[end - 1].order_id, now.machine_s)
     return shown
 
 

@@ -34,11 +34,12 @@ class OptionError(EmulatorError):
 class Refusal(EmulatorError):
     """An answer that is not 200: status, the venue's error word, and its message (tradestation-v3, section 2)."""
 
-    def __init__(self, status: int, error: str, message: str) -> None:
+    def __init__(self, status: int, error: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.error = error
         self.message = message
+        self.headers = headers or {}
 
 
 def bad_request(message: str) -> Refusal:

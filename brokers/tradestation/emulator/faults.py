@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from brokers.tradestation.emulator import book, orders, wire
+from brokers.tradestation.emulator import book, marketdata, orders, steering, stream_ends, wire
 from brokers.tradestation.emulator.errors import Refusal, bad_request, not_found
+from brokers.tradestation.emulator.fault_rules import Rule
 from brokers.tradestation.emulator.query import when_utc
 from brokers.tradestation.emulator.state import State
 from brokers.tradestation.emulator.streams import Stream
@@ -47,6 +48,10 @@ class _Error(_Target):
     message: str = "injected by the emulator"
 
 
+class _Heal(msgspec.Struct, forbid_unknown_fields=True):
+    number: int = 0
+
+
 class _Trade(msgspec.Struct, forbid_unknown_fields=True):
     account: str
     symbol: str
@@ -78,13 +83,9 @@ def answer(state: State, request: Request, now: Now) -> Object:
 
 
 def _goaway(state: State, body: _GoAway, now: Now) -> Object:
-    frames: dict[str, Object] = {
-        "status": {"StreamStatus": "GoAway"},
-        "error": {"Error": "GoAway", "Message": "The server is about to stop; reconnect."},
-    }
-    _one_of("form", body.form, frames)
+    _one_of("form", body.form, ("status", "error"))
     for stream in (hit := _hit(state, body)):
-        stream.pending.append(wire.line(frames[body.form]))
+        stream.pending.append(wire.line(stream_ends.goaway_frame(body.form)))
         stream.ending = "close"
     return _injected(state, "goaway", body, hit, now)
 
@@ -98,7 +99,7 @@ def _stall(state: State, body: _Stall, now: Now) -> Object:
 
 
 def _end(state: State, body: _End, now: Now) -> Object:
-    _one_of("how", body.how, ("close", "reset"))
+    _one_of("how", body.how, ("close", "half", "reset", "torn"))
     for stream in (hit := _hit(state, body)):
         stream.ending = body.how
     return _injected(state, "end", body, hit, now)
@@ -131,15 +132,15 @@ def _hit(state: State, body: _Target) -> list[Stream]:
     if bool(body.symbol) == bool(body.account):
         raise bad_request("name either a symbol or an account")
     if body.kind:
-        _one_of("kind", body.kind, ("bars", "orders", "positions"))
+        _one_of("kind", body.kind, ("bars", "quotes", "orders", "positions"))
     if body.account and body.account not in state.ledger.accounts:
         raise bad_request(f"account {body.account!r} is not known: {', '.join(state.ledger.accounts)}")
-    if body.symbol and state.market.series(body.symbol) is None:
+    if body.symbol and state.market.charted(body.symbol) is None:
         raise bad_request(f"symbol {body.symbol!r} is not served: {', '.join(state.market.symbols)}")
     return [
         stream
         for stream in state.streams.values()
-        if (stream.symbol == body.symbol if body.symbol else body.account in stream.accounts)
+        if (body.symbol in (stream.symbol, *stream.symbols) if body.symbol else body.account in stream.accounts)
         and body.kind in ("", stream.kind)
     ]
 
@@ -191,13 +192,14 @@ def _state(state: State, request: Request, now: Now) -> Object:
         ],
         "OpenOrders": [_order_object(state, order_id) for order_id in ledger.open_ids],
         "Faults": [{"Fault": one.fault, "Detail": one.detail} for one in ledger.faults],
+        "Switches": msgspec.to_builtins(state.switches),
     }
 
 
 def _stream_object(stream: Stream, now: Now) -> Object:
     return {
         "Kind": stream.kind,
-        "Symbol": stream.symbol,
+        "Symbol": stream.symbol or ",".join(stream.symbols),
         "Accounts": list(stream.accounts),
         "StalledForS": max(0.0, stream.stalled_until_s - now.machine_s),
     }
@@ -205,9 +207,10 @@ def _stream_object(stream: Stream, now: Now) -> Object:
 
 def _bars(state: State, request: Request, now: Now) -> Object:
     """Stamps (epoch seconds) of the 1-minute bars closed by now: after < stamp <= until."""
-    series = state.market.series(request.query.get("symbol", ""))
-    if series is None:
+    symbol = request.query.get("symbol", "")
+    if state.market.charted(symbol) is None:
         raise bad_request(f"symbol is missing or not served: {', '.join(state.market.symbols)}")
+    series = marketdata.charted(state, symbol, "Default", in_minutes=True)
     after = _moment(request, "after", 0.0)
     until = min(_moment(request, "until", now.market_utc), now.market_utc)
     stamps = [bar.stamp_utc for bar in series.closed(1, after, until)]
@@ -266,13 +269,15 @@ def _order_object(state: State, order_id: str) -> Object:
 # Bodies
 
 
-def _body(request: Request, shape: type[msgspec.Struct]) -> Any:
+def _body(request: Request, shape: type[Any]) -> Any:
     if len(request.body) > orders.BODY_BYTES_MAX:
         raise bad_request(f"the body has {len(request.body)} bytes, the limit is {orders.BODY_BYTES_MAX}")
     try:
         return msgspec.json.decode(request.body or b"{}", type=shape)
     except msgspec.MsgspecError as error:
-        fields = ", ".join(field.name for field in msgspec.structs.fields(shape))
+        fields = "names of switches"
+        if shape is not dict:
+            fields = ", ".join(field.name for field in msgspec.structs.fields(shape))
         raise Refusal(400, "BadRequest", f"{request.path}: {error}. Fields: {fields}") from error
 
 
@@ -282,11 +287,14 @@ def _one_of(name: str, given: str, choices: Collection[str]) -> None:
 
 
 class _Action(msgspec.Struct, frozen=True):
-    shape: type[msgspec.Struct]
+    shape: type[Any]
     act: Callable[[State, Any, Now], Object]
 
 
 _ACTIONS = {
+    "fault": _Action(Rule, steering.arm),
+    "heal": _Action(_Heal, lambda state, body, now: steering.heal(state, body.number, now)),
+    "switch": _Action(dict, steering.turn),
     "goaway": _Action(_GoAway, _goaway),
     "stall": _Action(_Stall, _stall),
     "end": _Action(_End, _end),
@@ -299,4 +307,6 @@ _QUESTIONS: dict[str, Callable[[State, Request, Now], Object]] = {
     "state": _state,
     "bars": _bars,
     "orders": _orders,
+    "faults": steering.shown_faults,
+    "switches": lambda state, request, now: steering.shown_switches(state),
 }

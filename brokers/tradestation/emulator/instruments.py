@@ -29,14 +29,16 @@ class Root(msgspec.Struct, frozen=True):
     initial_margin_usd: Decimal
     day_trade_usd: Decimal
     expires: str
+    roll_days: int
+    """So long before a contract expires the next one is in front [infer]."""
 
 
 def _index(tick: str, point: str, exchange: str, name: str, margin: str, day: str) -> Root:
-    return Root(Decimal(tick), Decimal(point), exchange, name, Decimal(margin), Decimal(day), "third_friday")
+    return Root(Decimal(tick), Decimal(point), exchange, name, Decimal(margin), Decimal(day), "third_friday", 8)
 
 
 def _metal(tick: str, point: str, name: str, margin: str, day: str) -> Root:
-    return Root(Decimal(tick), Decimal(point), "COMEX", name, Decimal(margin), Decimal(day), "third_last_weekday")
+    return Root(Decimal(tick), Decimal(point), "COMEX", name, Decimal(margin), Decimal(day), "third_last_weekday", 28)
 
 
 ROOTS = {

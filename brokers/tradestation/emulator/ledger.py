@@ -33,6 +33,8 @@ class Ledger(msgspec.Struct):
     access_tokens: dict[str, float] = {}  # -> expires_s
     refresh_tokens: list[str] = []
     revoked_tokens: list[str] = []
+    refresh_lives: dict[str, book.RefreshLife] = {}
+    replaced_s: dict[str, float] = {}  # refresh tokens that a newer one replaced, and when
     tokens_issued: int = 0
     positions_opened: int = 0
     requests: int = 0
@@ -112,8 +114,18 @@ def _token_issued(ledger: Ledger, event: book.TokenIssued) -> None:
         ledger.access_tokens.pop(next(iter(ledger.access_tokens)))
     if event.refresh_token:
         ledger.refresh_tokens.append(event.refresh_token)
+        if event.life:
+            ledger.refresh_lives[event.refresh_token] = event.life
     if event.revoked:
         ledger.revoked_tokens.append(event.revoked)
+        if event.life:
+            ledger.replaced_s[event.revoked] = event.life.issued_s
+
+
+def _refresh_revoked(ledger: Ledger, event: book.RefreshRevoked) -> None:
+    ledger.revoked_tokens += event.tokens
+    for token in event.tokens:
+        ledger.replaced_s.pop(token, None)
 
 
 def _fault_injected(ledger: Ledger, event: book.FaultInjected) -> None:
@@ -143,6 +155,7 @@ _APPLY: dict[type, Callable[[Ledger, Any], None]] = {
     book.RequestSeen: _request_seen,
     book.TokenIssued: _token_issued,
     book.RulesChanged: _rules_changed,
+    book.RefreshRevoked: _refresh_revoked,
     book.FaultInjected: _fault_injected,
     book.ReplyLost: _reply_lost,
     book.ClockStopped: _clock_stopped,

@@ -1,44 +1,65 @@
-"""Reading bar files (CSV, plain or gzip) into series. EDGE. What is wrong is named by file, line, value; nothing is
-repaired, but the same bar said twice in a row is used once, with a warning."""
+"""Reading files (CSV, plain or gzip) into series: bars here, quotes and ticks in load_finer.py. EDGE. What is wrong is
+named by file, line, value; nothing is repaired, but the same bar said twice in a row is used once, with a warning."""
 
 from __future__ import annotations
 
-import datetime
-import gzip
 import sys
-import zlib
 from collections.abc import Callable, Sequence
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from brokers.tradestation.emulator.csv_lines import OUT_OF_ORDER, lines_of, price_of, stamp_of, volume_of
 from brokers.tradestation.emulator.errors import DataError
 from brokers.tradestation.emulator.instruments import ROOTS, instrument
-from brokers.tradestation.emulator.market import MINUTE_S, Bar, Market, Series
+from brokers.tradestation.emulator.load_finer import QUOTE_FILE, TICK_FILE, load_quotes, load_ticks
+from brokers.tradestation.emulator.market import Bar, Market, Quotes, Series
+from brokers.tradestation.emulator.ticks import Tick, TickSeries, by_minute, joined
 
 HEADER = "time,open,high,low,close,volume"
 SUFFIX = "_1m.csv.gz"
 PLAIN_SUFFIX = "_1m.csv"
 BUNDLED = Path(__file__).parent / "data"
-OUT_OF_ORDER = "is earlier than the line before; sort the file by time"
-FILE_BYTES_MAX = 512 * 1024 * 1024  # unpacked; about twenty years of minutes
 
 
 def load_market(names: Sequence[str], warn: Callable[[str], None] | None = None) -> Market:
-    """Bars of bundled symbols ("ESZ13") or of files (".../GCZ13_1m.csv.gz"). Raises DataError. ``warn`` is told, in
-    one line a file, what was left out (default: stderr)."""
+    """Bars of bundled symbols ("ESZ13") or of files (".../GCZ13_1m.csv.gz"), and files of quotes and ticks of the same
+    symbols. Raises DataError. ``warn`` is told, in one line a file, what was left out (default: stderr)."""
     if not names:
         raise DataError(f"no bars were named; bundled are {', '.join(bundled_symbols())}")
-    series = [load_series(_path(name), warn or to_stderr) for name in names]
-    seen: set[str] = set()
-    for one in series:
-        if one.symbol in seen:
-            raise DataError(f"bars of {one.symbol} were given twice: {', '.join(names)}")
-        seen.add(one.symbol)
-    return Market(series)
+    series: dict[str, Series] = {}
+    quotes: dict[str, Quotes] = {}
+    ticks: dict[str, list[Tick]] = {}
+    for path in [_path(name) for name in names]:
+        if found := QUOTE_FILE.fullmatch(path.name):
+            quotes[_known(path, found[1])] = load_quotes(path)
+        elif found := TICK_FILE.fullmatch(path.name):
+            ticks.setdefault(_known(path, found[1]), []).extend(load_ticks(path))
+        else:
+            one = load_series(path, warn or to_stderr)
+            if one.symbol in series:
+                raise DataError(f"bars of {one.symbol} were given twice: {', '.join(names)}")
+            series[one.symbol] = one
+    if alone := sorted(set(quotes) - set(series) - set(ticks)):
+        raise DataError(f"quotes of {', '.join(alone)} were given, but no bars or ticks of it")
+    symbols = dict.fromkeys([*series, *ticks])
+    return Market([_put_together(name, series.get(name), quotes.get(name), ticks.get(name)) for name in symbols])
+
+
+def _put_together(symbol: str, series: Series | None, quotes: Quotes | None, ticks: list[Tick] | None) -> Series:
+    bars = series.bars if series else ()
+    if ticks:
+        paths = by_minute(sorted(ticks, key=lambda tick: tick.at_utc))
+        return TickSeries(symbol, joined(bars, paths), paths, quotes)
+    return Series(symbol, bars, quotes) if quotes or series is None else series
+
+
+def _known(path: Path, symbol: str) -> str:
+    if instrument(symbol) is None:
+        raise DataError(f"{path}: {symbol!r} is no symbol of a stock or a future (roots {', '.join(ROOTS)})")
+    return symbol
 
 
 def bundled_symbols() -> list[str]:
-    return sorted(path.name.removesuffix(SUFFIX) for path in BUNDLED.glob(f"*{SUFFIX}"))
+    return sorted(path.name.removesuffix(SUFFIX) for path in BUNDLED.glob(f"*{SUFFIX}") if "_quote" not in path.name)
 
 
 def load_series(path: Path, warn: Callable[[str], None], symbol: str = "") -> Series:
@@ -54,7 +75,7 @@ def load_series(path: Path, warn: Callable[[str], None], symbol: str = "") -> Se
         )
     bars: list[Bar] = []
     doubled: list[int] = []
-    for number, line in enumerate(_lines(path)[1:], 2):
+    for number, line in enumerate(lines_of(path, HEADER)[1:], 2):
         bar = _bar(path, number, line)
         if bars and bar == bars[-1]:
             doubled.append(number)
@@ -91,58 +112,13 @@ def _path(name: str) -> Path:
     return Path(name)
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            raw = file.read(FILE_BYTES_MAX + 1)
-        text = raw.decode("ascii")
-    except EOFError as error:
-        raise DataError(f"{path}: the gzip file is cut short; fetch it again") from error
-    except (OSError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: byte {error.start} is not ASCII") from error
-    if len(raw) > FILE_BYTES_MAX:
-        raise DataError(f"{path}: more than {FILE_BYTES_MAX} bytes unpacked")
-    lines = text.splitlines()
-    if not lines or lines[0] != HEADER:
-        raise DataError(f"{path}, line 1: the header must be {HEADER!r}, is {lines[0] if lines else ''!r}")
-    return lines
-
-
 def _bar(path: Path, number: int, line: str) -> Bar:
     where = f"{path}, line {number}"
     fields = line.split(",")
     if len(fields) != 6:
         raise DataError(f"{where}: 6 fields are due, {len(fields)} are there: {line[:80]!r}")
-    opened, high, low, close = (_price(where, text) for text in fields[1:5])
-    bar = Bar(_stamp(where, fields[0]), opened, high, low, close, _volume(where, fields[5]))
+    opened, high, low, close = (price_of(where, text) for text in fields[1:5])
+    bar = Bar(stamp_of(where, fields[0]), opened, high, low, close, volume_of(where, fields[5]))
     if not 0 < bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high:
         raise DataError(f"{where}: low, open, close and high contradict each other: {line[:80]!r}")
     return bar
-
-
-def _stamp(where: str, text: str) -> int:
-    try:
-        moment = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)
-    except ValueError as error:
-        raise DataError(f"{where}: the time must be YYYY-MM-DDTHH:MM:SSZ, is {text!r}") from error
-    if moment.second:
-        raise DataError(f"{where}: a minute bar ends on a full minute ({MINUTE_S} s), this one at {text!r}")
-    return int(moment.timestamp())
-
-
-def _price(where: str, text: str) -> Decimal:
-    try:
-        price = Decimal(text)
-    except InvalidOperation as error:
-        raise DataError(f"{where}: not a price: {text!r}") from error
-    if not price.is_finite():
-        raise DataError(f"{where}: not a finite price: {text!r}")
-    return price
-
-
-def _volume(where: str, text: str) -> int:
-    if not text.isdecimal():
-        raise DataError(f"{where}: volume must be a whole number of at least 0, is {text!r}")
-    return int(text)

@@ -1,30 +1,31 @@
-"""The reads of symbols, quotes and bars. PURE.
+"""The reads of symbols and bars. PURE. Quotes are in quotes.py.
 
-Reads of several symbols answer 200 with the good ones plus ``Errors`` (tradestation-v3, section 2).
+Reads of several symbols answer 200 with the good ones plus ``Errors`` (tradestation-v3, section 2). The rules of bars
+are those of sections 3 and 4.1 [spec]; what a session template holds is in trading_days.py.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
+import datetime
 
-from brokers.tradestation.emulator import wire
+import msgspec
+
+from brokers.tradestation.emulator import limits, wire
 from brokers.tradestation.emulator.errors import bad_request, not_found
 from brokers.tradestation.emulator.instruments import instrument
-from brokers.tradestation.emulator.market import Bar, Series
+from brokers.tradestation.emulator.market import Bar, Interval, Series
 from brokers.tradestation.emulator.query import split, when_utc, whole
 from brokers.tradestation.emulator.state import State
+from brokers.tradestation.emulator.trading_days import UNITS, template
 from brokers.tradestation.emulator.values import Now, Request
 from brokers.tradestation.emulator.wire import Object
 
 SYMBOLS_MAX = 50
-QUOTES_MAX = 100
 BARS_MAX = 57_600
 BACK_MINUTES_MAX = 500_000
 INTERVAL_MAX = 1440
-_DAY_S = 86_400
-
-
-# Symbols and quotes
+YEARS_MAX = 3
+INVALID_SYMBOL = "FAILED, EX_INVALID_SYMBOL"
 
 
 def symbols(state: State, asked: str, now: Now) -> Object:
@@ -39,79 +40,78 @@ def symbols(state: State, asked: str, now: Now) -> Object:
     return {"Symbols": good, "Errors": errors}
 
 
-def quotes(state: State, asked: str, now: Now) -> Object:
-    good: list[Object] = []
-    errors: list[Object] = []
-    for name in split(asked, QUOTES_MAX, "symbols"):
-        series = state.market.series(state.market.resolve(name, now.market_utc) or "")
-        quote = _quote(name, series, now) if series else None
-        if quote:
-            good.append(quote)
-        else:
-            errors.append({"Symbol": name, "Error": "FAILED, INVALID SYMBOL"})
-    return {"Quotes": good, "Errors": errors}
+class Chart(msgspec.Struct, frozen=True):
+    """What a request for bars is about, checked. ``back`` is None where a first date was given."""
+
+    series: Series
+    interval: Interval
+    back: int | None
+
+    @property
+    def is_minutes(self) -> bool:
+        return isinstance(self.interval, int)
 
 
-def _quote(name: str, series: Series, now: Now) -> Object | None:
-    """From the minute bars of this day (UTC); None before the first print."""
-    last = series.last_print(now.market_utc)
-    if last is None:
-        return None
-    midnight = now.market_utc // _DAY_S * _DAY_S
-    today = series.closed(1, midnight, now.market_utc)
-    forming = series.forming(1, now.market_utc)
-    today += [forming.bar] if forming else []
-    earlier = series.last_closed(1, 1, midnight)
-    return {**_quote_of_day(today, last.price), **_quote_now(name, last.price, last.at_utc, earlier)}
+def chart(state: State, symbol: str, request: Request) -> Chart:
+    """Raises Refusal: 404 for a symbol without bars, 400 for what the rules forbid."""
+    unit = request.query.get("unit", "Daily")
+    if unit.lower() not in UNITS:
+        raise bad_request(f"unit must be one of {', '.join(UNITS.values())}, got {unit!r}")
+    minutes = whole(request.query, "interval", 1, 1, INTERVAL_MAX)
+    in_minutes = unit.lower() == "minute"
+    if minutes != 1 and not in_minutes:
+        raise bad_request(f"interval must be 1 for unit {UNITS[unit.lower()]}, got {minutes}")
+    back = whole(request.query, "barsback", 1, 1, BARS_MAX)
+    if in_minutes and back * minutes > BACK_MINUTES_MAX:
+        raise bad_request(f"barsback x interval is {back * minutes} minutes, the limit is {BACK_MINUTES_MAX}")
+    first_given = "firstdate" in request.query
+    if first_given and "barsback" in request.query:
+        raise bad_request("barsback and firstdate exclude each other")
+    series = charted(state, symbol, template(request.query.get("sessiontemplate", "Default")), in_minutes=in_minutes)
+    return Chart(series, minutes if in_minutes else UNITS[unit.lower()], None if first_given else back)
 
 
-def _quote_of_day(today: list[Bar], last: Decimal) -> Object:
-    return {
-        "Open": wire.number(today[0].open if today else last),
-        "High": wire.number(max((bar.high for bar in today), default=last)),
-        "Low": wire.number(min((bar.low for bar in today), default=last)),
-        "Volume": str(sum(bar.volume for bar in today)),
-    }
-
-
-def _quote_now(name: str, last: Decimal, at_utc: float, earlier: list[Bar]) -> Object:
-    previous = earlier[0].close if earlier else last
-    return {
-        "Symbol": name,
-        "PreviousClose": wire.number(previous),
-        "Last": wire.number(last),
-        "Ask": wire.number(last),
-        "AskSize": "0",
-        "Bid": wire.number(last),
-        "BidSize": "0",
-        "NetChange": wire.number(last - previous),
-        "NetChangePct": wire.number(((last - previous) / previous * 100).quantize(Decimal("0.0001"))),
-        "Close": wire.number(last),
-        "TradeTime": wire.time_text(at_utc),
-        "TickSizeTier": "0",
-        "MarketFlags": {"IsDelayed": False, "IsHardToBorrow": False, "IsBats": False, "IsHalted": False},
-    }
-
-
-# Bars
+def charted(state: State, symbol: str, session: str, *, in_minutes: bool) -> Series:
+    """The template is ignored for all but US equities [spec]; longer bars of these hold regular hours [infer]."""
+    series = state.market.charted(symbol)
+    if series is None:
+        raise not_found(INVALID_SYMBOL)
+    if series.is_future:
+        hours = ""
+    elif not in_minutes:
+        hours = "Default"
+    else:
+        hours = "" if session == "Default" and state.switches.default_session == "all" else session
+    return series.chart(hours, empty_minutes=state.switches.empty_minute_bars)
 
 
 def bars(state: State, symbol: str, request: Request, now: Now) -> Object:
     """``barsback`` counts the forming bar, where the reply reaches now."""
-    series = charted(state, symbol, now)
-    interval = minutes(request)
+    asked = chart(state, symbol, request)
     until = min(_last_utc(request), now.market_utc)
-    forming = series.forming(interval, now.market_utc) if until == now.market_utc else None
-    back = bars_back(request, interval)
-    if "firstdate" in request.query:
-        if "barsback" in request.query:
-            raise bad_request("barsback and firstdate exclude each other")
-        closed = series.closed(interval, when_utc(request.query["firstdate"], "firstdate") - 1, until)
+    forming = asked.series.forming(asked.interval, now.market_utc) if until == now.market_utc else None
+    if asked.back is None:
+        first = when_utc(request.query["firstdate"], "firstdate")
+        _check_range(asked, first, until)
+        closed = asked.series.closed(asked.interval, first - 1, until)
     else:
-        closed = series.last_closed(interval, back - bool(forming), until)
-    if len(closed) > BARS_MAX:
+        closed = asked.series.last_closed(asked.interval, asked.back - bool(forming), until)
+    if len(closed) > BARS_MAX and asked.is_minutes:
         raise bad_request(f"{len(closed)} bars were asked for, the limit is {BARS_MAX}")
+    credit = limits.history_quota(state.switches) if asked.is_minutes else None
+    if credit:
+        state.limits.spend(credit, now.machine_s, state.switches, min(len(closed), credit.limit))
     return {"Bars": _history(closed, forming.bar if forming else None)}
+
+
+def _check_range(asked: Chart, first_utc: float, until_utc: float) -> None:
+    if not asked.is_minutes or until_utc <= first_utc:
+        return
+    first, until = (datetime.datetime.fromtimestamp(one, datetime.UTC) for one in (first_utc, until_utc))
+    if (until.year - YEARS_MAX, *until.timetuple()[1:6]) > (first.year, *first.timetuple()[1:6]):
+        raise bad_request(
+            f"a range of minute bars is at most {YEARS_MAX} calendar years, got {first:%Y-%m-%d} to {until:%Y-%m-%d}"
+        )
 
 
 def _history(closed: list[Bar], forming: Bar | None) -> list[wire.BarObject]:
@@ -121,28 +121,6 @@ def _history(closed: list[Bar], forming: Bar | None) -> list[wire.BarObject]:
     if shown:
         shown[-1].is_end_of_history = True
     return shown
-
-
-def charted(state: State, symbol: str, now: Now) -> Series:
-    series = state.market.series(state.market.resolve(symbol, now.market_utc) or "")
-    if series is None:
-        raise not_found("FAILED, EX_INVALID_SYMBOL")
-    return series
-
-
-def minutes(request: Request) -> int:
-    """The interval. Only unit Minute is served; the venue's default is Daily, so it must be named."""
-    unit = request.query.get("unit", "Daily")
-    if unit.lower() != "minute":
-        raise bad_request(f"unit {unit} is not served by this emulator, only Minute")
-    return whole(request.query, "interval", 1, 1, INTERVAL_MAX)
-
-
-def bars_back(request: Request, interval: int) -> int:
-    back = whole(request.query, "barsback", 1, 1, BARS_MAX)
-    if back * interval > BACK_MINUTES_MAX:
-        raise bad_request(f"barsback x interval is {back * interval} minutes, the limit is {BACK_MINUTES_MAX}")
-    return back
 
 
 def _last_utc(request: Request) -> float:

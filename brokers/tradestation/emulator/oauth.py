@@ -1,100 +1,224 @@
-"""Tokens: the sign-in host's token path, and the check that every API call passes. PURE.
+"""The sign-in host: authorize, token, revoke; and the check that every API call passes. PURE.
 
-Errors here have the Auth0 shape. Statuses are those of Auth0 (the venue's were never captured). There is no
-authorize page: the one authorization code is given at start and may be used again.
+Errors here have the Auth0 shape. Statuses are those of Auth0 (the venue's were never captured). The authorize page has
+no page: whoever asks for it properly is signed in. The code given at start may be used again, those of the page once.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 
 from brokers.tradestation.emulator import book
 from brokers.tradestation.emulator.errors import Refusal
 from brokers.tradestation.emulator.state import State
-from brokers.tradestation.emulator.values import Now, Reply, Request
+from brokers.tradestation.emulator.values import Code, Now, Reply, Request
 from brokers.tradestation.emulator.wire import Object
 
 SCOPE = "openid offline_access MarketData ReadAccount Trade"
+AUDIENCE = "https://api.tradestation.com"
+CALLBACK_HOSTS = ("localhost", "127.0.0.1")
+CODE_LIFETIME_S = 600.0  # Auth0's default
+UNKNOWN_TOKEN = "Unknown or invalid refresh token."
 
 
 class _Denied(Exception):
     def __init__(self, status: int, error: str, description: str) -> None:
         super().__init__(description)
+        self.error, self.description = error, description
         self.reply = Reply(status, msgspec.json.encode({"error": error, "error_description": description}))
 
 
-def token(state: State, request: Request, now: Now) -> Reply:
-    form = {name: values[0] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
+def answer(state: State, request: Request, now: Now) -> Reply | None:
+    """None: this path is none of the sign-in host's."""
+    act = _ACTS.get((request.method, request.path))
+    if act is None:
+        return None
     try:
-        granted = _grant(state, form, now)
+        return act(state, request, now)
     except _Denied as denied:
         return denied.reply
-    return Reply(200, msgspec.json.encode(granted))
 
 
-def check(state: State, request: Request, now: Now) -> None:
-    """Raises Refusal(401) unless the request carries an access token that lives."""
+def check(state: State, request: Request, now: Now) -> float:
+    """When the token of the request expires. Raises Refusal(401) unless it carries one that lives."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     expires_s = state.ledger.access_tokens.get(given) if scheme.lower() == "bearer" else None
     if expires_s is None or now.machine_s >= expires_s:
         raise Refusal(401, "Unauthorized", "The access token is missing, unknown or expired.")
+    return expires_s
 
 
-def _grant(state: State, form: dict[str, str], now: Now) -> Object:
-    settings = state.settings
+# Authorize
+
+
+def _authorize(state: State, request: Request, now: Now) -> Reply:
+    """Back to the caller's address with a code, or with what is wrong [spec for the names; Auth0 for the errors]."""
+    asked = request.query
+    if asked.get("client_id") != state.settings.client_id:
+        raise _Denied(403, "invalid_request", f"Unknown client: {asked.get('client_id', '')}")
+    callback = asked.get("redirect_uri", "")
+    where = urlsplit(callback)
+    if where.scheme != "http" or where.hostname not in CALLBACK_HOSTS:
+        raise _Denied(403, "invalid_request", "Callback URL mismatch. It must be an http address of localhost.")
+    told: Object = {"state": asked["state"]} if "state" in asked else {}
+    try:
+        told["code"] = _new_code(state, asked, callback, now)
+    except _Denied as denied:
+        told |= {"error": denied.error, "error_description": denied.description}
+    joint = "&" if where.query else "?"
+    return Reply(302, b"", "text/plain", {"location": f"{callback}{joint}{urlencode(told)}"})
+
+
+def _new_code(state: State, asked: dict[str, str], callback: str, now: Now) -> str:
+    if asked.get("response_type") != "code":
+        raise _Denied(400, "unsupported_response_type", f"Unsupported response type: {asked.get('response_type', '')}")
+    if asked.get("audience") != AUDIENCE:
+        raise _Denied(400, "access_denied", f"Service not found: {asked.get('audience', '')}")
+    scope = asked.get("scope", "")
+    if "openid" not in scope.split():
+        raise _Denied(400, "invalid_scope", "The scope openid is always needed")
+    challenge = asked.get("code_challenge", "")
+    if challenge and asked.get("code_challenge_method") != "S256":
+        raise _Denied(400, "invalid_request", "code_challenge_method must be S256")
+    code = _secret(state, f"code-{len(state.codes)}-{now.machine_s}")
+    state.codes[code] = Code(callback, challenge, now.machine_s + CODE_LIFETIME_S, scope)
+    return code
+
+
+# Tokens
+
+
+def _token(state: State, request: Request, now: Now) -> Reply:
+    form, settings = _form(request), state.settings
     if form.get("client_id") != settings.client_id:
         raise _Denied(401, "invalid_client", "Unknown client.")
     if form.get("client_secret", settings.client_secret) != settings.client_secret:
         raise _Denied(401, "access_denied", "Unauthorized")
     grant = form.get("grant_type")
     if grant == "refresh_token":
-        return _refresh(state, form.get("refresh_token", ""), now)
-    if grant == "authorization_code":
-        return _exchange(state, form, now)
-    raise _Denied(403, "unsupported_grant_type", f"Unsupported grant type: {grant or '(none)'}")
+        granted = _refresh(state, form.get("refresh_token", ""), now)
+    elif grant == "authorization_code":
+        granted = _exchange(state, form, now)
+    else:
+        raise _Denied(403, "unsupported_grant_type", f"Unsupported grant type: {grant or '(none)'}")
+    return Reply(200, msgspec.json.encode(granted))
 
 
 def _refresh(state: State, given: str, now: Now) -> Object:
-    """A non-rotating key returns no refresh token; a rotating one ends the old with the new."""
-    if given not in _living_refresh_tokens(state):
-        raise _Denied(403, "invalid_grant", "Unknown or invalid refresh token.")
-    rotating = state.settings.rotate_refresh_tokens
-    return _issue(state, now, _secret(state, "refresh") if rotating else "", given if rotating else "")
+    """A fixed key returns no refresh token; a rotating one ends the old with the new [spec]."""
+    ledger, switches = state.ledger, state.switches
+    if given not in {state.settings.refresh_token, *ledger.refresh_tokens}:
+        raise _Denied(403, "invalid_grant", UNKNOWN_TOKEN)
+    replaced_s = ledger.replaced_s.get(given, float("-inf"))
+    if given in ledger.revoked_tokens and now.machine_s - replaced_s >= switches.refresh_grace_s:
+        raise _Denied(403, "invalid_grant", UNKNOWN_TOKEN)
+    if not state.settings.rotate_refresh_tokens:
+        return _issue(state, now)
+    life = ledger.refresh_lives.get(given) or book.RefreshLife(now.machine_s, now.machine_s)
+    too_old = now.machine_s >= life.signed_in_s + switches.refresh_absolute_s > life.signed_in_s
+    unused = now.machine_s >= life.issued_s + switches.refresh_lifetime_s > life.issued_s
+    if too_old or unused:
+        raise _Denied(403, "invalid_grant", UNKNOWN_TOKEN)
+    return _issue(state, now, _secret(state, "refresh"), revoked=given, signed_in_s=life.signed_in_s)
 
 
 def _exchange(state: State, form: dict[str, str], now: Now) -> Object:
-    if form.get("code") != state.settings.authorization_code:
-        raise _Denied(403, "invalid_grant", "Invalid authorization code")
     if not form.get("redirect_uri"):
         raise _Denied(400, "invalid_request", "Missing required parameter: redirect_uri")
-    return _issue(state, now, _secret(state, "refresh"), "")
+    given = form.get("code", "")
+    scope = SCOPE
+    if given != state.settings.authorization_code:
+        scope = _used_code(state, given, form, now).scope
+    refresh_token = _secret(state, "refresh") if "offline_access" in scope.split() else ""
+    return _issue(state, now, refresh_token, scope=scope)
 
 
-def _issue(state: State, now: Now, refresh_token: str, revoked: str) -> Object:
+def _used_code(state: State, given: str, form: dict[str, str], now: Now) -> Code:
+    code = state.codes.pop(given, None)
+    if code is None or now.machine_s >= code.expires_s or code.redirect_uri != form["redirect_uri"]:
+        raise _Denied(403, "invalid_grant", "Invalid authorization code")
+    if code.challenge and _challenge(form.get("code_verifier", "")) != code.challenge:
+        raise _Denied(403, "invalid_grant", "Failed to verify code verifier")
+    if not code.challenge and "client_secret" not in form:
+        raise _Denied(401, "access_denied", "Unauthorized")
+    return code
+
+
+def _challenge(verifier: str) -> str:
+    """S256 of RFC 7636."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def _issue(
+    state: State,
+    now: Now,
+    refresh_token: str = "",
+    *,
+    revoked: str = "",
+    signed_in_s: float | None = None,
+    scope: str = SCOPE,
+) -> Object:
     lifetime_s = state.settings.token_lifetime_s
     access_token = _secret(state, "access")
     reply: Object = {
         "access_token": access_token,
         "id_token": _secret(state, "id"),
         "token_type": "Bearer",
-        "scope": SCOPE,
+        "scope": scope,
         "expires_in": int(lifetime_s),
     }
     if refresh_token:
         reply["refresh_token"] = refresh_token
-    state.record(book.TokenIssued(access_token, now.machine_s + lifetime_s, refresh_token, revoked), now)
+    life = book.RefreshLife(now.machine_s if signed_in_s is None else signed_in_s, now.machine_s)
+    event = book.TokenIssued(access_token, now.machine_s + lifetime_s, refresh_token, revoked, life)
+    state.record(event, now)
     return reply
 
 
-def _living_refresh_tokens(state: State) -> set[str]:
+# Revoke, log out
+
+
+def _revoke(state: State, request: Request, now: Now) -> Reply:
+    """One refresh token ends all of the key [spec]; access tokens live on until they expire. The parameter is called
+    ``refresh_token`` in the table and ``token`` in the sample [spec]; form and JSON are both taken."""
+    form = _form(request)
+    given = form.get("token") or form.get("refresh_token", "")
+    if not given:
+        raise _Denied(400, "invalid_request", "Missing required parameter: token")
     known = {state.settings.refresh_token, *state.ledger.refresh_tokens}
-    return known - set(state.ledger.revoked_tokens)
+    if given in known:
+        state.record(book.RefreshRevoked(tuple(sorted(known))), now)
+    return Reply(200, b"")
+
+
+def _logout(state: State, request: Request, now: Now) -> Reply:
+    """Does not invalidate tokens [spec 2026-09]."""
+    return Reply(200, b"OK", "text/plain")
+
+
+def _form(request: Request) -> dict[str, str]:
+    if request.headers.get("content-type", "").startswith("application/json"):
+        try:
+            body = msgspec.json.decode(request.body, type=dict[str, str])
+        except msgspec.MsgspecError as error:
+            raise _Denied(400, "invalid_request", f"the body is not an object of texts: {error}") from error
+        return body
+    return {name: values[0] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
 
 
 def _secret(state: State, kind: str) -> str:
     """Never the same twice in one book, and the same again in a replayed simulation."""
     seed = f"{kind}:{state.settings.client_secret}:{state.ledger.tokens_issued}"
-    return f"emulated-{kind}-{hashlib.sha256(seed.encode()).hexdigest()[:40]}"
+    return f"emulated-{kind.split('-')[0]}-{hashlib.sha256(seed.encode()).hexdigest()[:40]}"
+
+
+_ACTS = {
+    ("GET", "/authorize"): _authorize,
+    ("POST", "/oauth/token"): _token,
+    ("POST", "/oauth/revoke"): _revoke,
+    ("GET", "/v2/logout"): _logout,
+}

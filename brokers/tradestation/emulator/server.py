@@ -69,7 +69,7 @@ class _Wire:
             return  # gone in the middle of its body: half a request is none
         answer = self._venue.answer(request)
         if isinstance(answer, Reply):
-            response = Response(answer.body, answer.status, media_type=answer.content_type)
+            response = Response(answer.body, answer.status, answer.headers, media_type=answer.content_type)
             await response(scope, receive, send)
         elif isinstance(answer, OpenStream):
             try:
@@ -78,19 +78,22 @@ class _Wire:
             finally:
                 self._venue.forget(answer.stream_id)
         else:
-            self._break(scope)
+            self._break(scope, "reset")
             await receive()  # the disconnect: only then does uvicorn not miss an answer
 
     async def _body(self, stream_id: int, chunks: AsyncIterator[bytes], scope: Scope) -> AsyncIterator[bytes]:
         async for chunk in chunks:
             yield chunk
-        if self._venue.is_reset(stream_id):
-            self._break(scope)
+        if how := self._venue.broken(stream_id):
+            self._break(scope, how)
 
-    def _break(self, scope: Scope) -> None:
-        """A reset, not an end: with LINGER 0 the kernel sends RST."""
+    def _break(self, scope: Scope, how: str) -> None:
+        """A reset, not an end: with LINGER 0 the kernel sends RST. "half": FIN without the last chunk."""
         transport = self.transports.get(tuple(scope["client"]))
         if transport is None:
+            return
+        if how == "half":
+            transport.close()
             return
         peer = transport.get_extra_info("socket")
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

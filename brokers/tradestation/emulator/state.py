@@ -11,11 +11,15 @@ import msgspec
 
 from brokers.tradestation.emulator import book, steps, streams
 from brokers.tradestation.emulator.errors import BookError, OptionError
+from brokers.tradestation.emulator.fault_rules import FaultRules, Rule
 from brokers.tradestation.emulator.ledger import Ledger
+from brokers.tradestation.emulator.limits import Limits
 from brokers.tradestation.emulator.market import Market
+from brokers.tradestation.emulator.paging import Pages
 from brokers.tradestation.emulator.rules import RULES, Rules
 from brokers.tradestation.emulator.steps import Step
-from brokers.tradestation.emulator.values import Now
+from brokers.tradestation.emulator.switches import Switches
+from brokers.tradestation.emulator.values import Code, Now
 
 ACCOUNT_KINDS = ("Futures", "Margin", "Cash")
 PERIOD_S_MIN = 0.05  # a heartbeat more often than this is a load test, not a heartbeat
@@ -41,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True):
     every_print: bool = True
     """Streams show each print, as the venue's do: the forming bar and the position's value. False: only what has
     changed for good, closed bars and positions themselves (a tester's desk would drop the rest unread)."""
+    switches: Switches = Switches()
 
 
 def account_spec(text: str) -> book.AccountSpec:
@@ -69,10 +74,19 @@ class State:
     def __init__(self, settings: Settings, market: Market) -> None:
         self.settings = settings
         self.market = market
+        self.switches = settings.switches
         self.ledger = Ledger()
+        self.limits = Limits()
+        self.fault_rules = FaultRules()
         self.steps: dict[str, Step | None] = {}
         self.streams: dict[int, streams.Stream] = {}
         self.streams_opened = 0
+        self.struck: dict[str, Rule] = {}
+        """The faults that act on the request being answered."""
+        self.hidden_until_s: dict[str, float] = {}
+        """Orders that no list shows before this machine time (fault: late booking)."""
+        self.pages = Pages()
+        self.codes: dict[str, Code] = {}
         self.fresh: list[book.Entry] = []
 
     @property
@@ -88,7 +102,7 @@ class State:
         self.fresh.append(entry)
         if isinstance(event, book.OfOrder):
             steps.watch(self, event)
-            streams.tell(self, event, before)
+            streams.tell(self, event, before, now)
         elif isinstance(event, book.RulesChanged):
             for order_id in self.ledger.open_ids:
                 steps.rewatch(self, order_id)

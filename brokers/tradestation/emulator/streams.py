@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from brokers.tradestation.emulator import book, wire
-from brokers.tradestation.emulator.market import Print
+from brokers.tradestation.emulator import book, chart_news, distort, quotes, stream_ends, wire
+from brokers.tradestation.emulator.fault_rules import Scope
+from brokers.tradestation.emulator.market import Interval, Series
 from brokers.tradestation.emulator.order import Order
 from brokers.tradestation.emulator.order_frames import order_frames
 from brokers.tradestation.emulator.order_wire import order_object
@@ -38,10 +39,20 @@ class Stream(msgspec.Struct):
     """One open stream. ``due_utc``: market time of its next frame as far as known, None: nothing to come by itself."""
 
     stream_id: int
-    kind: str  # bars, orders, positions
+    kind: str  # bars, quotes, orders, positions
     last_sent_s: float
+    opened_s: float = 0.0
+    told_s: float = 0.0
+    """When it last had more to say than a heartbeat."""
+    token_expires_s: float = float("inf")
+    ends_s: float = float("inf")
+    """When a switch ends it (``_end_of``)."""
+    resource: str = ""
+    """What its number is limited by; "" for no limit."""
     symbol: str = ""
-    interval: int = 1
+    symbols: tuple[str, ...] = ()
+    series: Series | None = None
+    interval: Interval = 1
     accounts: tuple[str, ...] = ()
     order_ids: tuple[str, ...] = ()
     changes_only: bool = False
@@ -53,6 +64,11 @@ class Stream(msgspec.Struct):
     seen_utc: float = 0.0
     seen_forming: tuple[int, int] = (0, 0)
     seen_positions: dict[tuple[str, str], ShownPosition] = {}
+    seen_quotes: dict[str, wire.Object] = {}
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(symbols=(self.symbol, *self.symbols), accounts=self.accounts, kind=self.kind)
 
 
 def advance(state: State, now: Now) -> list[Output]:
@@ -66,15 +82,19 @@ def next_due(stream: Stream, now: Now, heartbeat_s: float) -> tuple[float, float
         return stream.stalled_until_s, None
     if stream.pending or stream.ending or _has_news(stream, now):
         return stream.last_sent_s + CHUNK_GAP_S, None
-    return stream.last_sent_s + heartbeat_s, stream.due_utc
+    return min(stream.last_sent_s + heartbeat_s, stream.ends_s), stream.due_utc
 
 
-def tell(state: State, event: book.OrderEvent, before: Order | None) -> None:
+def tell(state: State, event: book.OrderEvent, before: Order | None, now: Now) -> None:
     """Hand an event to the streams of its account. ``before``: the order as it was, None where it is new."""
     if not state.streams:
         return
     order = state.ledger.orders[event.order_id]
     frames = order_frames(event, order, before, state.rules)
+    if state.fault_rules:
+        about = Scope(symbols=(order.symbol,), accounts=(order.account,), orders=(order.order_id,), kind="orders")
+        filled, replaced = isinstance(event, book.OrderFilled), isinstance(event, book.OrderReplaced)
+        frames = distort.order_frames(state.fault_rules, about, frames, now.machine_s, filled=filled, replaced=replaced)
     for stream in state.streams.values():
         if order.account in stream.accounts:
             _tell_one(stream, event, order, frames)
@@ -94,30 +114,51 @@ def _tell_one(stream: Stream, event: book.Event, order: Order, frames: list[byte
 
 
 def _turn(stream: Stream, state: State, now: Now) -> list[Output]:
+    if now.machine_s >= stream.ends_s and not stream.ending:
+        stream_ends.end_by_switch(stream, state.switches)
     if now.machine_s < stream.last_sent_s + CHUNK_GAP_S or now.machine_s < stream.stalled_until_s:
         return []
-    if not stream.ending and _has_news(stream, now):
+    if stream.ending in ("", "torn") and _has_news(stream, now):
         stream.pending += _news(stream, state, now)
+        if now.machine_s < stream.stalled_until_s:
+            return []
     if stream.pending or stream.ending:
         return _flush(stream, state, now)
-    return _beat(stream, now) if _is_quiet(stream, state, now) else []
+    return _beat(stream, state, now) if _is_quiet(stream, state, now) else []
 
 
-def _beat(stream: Stream, now: Now) -> list[Output]:
-    stream.heartbeats += 1
+def _beat(stream: Stream, state: State, now: Now) -> list[Output]:
     stream.last_sent_s = now.machine_s
-    beat = {"Heartbeat": stream.heartbeats, "Timestamp": wire.time_text(now.market_utc)}
-    return [StreamBytes(stream.stream_id, wire.line(beat))]
+    return [StreamBytes(stream.stream_id, _heartbeat(stream, state, now))]
+
+
+def _heartbeat(stream: Stream, state: State, now: Now) -> bytes:
+    stream.heartbeats += 1
+    count = stream.heartbeats if state.switches.heartbeat_counts else 1
+    shown_utc = now.market_utc + state.switches.timestamp_skew_s
+    return wire.line({"Heartbeat": count, "Timestamp": wire.time_text(shown_utc)})
 
 
 def _flush(stream: Stream, state: State, now: Now) -> list[Output]:
+    if stream.pending and state.fault_rules and not stream.ending:
+        for rule in state.fault_rules.hits("chunk", stream.scope, now.machine_s):
+            stream_ends.strike(stream, rule, now)
+        if now.machine_s < stream.stalled_until_s:
+            return []
+    if stream.ending == "torn" and not stream.pending:
+        stream.pending = [_heartbeat(stream, state, now)]
     outputs: list[Output] = []
     if stream.pending:
-        outputs.append(StreamBytes(stream.stream_id, b"".join(stream.pending)))
+        data = b"".join(stream.pending)
         stream.pending = []
-        stream.last_sent_s = now.machine_s
-    if stream.ending:
-        outputs.append(StreamEnd(stream.stream_id, stream.ending))
+        if state.switches.chunks == "random" or stream.ending == "torn":
+            data = stream_ends.cut(stream, data)
+        outputs.append(StreamBytes(stream.stream_id, data))
+        stream.last_sent_s = stream.told_s = now.machine_s
+        if state.switches.idle_end_s:
+            stream_ends.rearm(stream, state.switches)
+    if stream.ending and not stream.pending:
+        outputs.append(StreamEnd(stream.stream_id, "reset" if stream.ending == "torn" else stream.ending))
         del state.streams[stream.stream_id]
     return outputs
 
@@ -131,44 +172,27 @@ def _has_news(stream: Stream, now: Now) -> bool:
 
 
 def _news(stream: Stream, state: State, now: Now) -> list[bytes]:
-    frames = _bars(stream, state, now) if stream.kind == "bars" else []
-    if stream.kind == "positions":
+    frames: list[bytes] = []
+    if stream.kind == "bars":
+        frames = chart_news.bar_frames(stream, state, now)
+    elif stream.kind == "positions":
         frames = _positions(stream, state, now)
-    stream.seen_utc = now.market_utc
-    stream.due_utc = _next_news(stream, state)
+    elif stream.kind == "quotes":
+        frames = chart_news.quote_frames(stream, state, now)
+    if stream.kind != "bars":
+        stream.seen_utc = now.market_utc
+    stream.due_utc = _next_news(stream, state, now)
     return frames
 
 
-def _next_news(stream: Stream, state: State) -> float | None:
+def _next_news(stream: Stream, state: State, now: Now) -> float | None:
     if stream.kind == "bars":
-        series = state.market.series(stream.symbol)
-        if series is None:
-            return None
-        if not state.settings.every_print:
-            return series.next_close(stream.interval, stream.seen_utc)
-        return series.next_change(stream.interval, stream.seen_utc)
+        return chart_news.next_bar_utc(stream, state, now)
+    if stream.kind == "quotes":
+        return chart_news.next_print_utc(state, stream.seen_quotes, now)
     if not state.settings.every_print:
         return None
-    upcoming: list[Print] = []
-    for _, symbol in stream.seen_positions:
-        series = state.market.series(symbol)
-        upcoming += [one] if series and (one := series.next_print(stream.seen_utc)) else []
-    return min((one.at_utc for one in upcoming), default=None)
-
-
-def _bars(stream: Stream, state: State, now: Now) -> list[bytes]:
-    series = state.market.series(stream.symbol)
-    if series is None:
-        return []
-    frames = [
-        wire.bar_object(bar, status="Closed", realtime=True, end_of_history=False)
-        for bar in series.closed(stream.interval, stream.seen_utc, now.market_utc)
-    ]
-    forming = series.forming(stream.interval, now.market_utc) if state.settings.every_print else None
-    if forming and (mark := (forming.bar.stamp_utc, forming.step)) != stream.seen_forming:
-        stream.seen_forming = mark
-        frames.append(wire.bar_object(forming.bar, status="Open", realtime=True, end_of_history=False))
-    return [wire.line(one) for one in frames]
+    return chart_news.next_print_utc(state, [symbol for _, symbol in stream.seen_positions], now)
 
 
 def _positions(stream: Stream, state: State, now: Now) -> list[bytes]:
@@ -184,6 +208,8 @@ def _positions(stream: Stream, state: State, now: Now) -> list[bytes]:
         if before is None or before.frame != frame:
             stream.seen_positions[key] = ShownPosition(frame["PositionID"], frame)
             frames.append(_changed(before, frame) if stream.changes_only and before else frame)
+    if state.fault_rules:
+        frames = distort.position_frames(state.fault_rules, stream.scope, frames, now.machine_s)
     return [wire.line(one) for one in frames]
 
 
@@ -205,18 +231,29 @@ def position_objects(state: State, accounts: tuple[str, ...], now: Now) -> dict[
 # Opening
 
 
-def open_bars(state: State, symbol: str, interval: int, barsback: int, now: Now) -> Stream:
-    """The history first, then live. Raises LookupError for a symbol without bars."""
+def open_bars(state: State, series: Series, interval: Interval, barsback: int, now: Now) -> Stream:
+    """The history first, then live."""
     stream = _new(state, "bars", now)
-    stream.symbol, stream.interval = symbol, interval
-    series = state.market.series(symbol)
-    if series is None:
-        raise LookupError(f"no bars of {symbol}")
+    stream.symbol, stream.interval, stream.series = series.symbol, interval, series
     history = series.last_closed(interval, barsback, now.market_utc)
     for n, bar in enumerate(history, 1):
         frame = wire.bar_object(bar, status="Closed", realtime=False, end_of_history=n == len(history))
         stream.pending.append(wire.line(frame))
     stream.seen_utc = now.market_utc
+    return stream
+
+
+def open_quotes(state: State, symbols: tuple[str, ...], now: Now) -> Stream:
+    """A symbol that is not served is told as an error among the good ones [spec]."""
+    stream = _new(state, "quotes", now)
+    stream.symbols = symbols
+    bad = [name for name in symbols if quotes.series_of(state, name, now) is None]
+    stream.seen_quotes = {name: {} for name in symbols if name not in bad}
+    stream.pending = [
+        *chart_news.quote_frames(stream, state, now),
+        *(wire.line(quotes.bad_symbol(name)) for name in bad),
+    ]
+    stream.due_utc = _next_news(stream, state, now)
     return stream
 
 
@@ -236,8 +273,17 @@ def open_positions(state: State, accounts: tuple[str, ...], changes_only: bool, 
     return stream
 
 
+def opened_with(state: State, stream_id: int, token_expires_s: float) -> None:
+    """Remember until when the token lives that opened it."""
+    stream = state.streams[stream_id]
+    stream.token_expires_s = token_expires_s
+    stream_ends.rearm(stream, state.switches)
+
+
 def _new(state: State, kind: str, now: Now) -> Stream:
     state.streams_opened += 1
-    stream = Stream(state.streams_opened, kind, last_sent_s=now.machine_s - CHUNK_GAP_S)
+    before_s = now.machine_s - CHUNK_GAP_S
+    stream = Stream(state.streams_opened, kind, last_sent_s=before_s, opened_s=now.machine_s, told_s=now.machine_s)
+    stream_ends.rearm(stream, state.switches)
     state.streams[stream.stream_id] = stream
     return stream

@@ -27,6 +27,7 @@ class Reply(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     content_type: str = "application/json"
+    headers: dict[str, str] = {}
 
 
 class OpenStream(msgspec.Struct, frozen=True):
@@ -49,7 +50,8 @@ class StreamBytes(msgspec.Struct, frozen=True):
 
 
 class StreamEnd(msgspec.Struct, frozen=True):
-    """``how``: "close" ends the chunked body in order, "reset" breaks the connection in the middle of it."""
+    """``how``: "close" ends the chunked body in order, "reset" breaks the connection in the middle of it, "half" ends
+    the connection but not the body."""
 
     stream_id: int
     how: str
@@ -63,3 +65,12 @@ class Due(msgspec.Struct, frozen=True):
 
     machine_s: float | None
     market_utc: float | None
+
+
+class Code(msgspec.Struct, frozen=True):
+    """An authorization code, as the authorize page handed it out: to whom, and what must come with it."""
+
+    redirect_uri: str
+    challenge: str
+    expires_s: float
+    scope: str

@@ -32,7 +32,7 @@ class Venue:
         entries = book_file.read()
         self._state = rebuilt(settings, market, entries) if entries else new_state(settings, market, self._now())
         self._queues: dict[int, asyncio.Queue[bytes | None]] = {}
-        self._resets: set[int] = set()
+        self._broken: dict[int, str] = {}
         self._wake = asyncio.Event()
         self._failure: BookError | None = None
         self._commit()
@@ -56,7 +56,7 @@ class Venue:
                 if isinstance(output, StreamBytes):
                     self._put(output.stream_id, output.data)
                 else:
-                    self._end(output.stream_id, reset=output.how == "reset")
+                    self._end(output.stream_id, output.how)
             self._wake.clear()
             await asyncio.sleep(TURN_S_MIN)
             with contextlib.suppress(TimeoutError):
@@ -66,18 +66,19 @@ class Venue:
         """To be asked for before anything else can end the stream; to be read whenever the client does."""
         return _drained(self._queues[stream_id])
 
-    def is_reset(self, stream_id: int) -> bool:
-        return stream_id in self._resets
+    def broken(self, stream_id: int) -> str:
+        """How its connection is to be broken off: reset or half; "" where its body simply ends."""
+        return self._broken.get(stream_id, "")
 
     def forget(self, stream_id: int) -> None:
         """Its connection is over, whoever ended it."""
         self._queues.pop(stream_id, None)
-        self._resets.discard(stream_id)
+        self._broken.pop(stream_id, None)
         drop_stream(self._state, stream_id)
 
     def end_all(self) -> None:
         for stream_id in list(self._queues):
-            self._end(stream_id, reset=False)
+            self._end(stream_id, "close")
 
     def _put(self, stream_id: int, data: bytes) -> None:
         queue = self._queues.get(stream_id)
@@ -86,14 +87,14 @@ class Venue:
         if queue.qsize() < CHUNKS_WAITING_MAX:
             queue.put_nowait(data)
         else:
-            self._end(stream_id, reset=True)
+            self._end(stream_id, "reset")
 
-    def _end(self, stream_id: int, *, reset: bool) -> None:
+    def _end(self, stream_id: int, how: str) -> None:
         queue = self._queues.pop(stream_id, None)
         if queue is None:
             return
-        if reset:
-            self._resets.add(stream_id)
+        if how != "close":
+            self._broken[stream_id] = how
         queue.put_nowait(None)
 
     def _now(self) -> Now:
