@@ -83,6 +83,7 @@ PURE_FILES = (
     "brokers/tradestation/emulator/mishaps.py",
     "brokers/tradestation/emulator/paging.py",
     "brokers/tradestation/emulator/quotes.py",
+    "brokers/tradestation/emulator/renewal.py",
     "brokers/tradestation/emulator/series.py",
     "brokers/tradestation/emulator/steering.py",
     "brokers/tradestation/emulator/stream_ends.py",

@@ -28,14 +28,15 @@ def emulator(data: tuple[str, ...], origin: str | None, switches: tuple[str, ...
     """
     from brokers.tradestation.emulator.errors import EmulatorError
     from brokers.tradestation.emulator.server import Options, serve
-    from brokers.tradestation.emulator.switches import switches_of
+    from brokers.tradestation.emulator.switches import turned_by
 
     if origin is not None:
         options["origin_utc"] = _utc(origin)
     if data:
         options["data"] = data
     try:
-        serve(Options(**options, switches=switches_of(switches)))
+        turned = turned_by(switches)
+        serve(Options(**options, switches=turned.switches, rules=turned.rules))
     except (EmulatorError, OSError) as error:
         raise Failed(f"emulator: {error}") from error
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from brokers.tradestation.emulator import balances, book, checks, steps
+from brokers.tradestation.emulator import balances, book, checks, renewal, steps
 from brokers.tradestation.emulator.bodies import BODY_BYTES_MAX, Body, amount, choice, parse
 from brokers.tradestation.emulator.errors import Refusal, bad_request
 from brokers.tradestation.emulator.instruments import instrument
@@ -50,7 +50,7 @@ def place_group(state: State, request: Request, now: Now) -> Object:
 
 def _placed(state: State, legs: list[Leg], now: Now) -> list[Object]:
     """Everything is built before anything is booked: a leg that cannot be built stops all (400)."""
-    ids = _ids(state, legs)
+    ids = _ids(state, legs, now)
     built: list[book.OrderPlaced | None] = []
     for leg, order_id in zip(legs, ids, strict=True):
         parent = built[leg.parent] if leg.parent is not None else None
@@ -74,21 +74,30 @@ def _placed(state: State, legs: list[Leg], now: Now) -> list[Object]:
     return elements
 
 
-def _ids(state: State, legs: list[Leg]) -> list[str]:
+def _ids(state: State, legs: list[Leg], now: Now) -> list[str]:
     """An order id for each leg; "" for one whose OrderConfirmID was used before, here or earlier."""
     ids: list[str] = []
     seen: set[str] = set()
     next_id = FIRST_ORDER_ID + len(state.ledger.orders)
     for leg in legs:
         key = confirm_id(leg.body)
-        used = key in state.ledger.confirm_ids or key in seen
-        if key and used and state.rules.duplicate_refused:
+        used = _is_remembered(state, key, now) or key in seen
+        if key and used and state.rules.duplicate_refused and "duplicate_allowed" not in state.struck:
             ids.append("")
             continue
         seen.add(key)
         ids.append(str(next_id))
         next_id += 1
     return ids
+
+
+def _is_remembered(state: State, key: str, now: Now) -> bool:
+    """For how long is unknown: a switch."""
+    order = state.ledger.orders.get(state.ledger.confirm_ids.get(key, ""))
+    memory = state.switches.confirm_id_memory
+    if order is None or memory == "none":
+        return False
+    return memory == "forever" or order.opened_utc // _DAY_S == now.market_utc // _DAY_S
 
 
 def _links(legs: list[Leg], built: list[book.OrderPlaced | None], place_no: int) -> tuple[tuple[str, str], ...]:
@@ -148,7 +157,10 @@ def replace(state: State, order_id: str, request: Request, now: Now) -> Object:
         raise bad_request(CANCEL_ATTEMPTED)
     delay_s = state.rules.replace_s
     change = _replacement(state, order, body, now.market_utc + delay_s)
-    state.record(book.ReplaceSent(order_id, change) if delay_s else change, now)
+    if delay_s:
+        state.record(book.ReplaceSent(order_id, change), now)
+    else:
+        order_id = renewal.changed(state, order, change, now)
     return {"Message": "Cancel/Replace order sent.", "OrderID": order_id}
 
 

@@ -10,7 +10,7 @@ from brokers.tradestation.emulator import book, mishaps, stream_ends
 from brokers.tradestation.emulator.errors import OptionError, bad_request
 from brokers.tradestation.emulator.fault_rules import FAULTS, Armed, Rule
 from brokers.tradestation.emulator.state import State
-from brokers.tradestation.emulator.switches import MEANING, switched
+from brokers.tradestation.emulator.switches import MEANING, Turned, turned
 from brokers.tradestation.emulator.values import Now, Request
 from brokers.tradestation.emulator.wire import Object
 
@@ -18,19 +18,22 @@ from brokers.tradestation.emulator.wire import Object
 def turn(state: State, changes: dict[str, Any], now: Now) -> Object:
     """Turn switches; what is open already follows. Raises Refusal(400)."""
     try:
-        state.switches = switched(state.switches, changes)
+        after = turned(Turned(state.switches, state.rules), changes)
     except OptionError as error:
         raise bad_request(str(error)) from error
+    state.switches = after.switches
+    if after.rules != state.rules:
+        state.record(book.RulesChanged(after.rules), now)
     for stream in state.streams.values():
         stream_ends.rearm(stream, state.switches)
     if changes:
-        detail = " ".join(f"{name}={getattr(state.switches, name)}" for name in changes)
+        detail = " ".join(f"{name}={value}" for name, value in changes.items())
         state.record(book.FaultInjected("switch", detail), now)
     return shown_switches(state)
 
 
 def shown_switches(state: State) -> Object:
-    values = msgspec.to_builtins(state.switches)
+    values = msgspec.structs.asdict(state.switches) | msgspec.structs.asdict(state.rules)
     return {"Switches": values, "Meaning": MEANING}
 
 

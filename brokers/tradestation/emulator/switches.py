@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from brokers.tradestation.emulator.errors import OptionError
+from brokers.tradestation.emulator.rules import Rules
 
 SECONDS_MAX = 31_536_000.0
 COUNT_MAX = 1_000_000_000
@@ -71,6 +72,8 @@ MEANING = {
     "refresh_absolute_s": "rotating refresh tokens end so long after the sign-in, however often they were renewed",
     "refresh_grace_s": "a rotated refresh token is accepted again for so long",
 }
+ORDER_RULES = Rules.__struct_fields__
+"""Turned by the same door: how orders are executed and told (rules.py)."""
 _BOUNDS = {
     "timestamp_skew_s": (-SECONDS_MAX, SECONDS_MAX),
     "order_writes_per_minute": (0, COUNT_MAX),
@@ -79,31 +82,40 @@ _BOUNDS = {
 _WORDS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 
 
-def switched(switches: Switches, changes: dict[str, Any]) -> Switches:
+class Turned(msgspec.Struct, frozen=True):
+    """Everything that can be turned, after it was."""
+
+    switches: Switches
+    rules: Rules
+
+
+def turned(before: Turned, changes: dict[str, Any]) -> Turned:
     """With these changes. Raises OptionError that names the switch and what it can be."""
-    unknown = sorted(set(changes) - set(MEANING))
+    unknown = sorted(set(changes) - set(MEANING) - set(ORDER_RULES))
     if unknown:
-        raise OptionError(f"switch {', '.join(unknown)} is not known; there are {', '.join(MEANING)}")
+        raise OptionError(f"switch {', '.join(unknown)} is not known; there are {', '.join([*MEANING, *ORDER_RULES])}")
+    ours = {name: value for name, value in changes.items() if name in MEANING}
+    theirs = {name: value for name, value in changes.items() if name in ORDER_RULES}
     try:
-        made = msgspec.convert({**msgspec.to_builtins(switches), **changes}, Switches)
+        switches = msgspec.convert({**msgspec.to_builtins(before.switches), **ours}, Switches)
+        rules = msgspec.convert({**msgspec.to_builtins(before.rules), **theirs}, Rules)
     except msgspec.ValidationError as error:
         raise OptionError(f"switch: {error}") from error
     for name in changes:
-        value = getattr(made, name)
+        value = getattr(switches if name in MEANING else rules, name)
         least, most = _BOUNDS.get(name, (0, SECONDS_MAX))
         if isinstance(value, int | float) and not least <= value <= most:
             raise OptionError(f"switch {name} must be from {least:g} to {most:g}, got {value:g}")
-    return made
+    return Turned(switches, rules)
 
 
 def switch_of(text: str) -> tuple[str, Any]:
     """``name=value`` as a command gives it. Raises OptionError."""
     name, given, value = text.partition("=")
-    if not given:
-        raise OptionError(f"switch {text!r}: must be NAME=VALUE, the names are {', '.join(MEANING)}")
-    if name not in MEANING:
-        raise OptionError(f"switch {name!r} is not known; there are {', '.join(MEANING)}")
-    default = getattr(Switches(), name)
+    defaults = {**msgspec.structs.asdict(Switches()), **msgspec.structs.asdict(Rules())}
+    if not given or name not in defaults:
+        raise OptionError(f"switch {text!r}: must be NAME=VALUE, the names are {', '.join(defaults)}")
+    default = defaults[name]
     if isinstance(default, bool):
         if value.lower() not in _WORDS:
             raise OptionError(f"switch {name}: must be on or off, got {value!r}")
@@ -116,5 +128,6 @@ def switch_of(text: str) -> tuple[str, Any]:
         raise OptionError(f"switch {name}: must be a number, got {value!r}") from error
 
 
-def switches_of(texts: tuple[str, ...]) -> Switches:
-    return switched(Switches(), dict(switch_of(text) for text in texts))
+def turned_by(texts: tuple[str, ...]) -> Turned:
+    """The defaults with what a command gives. Raises OptionError."""
+    return turned(Turned(Switches(), Rules()), dict(switch_of(text) for text in texts))
