@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from brokers.tradestation.emulator.errors import DataError
 from brokers.tradestation.emulator.load import bundled_symbols, load_market, load_series
+from brokers.tradestation.emulator.market import Bar
+from brokers.tradestation.emulator.wire import time_text
 
 HEADER = "time,open,high,low,close,volume\n"
 GOOD = "2013-10-07T14:01:00Z,1672.25,1672.5,1672,1672.25,1829\n"
@@ -22,10 +27,10 @@ def written(folder: Path, text: str, name: str = "ESZ13_1m.csv.gz") -> Path:
 
 
 def test_the_bundled_bars_are_whole() -> None:
-    assert bundled_symbols() == ["ESZ13", "SPY"]
+    assert bundled_symbols() == ["ESH14", "ESZ13", "GOOG", "SPY"]
     market = load_market(bundled_symbols())
     counts = {symbol: len(one.bars) for symbol in market.symbols if (one := market.series(symbol))}
-    assert counts == {"ESZ13": 12600, "SPY": 4839}
+    assert counts == {"ESH14": 2656, "ESZ13": 12600, "GOOG": 1091, "SPY": 4839}
 
 
 def test_a_good_file_is_read_exactly(tmp_path: Path) -> None:
@@ -101,3 +106,82 @@ def test_unknown_and_doubled_names_are_refused() -> None:
         load_market(["SPY", "SPY"])
     with pytest.raises(DataError, match="no bars were named"):
         load_market([])
+
+
+# Any file of the layout, quotes and ticks
+
+
+PRICE = st.decimals(min_value="0.01", max_value="99999", places=2, allow_nan=False)
+
+
+@st.composite
+def any_bars(draw: st.DrawFn) -> list[Bar]:
+    minutes = sorted(draw(st.sets(st.integers(0, 10_000_000), min_size=1, max_size=20)))
+    bars = []
+    for minute in minutes:
+        prices = sorted(draw(st.tuples(PRICE, PRICE, PRICE, PRICE)))
+        first, last = draw(st.permutations(prices[1:3]))
+        bars.append(Bar(minute * 60 + 60, first, prices[3], prices[0], last, draw(st.integers(0, 10**9))))
+    return bars
+
+
+@given(bars=any_bars(), packed=st.booleans())
+def test_any_bars_come_back_from_their_file(bars: list[Bar], packed: bool, tmp_path_factory: Any) -> None:
+    lines = [f"{time_text(b.stamp_utc)},{b.open},{b.high},{b.low},{b.close},{b.volume}" for b in bars]
+    text = (HEADER + "\n".join(lines) + "\n").encode()
+    path = tmp_path_factory.mktemp("bars") / ("GCZ13_1m.csv.gz" if packed else "GCZ13_1m.csv")
+    path.write_bytes(gzip.compress(text) if packed else text)
+    market = load_market([str(path)])
+    series = market.series("GCZ13")
+    assert series is not None
+    assert list(series.bars) == bars
+
+
+QUOTE_HEADER = "time,bid_open,bid_high,bid_low,bid_close,bid_size,ask_open,ask_high,ask_low,ask_close,ask_size\n"
+QUOTE = "2013-10-07T14:01:00Z,1672,1672,1672,1672.25,5,1672.25,1672.25,1672.25,,7\n"
+TICKS = "time,price,size\n2013-10-07T14:00:01.250Z,1672,3\n2013-10-07T14:00:01.250Z,1673,1\n"
+LATER = "2013-10-07T14:01:00Z,1671,2\n"
+
+
+def test_a_file_of_quotes_joins_the_bars_of_its_symbol(tmp_path: Path) -> None:
+    names = [
+        str(written(tmp_path, HEADER + GOOD)),
+        str(written(tmp_path, QUOTE_HEADER + QUOTE, "ESZ13_quote_1m.csv.gz")),
+    ]
+    series = load_market(names).series("ESZ13")
+    assert series is not None
+    assert series.quotes is not None
+    quote = series.quotes.closes[0]
+    assert (str(quote.bid), quote.bid_size, quote.ask, quote.ask_size) == ("1672.25", 5, None, 7)
+    with pytest.raises(DataError, match="no bars or ticks"):
+        load_market(names[1:])
+
+
+def test_ticks_make_the_minutes_of_their_day(tmp_path: Path) -> None:
+    ticks = str(written(tmp_path, TICKS + LATER, "ESZ13_20131007_ticks.csv.gz"))
+    other_day = GOOD.replace("10-07", "10-08")
+    bars = str(written(tmp_path, HEADER + GOOD + other_day))
+    series = load_market([ticks, bars]).series("ESZ13")
+    assert series is not None
+    shown = [(bar.stamp_utc, str(bar.open), str(bar.high), str(bar.close), bar.volume) for bar in series.bars]
+    assert shown[:2] == [(1381154460, "1672", "1673", "1673", 4), (1381154520, "1671", "1671", "1671", 2)]
+    assert len(shown) == 3
+    assert [str(print_.price) for print_ in (series.next_print(1381154401.0),) if print_] == ["1672"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("ESZ13_quote_1m.csv.gz", QUOTE_HEADER + QUOTE + QUOTE, "line 3: the time 2013-10-07T14:01:00Z is earlier"),
+        ("ESZ13_quote_1m.csv.gz", QUOTE_HEADER + "x\n", "11 fields are due, 1 are there"),
+        ("ESZ13_20131007_ticks.csv.gz", TICKS + TICKS.splitlines()[1].replace("01.2", "00.2") + "\n", "is earlier"),
+        ("ESZ13_20131007_ticks.csv.gz", "time,price,size\n", "no ticks"),
+        ("ESZ13_20131007_ticks.csv.gz", "time,price,size\n2013-10-07T14:00:01,1,1\n", "the time must be"),
+        ("ESZ13_20131007_ticks.csv.gz", "time,price,size\n2013-10-07T14:00:01Z,0,1\n", "a price is above 0"),
+        ("6EZ13_20131007_ticks.csv.gz", TICKS, "no symbol"),
+    ],
+)
+def test_broken_quotes_and_ticks_are_named(tmp_path: Path, name: str, text: str, says: str) -> None:
+    with pytest.raises(DataError) as raised:
+        load_market([str(written(tmp_path, HEADER + GOOD)), str(written(tmp_path, text, name))])
+    assert says in str(raised.value)

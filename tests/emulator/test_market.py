@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.tradestation.emulator.market import Bar, Print, Series
+from brokers.tradestation.emulator.ticks import Tick, TickSeries, by_minute, joined
 from tests.emulator.support import START, bar, market
 
 RISING = bar(1, "10", "13", "9", "12", 8)
@@ -125,3 +126,50 @@ def test_a_far_level_is_found_from_the_middle_of_a_long_quiet_stretch() -> None:
         bars = [*quiet[: spike - 1], bar(spike, "10", "20", "10", "10"), *quiet[spike:]]
         found = series(*bars).next_through(START + 10 * 60, Decimal(15), upward=True)
         assert found == Print(START + (spike - 1) * 60 + 30, Decimal(15))
+
+
+@given(bars=any_bars(), interval=st.sampled_from([1, 2, 5, 60, "Daily", "Weekly", "Monthly"]))
+def test_the_forming_bar_ends_equal_to_the_closed_one(bars: list[Bar], interval: int | str) -> None:
+    one = series(*bars)
+    for closed in one.at_interval(interval).bars:
+        last = max(each.stamp_utc for each in bars if each.stamp_utc <= closed.stamp_utc)
+        forming = one.forming(interval, last - 0.001)
+        assert forming is not None
+        assert forming.bar == closed
+
+
+@given(
+    bars=any_bars(), interval=st.sampled_from([1, 5, "Daily"]), moments=st.lists(st.integers(-60, 24_100), max_size=9)
+)
+def test_no_volume_is_lost_or_told_twice(bars: list[Bar], interval: int | str, moments: list[int]) -> None:
+    one = series(*bars)
+    for at in moments:
+        closed = sum(bar.volume for bar in one.closed(interval, 0, START + at))
+        forming = one.forming(interval, START + at)
+        whole = sum(bar.volume for bar in bars if bar.stamp_utc <= START + at)
+        running = [bar for bar in bars if bar.stamp_utc - 60 <= START + at < bar.stamp_utc]
+        part = sum(bar.volume * (int(START + at - bar.stamp_utc + 60) // 15 + 1) // 4 for bar in running)
+        assert closed + (forming.bar.volume if forming else 0) == whole + part
+
+
+TICKS = st.lists(st.tuples(st.integers(0, 299_999), st.integers(1, 9), st.integers(0, 5)), min_size=1, max_size=40)
+
+
+@given(raw=TICKS, after=st.integers(-10, 310), level=st.integers(1, 9), upward=st.booleans())
+def test_a_series_of_ticks_is_its_ticks(raw: list[tuple[int, int, int]], after: int, level: int, upward: bool) -> None:
+    ticks = [Tick(START + ms / 1000, Decimal(price), size) for ms, price, size in sorted(raw)]
+    paths = by_minute(ticks)
+    one = TickSeries("GCZ13", joined((), paths), paths)
+    at = START + after
+    expected_last = [tick for tick in ticks if tick.at_utc <= at][-1:]
+    expected_next = [tick for tick in ticks if tick.at_utc > at][:1]
+    last, upcoming = one.last_print(at), one.next_print(at)
+    assert ([last.price] if last else []) == [tick.price for tick in expected_last]
+    assert ([upcoming.at_utc] if upcoming else []) == [tick.at_utc for tick in expected_next]
+    beyond = [t for t in ticks if t.at_utc > at and (t.price >= level if upward else t.price <= level)][:1]
+    through = one.next_through(at, Decimal(level), upward=upward)
+    assert ([(through.at_utc, through.price)] if through else []) == [(t.at_utc, t.price) for t in beyond]
+    for whole in one.bars:
+        forming = one.forming(1, whole.stamp_utc - 0.0001)
+        assert forming is not None
+        assert forming.bar == whole

@@ -64,7 +64,7 @@ def quote_object(state: State, name: str, now: Now) -> Object | None:
         "Symbol": name,
         **_day(today, last.price),
         **_last(last, earlier[0].close if earlier else last.price),
-        **_year(series, today, now),
+        **_year(series, now),
         **_sides(series.quotes.at(now.market_utc) if series.quotes else Quote(last.price, 0, last.price, 0)),
         "TickSizeTier": "0",
         "MarketFlags": {"IsDelayed": False, "IsHardToBorrow": False, "IsBats": False, "IsHalted": False},
@@ -108,9 +108,11 @@ def _last(last: Print, previous: Decimal) -> Object:
     }
 
 
-def _year(series: Series, today: list[Bar], now: Now) -> Object:
-    """From whole days of New York, and from today as far as it goes."""
-    days = [*series.closed("Daily", now.market_utc - YEAR_S, now.market_utc), *today]
+def _year(series: Series, now: Now) -> Object:
+    """From whole days of New York, and from this one as far as it goes."""
+    days = series.closed("Daily", now.market_utc - YEAR_S, now.market_utc)
+    forming = series.forming("Daily", now.market_utc)
+    days += [forming.bar] if forming else []
     if not days:
         return {}
     high, low = max(days, key=lambda bar: bar.high), min(days, key=lambda bar: bar.low)

@@ -1,8 +1,8 @@
 """Days and hours of the markets: trading days, regular hours of stocks, where longer bars end. PURE.
 
-Regular hours are 09:30 to 16:00 New York, to 13:00 on a half-day. A futures day ends at 17:00 New York, and what
-trades after it belongs to the next weekday. Daily bars are stamped with the end of their day [client 2, real for 16:00;
-infer for futures and half-days].
+Regular hours are 09:30 to 16:00 New York, to 13:00 on a half-day. A futures day ends at 17:00 New York (17:15 until
+September 2015), and what trades after it belongs to the next weekday. Daily bars are stamped with the end of their day
+[client 2, real for 16:00; infer for futures and half-days].
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _OPEN_S = 9 * 3600 + 1800
 _CLOSE_S = 16 * 3600
 _HALF_S = 13 * 3600
 _FUTURES_END_S = 17 * 3600
+_FUTURES_END_ONCE_S = 17 * 3600 + 900
+_LAST_LATE_END = datetime.date(2015, 9, 18)
 _DAY_S = 86_400
 _FRIDAY = 4
 _HALF_DAYS_TEXT = """
@@ -78,7 +80,7 @@ def in_session(stamp_utc: int, name: str) -> bool:
 def bar_end(stamp_utc: int, unit: str, *, future: bool) -> int:
     """The stamp of the Daily, Weekly or Monthly bar that holds the minute bar of this stamp."""
     date, second = _local(stamp_utc)
-    if future and second > _FUTURES_END_S:
+    if future and second > _end_s(date, future):
         date += datetime.timedelta(1)
     while date.weekday() > _FRIDAY:
         date += datetime.timedelta(1)
@@ -95,15 +97,21 @@ def _local(stamp_utc: int) -> tuple[datetime.date, int]:
     return moment.date(), moment.hour * 3600 + moment.minute * 60 + moment.second + 1
 
 
+def _end_s(date: datetime.date, future: bool) -> int:
+    if future:
+        return _FUTURES_END_S if date > _LAST_LATE_END else _FUTURES_END_ONCE_S
+    return _close_s(date)
+
+
 def _close_s(date: datetime.date) -> int:
     return _HALF_S if date.isoformat() in _HALF_DAYS else _CLOSE_S
 
 
 @lru_cache(4096)
 def _end_utc(date: datetime.date, future: bool) -> int:
-    second = _FUTURES_END_S if future else _close_s(date)
-    midnight = datetime.datetime(date.year, date.month, date.day, tzinfo=NEW_YORK)
-    return int(midnight.replace(hour=second // 3600).timestamp())
+    minute = _end_s(date, future) // 60
+    end = datetime.datetime(date.year, date.month, date.day, minute // 60, minute % 60, tzinfo=NEW_YORK)
+    return int(end.timestamp())
 
 
 def _last_weekday(year: int, month: int) -> datetime.date:
