@@ -271,3 +271,59 @@ def test_a_lost_reply_breaks_the_connection_and_nothing_else(start: Start, when:
         emulator.place(OrderConfirmID="k1")
     assert len(emulator.call("GET", "/emulator/orders").json()["Orders"]) == booked
     assert emulator.end() == (0, "")
+
+
+def test_names_of_queries_come_in_any_case_and_several_symbols_in_one_call(start: Start) -> None:
+    emulator = start()
+    bars = emulator.call("GET", "/v3/marketdata/barcharts/%40ES", UNIT="minute", BarsBack="3").json()["Bars"]
+    assert len(bars) == 3
+    quotes = emulator.call("GET", "/v3/marketdata/quotes/ESZ13,SPY,NOPE").json()
+    assert [one["Symbol"] for one in quotes["Quotes"]] == ["ESZ13", "SPY"]
+    assert quotes["Errors"] == [{"Symbol": "NOPE", "Error": "FAILED, INVALID SYMBOL"}]
+
+
+def test_quota_headers_and_the_429_go_over_the_wire(start: Start) -> None:
+    emulator = start()
+    first = emulator.call("GET", "/v3/brokerage/accounts")
+    assert (first.headers["X-RateLimit-Limit"], first.headers["X-RateLimit-Remaining"]) == ("320", "319")
+    emulator.tell("fault", fault="status", status=429)
+    refused = emulator.call("GET", "/v3/brokerage/accounts")
+    assert (refused.status_code, refused.headers["X-RateLimit-Reset"]) == (429, "30")
+
+
+def test_the_sign_in_page_sends_the_browser_back_with_a_code(start: Start) -> None:
+    emulator = start()
+    asked = {
+        "response_type": "code",
+        "client_id": "demo-client",
+        "audience": "https://api.tradestation.com",
+        "redirect_uri": "http://localhost:3000/",
+        "scope": "openid offline_access",
+    }
+    reply = requests.get(emulator.url + "/authorize", params=asked, allow_redirects=False, timeout=DEADLINE_S)
+    assert reply.status_code == 302
+    code = reply.headers["Location"].removeprefix("http://localhost:3000/?code=")
+    form = {**FORM, "grant_type": "authorization_code", "code": code, "redirect_uri": "http://localhost:3000/"}
+    assert requests.post(emulator.url + "/oauth/token", data=form, timeout=DEADLINE_S).json()["refresh_token"]
+
+
+@pytest.mark.parametrize("how", ["half", "torn"])
+def test_a_stream_broken_off_is_no_orderly_end(start: Start, how: str) -> None:
+    emulator = start()
+    frames = emulator.open(ORDERS)
+    assert next(frames) == {"StreamStatus": "EndSnapshot"}
+    emulator.tell("end", account=FUTURES, how=how)
+    with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)):
+        for _ in frames:
+            pass
+
+
+def test_a_quote_stream_runs_and_a_switch_ends_it(start: Start) -> None:
+    emulator = start(rate=600.0)
+    frames = emulator.open("/v3/marketdata/stream/quotes/ESZ13,SPY")
+    merged: dict[str, dict[str, Any]] = {"ESZ13": {}, "SPY": {}}
+    for frame in itertools.islice((one for one in frames if "Symbol" in one), 12):
+        merged[frame["Symbol"]] |= frame
+    assert all({"Last", "Bid", "MarketFlags"} <= set(one) for one in merged.values())
+    emulator.tell("switch", stream_age_max_s=0.1)
+    assert list(frames) is not None
