@@ -88,6 +88,7 @@ class OrderPlaced(OfOrder, frozen=True, omit_defaults=True):
     duration: str = "DAY"
     confirm_id: str = ""
     by_hand: bool = False
+    renews: str = ""  # the order that goes on under this id
     reason: str = ""
     limit_price: Decimal | None = None
     trail: Trail | None = None

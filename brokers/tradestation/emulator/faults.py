@@ -252,6 +252,7 @@ def _order_object(state: State, order_id: str) -> Object:
         "OrderID": order.order_id,
         "OrderConfirmID": order.confirm_id,
         "ByHand": order.by_hand,
+        "Renews": order.renews,
         "AccountID": order.account,
         "Symbol": order.symbol,
         "TradeAction": order.action,

@@ -43,6 +43,7 @@ def placed(event: book.OrderPlaced) -> Order:
         sent_utc=event.at_utc,
         waiting=event.status == "OSO",
         held=event.status == "DON",
+        renews=event.renews,
     )
 
 

@@ -52,6 +52,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     waiting: bool = False
     held: bool = False
     shown_status: str = ""
+    renews: str = ""  # the order that went on under this id
 
     @property
     def is_open(self) -> bool:

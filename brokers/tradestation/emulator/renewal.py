@@ -32,6 +32,8 @@ def changed(state: State, order: Order, change: book.OrderReplaced, now: Now) ->
         limit_price=change.limit_price,
         trail=change.trail,
         good_till_day=order.good_till_day,
+        by_hand=order.by_hand,
+        renews=order.order_id,
     )
     state.record(placed, now)
     return order_id
