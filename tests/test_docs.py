@@ -24,6 +24,8 @@ import pytest
 
 from brokers.model import Bar
 from brokers.tradestation.emulator import faults
+from brokers.tradestation.emulator.fault_rules import FAULTS, Rule
+from brokers.tradestation.emulator.switches import MEANING, ORDER_RULES, Switches
 from feeds.config import ConnectionConfig, Timing
 from supervisor.messages import Done, Message, Subscribed
 from tests.trader.session_world import ARGUMENTS, MANAGER, OPENED_UTC, SESSION, SOURCE, SYMBOL, TRADER, session_world
@@ -273,6 +275,19 @@ def test_every_kind_of_event_is_in_events_and_no_other() -> None:
     assert len(kinds) > 30
     assert not unmatched(kinds, told)
     assert not [kind for kind in told if not any(re.fullmatch(pattern, kind) for pattern in kinds)]
+
+
+def test_every_switch_and_fault_of_the_emulator_is_in_its_page() -> None:
+    text = doc("emulator.md")
+    assert not unnamed([*MEANING, *ORDER_RULES, *FAULTS, *Rule.__struct_fields__], text)
+    told = {row[0].strip("`"): row[1] for row in rows(sections(text)["What nobody knows"]) if len(row) == 4}
+    words = {True: "on", False: "off"}
+    defaults = msgspec.structs.asdict(Switches())
+    right = {
+        n: words[v] if isinstance(v, bool) else f"{v:g}" if isinstance(v, float) else str(v)
+        for n, v in defaults.items()
+    }
+    assert {name: told.get(name) for name in right} == right
 
 
 def test_every_admin_path_of_the_emulator_is_in_its_page() -> None:

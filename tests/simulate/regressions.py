@@ -15,13 +15,21 @@ MONDAY_UTC = BEGINS_UTC + 16 * HOUR_S
 """2013-10-07T14:00:00Z: both markets are open."""
 
 
-def night(seed: int, hours: float = 1.0, sessions: int = 2, level: Level = "heavy", begin_utc: float = 0.0) -> Plan:
-    return Plan(hours / 24, sessions, level, seed, begin_utc or MONDAY_UTC)
+def night(
+    seed: int,
+    hours: float = 1.0,
+    sessions: int = 2,
+    level: Level = "heavy",
+    begin_utc: float = 0.0,
+    *,
+    believed: bool = False,
+) -> Plan:
+    return Plan(hours / 24, sessions, level, seed, begin_utc or MONDAY_UTC, believed)
 
 
 REGRESSIONS: tuple[tuple[Plan, str], ...] = (
     (
-        night(107, hours=2.0),
+        night(107, hours=2.0, believed=True),
         "an entry whose answer was lost, and the same bought by hand: no read could tell them apart, and a person's "
         "release did not end the doubt, so that the position was never adopted "
         "(test_account_manager: a_persons_release_ends_the_doubt)",

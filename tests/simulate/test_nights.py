@@ -19,6 +19,7 @@ from tests.simulate.regressions import MONDAY_UTC, REGRESSIONS, night
 from trader.cli.main import main
 from trader.demo.verify import Count
 from trader.simulate.faults import DOWN_MAX_S, faults
+from trader.simulate.habits import CHOICES, drawn
 from trader.simulate.night import RATE, Night, Plan
 from trader.simulate.week import BEGINS_UTC, WEEK_S, market
 
@@ -41,6 +42,19 @@ def test_short_nights_with_heavy_faults_keep_all_invariants(first: int) -> None:
     counts = [passed(night(seed)) for seed in range(first, first + BATCH)]
     assert sum(count.faults for count in counts) > 5 * BATCH
     assert sum(count.intents for count in counts) > 5 * BATCH
+
+
+@pytest.mark.parametrize("first", range(1, NIGHTS // 5, BATCH))
+def test_the_venue_as_it_is_believed_to_be_is_one_of_them(first: int) -> None:
+    for seed in range(first, first + BATCH):
+        passed(night(seed, believed=True))
+
+
+def test_the_seed_draws_every_value_of_what_nobody_knows_and_always_the_same() -> None:
+    seen = [drawn(seed) for seed in range(200)]
+    assert seen == [drawn(seed) for seed in range(200)]
+    for name, values in CHOICES.items():
+        assert {getattr(one, name) for one in seen} == set(values)
 
 
 @pytest.mark.parametrize(("plan", "what"), REGRESSIONS)

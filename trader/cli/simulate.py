@@ -21,8 +21,9 @@ SESSIONS_MAX = 200
 @click.option("--faults", "level", type=click.Choice(("light", "heavy")), default="light", show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Draws what breaks when.")
 @click.option("--begin", default="2013-10-06T22:00:00Z", show_default=True, help="Market time at the start.")
+@click.option("--believed", is_flag=True, help="Nothing that nobody knows is drawn by the seed.")
 @as_json
-def simulate(days: float, sessions: int, level: Any, seed: int, begin: str, as_json: bool) -> None:
+def simulate(days: float, sessions: int, level: Any, seed: int, begin: str, believed: bool, as_json: bool) -> None:
     """Run the whole desk for DAYS of market time (weekends included) on the recorded week, repeated, and count.
 
     The same options give the same run. Exit code 0 only if books agree, no bar is missing or doubled, no order was
@@ -31,7 +32,8 @@ def simulate(days: float, sessions: int, level: Any, seed: int, begin: str, as_j
     from trader.simulate.night import Night, Plan
     from trader.simulate.report import report, result
 
-    plan = Plan(days=days, sessions=sessions, level=level, seed=seed, begin_utc=utc_of("--begin", begin, days=0))
+    begin_utc = utc_of("--begin", begin, days=0)
+    plan = Plan(days=days, sessions=sessions, level=level, seed=seed, begin_utc=begin_utc, believed=believed)
     night = Night(plan)
     count = night.play()
     click.echo(report(night, count), err=as_json)

@@ -16,6 +16,7 @@ import msgspec
 
 from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
+from brokers.tradestation.emulator.switches import Switches
 from supervisor.sim.desk import SimDesk
 from trader.demo.script import Stand
 from trader.demo.verify import Books, Count, books_differ, count, count_bars
@@ -23,6 +24,7 @@ from trader.sessions import journal_path
 from trader.simulate import cast, check, week
 from trader.simulate.assembly import Machine, machine
 from trader.simulate.faults import ODDS, Fault, Level, Mishaps, faults
+from trader.simulate.habits import drawn
 from trader.simulate.inject import PERSON_EVERY_S, Injector
 from trader.simulate.measure import LOOK_EVERY_S, Watch
 from trader.store import desk as desk_store
@@ -50,20 +52,22 @@ RECORDS = {
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """``days``: of market time from ``begin_utc`` on, weekends included."""
+    """``days``: of market time from ``begin_utc`` on, weekends included. ``believed``: the venue behaves as the sources
+    lean to where nobody knows, else as the seed draws (habits.py)."""
 
     days: float
     sessions: int
     level: Level
     seed: int
     begin_utc: float = week.BEGINS_UTC
+    believed: bool = False
 
     def command(self) -> str:
         """What repeats this night."""
         moment = datetime.fromtimestamp(self.begin_utc, UTC).isoformat().replace("+00:00", "Z")
         begin = "" if self.begin_utc == week.BEGINS_UTC else f" --begin {moment}"
         words = f"--days {self.days!r} --sessions {self.sessions} --faults {self.level} --seed {self.seed}"
-        return f"nightdesk simulate {words}{begin}"
+        return f"nightdesk simulate {words}{begin}{' --believed' if self.believed else ''}"
 
 
 class Night:
@@ -93,6 +97,7 @@ class Night:
             settings=Settings(
                 accounts=cast.accounts(self.stands),
                 token_lifetime_s=lifetime_s,
+                switches=Switches() if plan.believed else drawn(plan.seed),
                 rules=Rules(session_hours=False),  # the desk trades when bars come, and here they come by night too
             ),
             chances=self._mishaps,
