@@ -205,7 +205,7 @@ def test_a_desk_with_its_own_periods_bytes_and_every_print_makes_the_same_fills(
     ("arguments", "says"),
     [
         (("breakout",), "give --data FILE or --symbol"),
-        (("breakout", "--symbol", "TSLA"), "not bundled (ESZ13, SPY)"),
+        (("breakout", "--symbol", "TSLA"), "not bundled (ESH14, ESZ13, GOOG, SPY)"),
         (("breakout", "--data", "nowhere/SPY_1m.csv"), "cannot be read"),
         (("no_such", "--symbol", "SPY"), "no bundled strategy and no module is called so"),
         (("breakout", "--symbol", "SPY", "--from", "yesterday"), "--from 'yesterday': wanted"),
