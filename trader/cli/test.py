@@ -25,7 +25,7 @@ def test(
     Exit codes: 0 ran, 1 the strategy raised, 2 bad strategy name, data, dates or parameters.
     """
     if not data and not symbol:
-        raise BadUsage("give --data FILE or --symbol SYMBOL (bundled: ESZ13, SPY)")
+        raise BadUsage("give --data FILE or --symbol SYMBOL (bundled: ESZ13, ESH14, SPY, GOOG)")
     from trader.simulate.figures import report
     from trader.simulate.tester import BadTest, Plan, StrategyFailed, run
 
