@@ -11,7 +11,9 @@ from trader.cli.common import BadUsage, Failed
 
 
 @click.command()
-@click.option("--data", "data", multiple=True, help="A bundled symbol (ESZ13, ESH14, SPY, GOOG) or a CSV file; repeatable.")
+@click.option(
+    "--data", "data", multiple=True, help="A bundled symbol (ESZ13, ESH14, SPY, GOOG) or a CSV file; repeatable."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=31022, show_default=True, help="0: any free one.")
 @click.option("--rate", type=float, default=1.0, show_default=True, help="Market seconds in a machine second.")
 @click.option("--book", type=click.Path(dir_okay=False), required=True, help="File of all it ever did; read at start.")
