@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.tradestation.emulator.market import Market, Quote, Quotes, Series
+from brokers.tradestation.emulator.state import Settings
 from brokers.tradestation.emulator.values import OpenStream
 from tests.emulator.support import START, Emulator, bar, flat_bars, market
 
@@ -83,7 +84,7 @@ def test_merged_changes_are_the_snapshot(prices: list[tuple[int, int]], stops: l
     bars = [
         bar(n, str(a), str(max(a, b)), str(min(a, b)), str(b)) for n, (a, b) in enumerate(prices, 1) if n % 4 != 3
     ] or [bar(1, "1", "1", "1", "1")]
-    one = Emulator(market(ESZ13=bars))
+    one = Emulator(market(ESZ13=bars), Settings(token_lifetime_s=86_400.0))
     stream = one.stream(f"{STREAM}/ESZ13")
     merged: dict[str, object] = {}
     for seconds in [0, *stops]:
