@@ -138,8 +138,9 @@ def _desk_run(session: Session, code: Code, series: Series, origin_utc: float) -
             accounts=(account,),
             heartbeat_s=CALM_TIMING.heartbeat_s,
             every_print=False,
-            rules=Rules(session_hours=False),  # a strategy is tested on the bars it is given
             switches=Switches(quota="off"),
+            # A strategy is tested on the bars it is given; of a stop's fill only the end is told, as of prices.
+            rules=Rules(session_hours=False, stop_hit_frames=False),
         ),
         timing=CALM_TIMING,
     )

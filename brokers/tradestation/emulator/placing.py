@@ -27,6 +27,7 @@ GROUP_ORDERS_MAX = 25  # a limit of ours
 ORDER_TYPES = {"market": "Market", "limit": "Limit", "stopmarket": "StopMarket", "stoplimit": "StopLimit"}
 GROUP_TYPES = {"oco": "OCO", "brk": "BRK", "normal": "NORMAL"}
 ACTIONS = {name.lower(): name for name in SIDE_TEXT}
+_DURATIONS = {name.lower(): name for name in DURATIONS}
 ADVANCED_SERVED = "trailingstop"
 PERCENT_END = 100
 _DAY_S = 86_400
@@ -183,7 +184,7 @@ def _time_in_force(body: Body, now: Now) -> tuple[str, int]:
     if not isinstance(given, dict):
         raise unbuilt("TimeInForce is missing: an object with Duration")
     fields = lowered(given, "TimeInForce")
-    duration = choice(fields, "duration", {name.lower(): name for name in DURATIONS})
+    duration = choice(fields, "duration", _DURATIONS)
     if duration not in DATED:
         return duration, 0
     try:

@@ -47,9 +47,10 @@ class Step(msgspec.Struct, frozen=True):
 def settle(state: State, now: Now) -> None:
     """Do what has become due since the last look, oldest first."""
     while state.steps:
-        step = min([one for one in state.steps.values() if one], key=_key, default=None)
-        if step is None or step.at_utc > now.market_utc:
+        due_utc = next_step_utc(state)
+        if due_utc is None or due_utc > now.market_utc:
             return
+        step = min([one for one in state.steps.values() if one], key=_key)
         state.record(step.event or _executed(state, step), now)
 
 
