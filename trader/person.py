@@ -17,6 +17,7 @@ import msgspec
 from brokers.errors import LoginRefused
 from feeds.config import ConnectionConfig
 from feeds.login import parsed
+from supervisor.process.clock import wall_utc
 from supervisor.process.files import SharedFile
 from supervisor.process.secrets import read_secret
 from supervisor.process.web import Web
@@ -61,7 +62,7 @@ class CommandWorld:
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout_s: float
     ) -> HttpReply:
         reply = self.web.request(method, url, headers, body, timeout_s)
-        self.replies.append((time.time(), reply))
+        self.replies.append((wall_utc(), reply))
         return reply
 
 

@@ -17,6 +17,7 @@ from brokers.errors import BadAnswer, LoginRefused
 from brokers.tradestation import oauth
 from feeds.config import ConnectionConfig, Timing
 from feeds.venue import lent_http
+from supervisor.process.clock import wall_utc
 from supervisor.process.world import World
 from trader.person import CommandWorld, login_content
 
@@ -125,7 +126,7 @@ def exchange(
         granted = oauth.granted(reply.status, reply.body)
         if not granted.refresh_token:
             raise BadAnswer("the venue gave no refresh token: is offline_access allowed for this key?")
-        file.write(msgspec.json.encode(signed_in(_kept(world, config), granted, asked_s, time.time(), sign_in)))
+        file.write(msgspec.json.encode(signed_in(_kept(world, config), granted, asked_s, wall_utc(), sign_in)))
 
 
 def _kept(world: CommandWorld, config: ConnectionConfig) -> dict[str, Any]:

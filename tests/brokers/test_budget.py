@@ -58,7 +58,7 @@ def test_the_rhythm_of_the_books_goes_on_whatever_was_spent_before() -> None:
 
 
 @given(limit=st.integers(20, 5000), parts=st.integers(0, 300))
-def test_all_parts_together_are_the_quota_at_the_most_and_one_is_a_tenth(limit: int, parts: int) -> None:
+def test_all_parts_together_are_the_quota_at_the_most_and_one_is_a_quarter(limit: int, parts: int) -> None:
     part = Quota(limit, 300.0).part(parts)
     assert part.limit <= max(2, limit // LEAST_PARTS)
     if part.limit > 2:

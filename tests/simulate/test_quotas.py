@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from brokers.budget import LEAST_PARTS, Resource
+from brokers.budget import Resource
 from brokers.tradestation.emulator.book import RequestSeen
 from brokers.tradestation.limits import QUOTAS
 from supervisor.sim.kernel import START_S
@@ -55,7 +55,7 @@ def test_sessions_on_one_account_stay_under_a_tenth_of_each_quota(count: int) ->
     counts = worst(sessions(count))
     assert counts[Resource.ORDERS] > 0
     for name, most in counts.items():
-        assert most <= QUOTAS[name].limit / LEAST_PARTS, counts
+        assert most <= QUOTAS[name].limit / 10, counts
 
 
 def test_ten_sessions_read_the_account_as_often_as_one() -> None:

@@ -20,6 +20,7 @@ from feeds.config import ConnectionConfig
 from feeds.messages import LoginShown, ReadLogin, TakeLogin
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed, StoreFailed
+from supervisor.process.clock import wall_utc
 from trader.cli.common import BadConfiguration, BadUsage, Failed, LoginNeeded, as_json, home_of, print_json
 from trader.cli.main import home_option
 from trader.config import BadConfig, DeskConfig, read_config
@@ -204,7 +205,7 @@ def _state(world: CommandWorld, client: Client, users: list[ConnectionConfig]) -
     if not trouble and not (facts.get("refresh_token") or world.secret(config.refresh_token_name)):
         trouble = "nobody is signed in"
     shown = next(filter(None, (_told(client, each.name, ReadLogin(), ASK_LIMIT_S) for each in users)), None)
-    now_s, now_utc = time.monotonic(), time.time()
+    now_s, now_utc = time.monotonic(), wall_utc()
     signed_in_utc = float(facts.get("signed_in_utc", 0.0)) or None
     rotating = facts.get("rotating")
     left_s = float(facts.get("expires_s", 0.0)) - now_s
@@ -241,7 +242,7 @@ def _lines(state: LoginState) -> list[str]:
     lines = [f"{'✖' if state.trouble else '●'} {state.login_file}  ({names})  {state.trouble or 'signed in'}"]
     if state.signed_in_utc is not None:
         since = datetime.fromtimestamp(state.signed_in_utc, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        lines.append(f"    signed in      {since}, {duration(time.time() - state.signed_in_utc)} ago")
+        lines.append(f"    signed in      {since}, {duration(wall_utc() - state.signed_in_utc)} ago")
     rotating = {None: "not known before the first renewal", True: "yes", False: "no"}[state.rotating]
     lines.append(f"    key rotates    {rotating}")
     if state.sign_in_left_s is not None:

@@ -6,7 +6,6 @@ start: so a rotating refresh token is not spent for a look. EDGE.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +19,7 @@ from feeds.messages import LOGIN_NEEDED, LoginShown, ReadLogin, Token
 from feeds.venue import lent_http
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed, HttpFailed, Refused, StoreFailed
+from supervisor.process.clock import wall_utc
 from supervisor.process.secrets import exposed, source_of
 from supervisor.process.world import World
 from trader.doctor import findings
@@ -133,7 +133,7 @@ class VenueChecks:
 
     def _rotation(self) -> Finding:
         facts, config = self.login.facts, self.config
-        return findings.rotation(facts.rotating, config.environment, facts.signed_in_utc, time.time(), config.name)
+        return findings.rotation(facts.rotating, config.environment, facts.signed_in_utc, wall_utc(), config.name)
 
     def _token(self, refused: str = "") -> str:
         try:
