@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from brokers.tradestation.emulator.book import Trail
 from brokers.tradestation.emulator.market import MINUTE_S, QUARTER_S, Bar, Print, Series
+from brokers.tradestation.emulator.ticks import Tick, TickSeries, bars_of, by_minute
 from brokers.tradestation.emulator.trailing import Walk, stop_price
 from tests.emulator.support import START, bar
 
@@ -53,3 +54,16 @@ def test_it_is_reached_where_the_prints_say(
         after_utc, best, until_utc, lambda at_utc: True
     )
     assert found == plainly(bars, trail, best, after_utc, until_utc, selling=selling)
+
+
+def test_in_a_minute_with_ticks_it_fills_at_the_tick_that_reached_it() -> None:
+    path = [
+        Tick(START + 0.5, Decimal(1000), 1),
+        Tick(START + 7.25, Decimal(1008), 1),
+        Tick(START + 9, Decimal(1001), 1),
+    ]
+    ticks = by_minute(path)
+    series = TickSeries("ESZ13", tuple(bars_of(ticks)), ticks)
+    walk = Walk(series, Trail(amount=Decimal(5)), TICK, selling=True)
+    found = walk.reached(START, None, START + 60, lambda at_utc: True)
+    assert found == Print(START + 9, Decimal(1001))

@@ -1,8 +1,9 @@
 """When an instrument trades: the exchange's sessions in New York time. PURE.
 
 Futures: 18:00 to 17:00 of the next day, Sunday evening to Friday ([spec] pauses 17:00 to 18:00; until September 2015
-the exchange closed at 17:15). Stocks: 09:30 to 16:00, extended 04:00 to 20:00 [infer]. Holidays and half days are not
-known here: on them a session is as long as ever, and a DAY order ends at its usual time.
+the exchange closed at 17:15). Stocks: 09:30 to 16:00, extended 04:00 to 20:00 [infer]; on a half-day to 13:00,
+extended to 17:00. Holidays are not known here, nor the half-days of futures: on them a session is as long as ever, and
+a DAY order ends at its usual time.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from functools import lru_cache
 import msgspec
 
 from brokers.tradestation.emulator.instruments import Instrument
+from brokers.tradestation.emulator.trading_days import is_half_day
 
 DAY_S = 86_400
 HOUR_S = 3_600
 MINUTE_S = 60
+_HALF_DAY_MINUTES = 3 * 60  # so much earlier
 _EPOCH = datetime.date(1970, 1, 1)
 _LAST_LATE_CLOSE = (datetime.date(2015, 9, 18) - _EPOCH).days
 _EPOCH_WEEKDAY = 3  # the epoch was a Thursday, Monday is 0
@@ -70,9 +73,10 @@ def _session(kind: str, day: int) -> Session | None:
     if kind == "future":
         closes_minute = 17 * 60 + (15 if day <= _LAST_LATE_CLOSE else 0)
         return Session(day, _utc(day - 1, 18 * 60), _utc(day, closes_minute))
+    early_minutes = _HALF_DAY_MINUTES if is_half_day(_EPOCH + datetime.timedelta(day)) else 0
     if kind == "extended":
-        return Session(day, _utc(day, 4 * 60), _utc(day, 20 * 60))
-    return Session(day, _utc(day, 9 * 60 + 30), _utc(day, 16 * 60))
+        return Session(day, _utc(day, 4 * 60), _utc(day, 20 * 60 - early_minutes))
+    return Session(day, _utc(day, 9 * 60 + 30), _utc(day, 16 * 60 - early_minutes))
 
 
 def _utc(day: int, minute: int) -> float:

@@ -206,6 +206,11 @@ class Series:
 
     # The path
 
+    def path(self, i: int) -> list[tuple[Print, bool]]:
+        """The prints of bar i, each with whether a level that lies between it and the one before is met as such (else
+        the print's own price is the first one beyond)."""
+        return [(self._print(i, n), n > 0) for n in range(self._count(i))]
+
     def _step(self, i: int, at_utc: float) -> int:
         """How many prints of bar i have happened: 0 when it has not opened yet (or there is no such bar)."""
         if i >= len(self.bars):

@@ -43,6 +43,9 @@ class TickSeries(Series):
         tick = self._ticks[i][n]
         return Print(tick.at_utc, tick.price)
 
+    def path(self, i: int) -> list[tuple[Print, bool]]:
+        return [(there, False) for there, _ in super().path(i)] if self._ticks[i] else super().path(i)
+
     def _met(self, i: int, n: int, level: Decimal) -> Print:
         return self._print(i, n) if self._ticks[i] else super()._met(i, n, level)
 

@@ -59,6 +59,11 @@ _HALF_DAYS = frozenset(
 )
 
 
+def is_half_day(date: datetime.date) -> bool:
+    """Whether the stock exchange closes at 13:00."""
+    return date.isoformat() in _HALF_DAYS
+
+
 def template(text: str) -> str:
     """Raises Refusal(400)."""
     if text.lower() not in TEMPLATES:
@@ -104,7 +109,7 @@ def _end_s(date: datetime.date, future: bool) -> int:
 
 
 def _close_s(date: datetime.date) -> int:
-    return _HALF_S if date.isoformat() in _HALF_DAYS else _CLOSE_S
+    return _HALF_S if is_half_day(date) else _CLOSE_S
 
 
 @lru_cache(4096)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from brokers.tradestation.emulator.book import Trail
-from brokers.tradestation.emulator.market import MINUTE_S, QUARTER_S, Bar, Print, Series
+from brokers.tradestation.emulator.market import MINUTE_S, Bar, Print, Series
 
 _HUNDRED = Decimal(100)
 
@@ -46,13 +46,12 @@ class Walk:
             if best is not None and opened_utc > after_utc and self._is_calm(bars[i], best):
                 best = self._better(best, bars[i].high if self._selling else bars[i].low)
                 continue
-            for n, price in enumerate(bars[i].prints()):
-                at_utc = opened_utc + n * QUARTER_S
-                if not after_utc < at_utc <= until_utc:
+            for there, between in self._series.path(i):
+                if not after_utc < there.at_utc <= until_utc:
                     continue
-                if best is not None and self._beyond(price, stop := self._stop(best)):
-                    return Print(at_utc, price if n == 0 else stop)
-                best = price if best is None else self._better(best, price)
+                if best is not None and self._beyond(there.price, stop := self._stop(best)):
+                    return Print(there.at_utc, stop if between else there.price)
+                best = there.price if best is None else self._better(best, there.price)
         return None
 
     def _is_calm(self, bar: Bar, best: Decimal) -> bool:
