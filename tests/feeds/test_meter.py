@@ -37,7 +37,7 @@ def at_once(meter: ProcessMeter, resource: Resource) -> int:
     return count
 
 
-@pytest.mark.parametrize(("shares", "orders", "bars"), [((1, 1), 10, 20), ((20, 1), 5, 20), ((1, 40), 10, 5)])
+@pytest.mark.parametrize(("shares", "orders", "bars"), [((1, 1), 25, 50), ((20, 1), 5, 50), ((1, 40), 25, 5)])
 def test_books_divide_what_accounts_are_read_by_and_feeds_the_bars(
     world: ScriptedWorld, meter: ProcessMeter, shares: tuple[int, int], orders: int, bars: int
 ) -> None:
@@ -62,7 +62,7 @@ def test_a_connection_that_is_away_holds_no_read_up(
 ) -> None:
     if answer is not None:
         world.answer(CONNECTION, ReadShares, answer)
-    assert at_once(meter, Resource.ORDERS) == 10
+    assert at_once(meter, Resource.ORDERS) == 25
     assert len(world.calls) == 1
 
 
