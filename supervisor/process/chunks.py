@@ -1,4 +1,4 @@
-"""The chunked transfer encoding, taken off bytes as they come. PURE.
+"""How content is cut into the bytes of a connection (in chunks, or whole), taken off as they come. PURE.
 
 ``requests`` gives a read for each chunk, and venues send a chunk for each line: at a lively minute that is ten calls of
 Python a line. Taken off here, all that lies in the socket is one read.
@@ -39,6 +39,11 @@ class Chunks:
                 at = self._size(data, at)
         return found[0] if len(found) == 1 else b"".join(found)
 
+    @property
+    def whole(self) -> bool:
+        """A connection that is closed now has told all."""
+        return self.ended
+
     def _line_end(self, data: bytes, at: int) -> int:
         """What stands behind the content: \\\\r\\\\n, perhaps cut in two."""
         end = data[at : at + self._due]
@@ -64,3 +69,24 @@ class Chunks:
         self.ended = size == 0
         self._due = size + 2 if size else 0
         return end + 1
+
+
+class Whole:
+    """Content that is sent as it is: ``length_bytes`` of it, or until the connection is closed (None)."""
+
+    def __init__(self, length_bytes: int | None) -> None:
+        self._left = length_bytes
+        self.ended = length_bytes == 0
+
+    def push(self, data: bytes) -> bytes:
+        if self._left is None:
+            return data
+        data = data[: self._left]
+        self._left -= len(data)
+        self.ended = self._left == 0
+        return data
+
+    @property
+    def whole(self) -> bool:
+        """A connection that is closed now has told all."""
+        return self.ended or self._left is None

@@ -1,6 +1,6 @@
 """The real world: an OS process with one loop over ZeroMQ, the supervisor's socketpair, timers and streams.
 
-Promises are in ``world.py``. Handlers run one at a time in the main thread; threads only read streams.
+Promises are in ``world.py``. Handlers run one at a time in the main thread; threads only open streams.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ from supervisor.process.outbox import Outbox
 from supervisor.process.secrets import read_secret
 from supervisor.process.server import Caller, Server
 from supervisor.process.store import SqliteStore
-from supervisor.process.web import Stream, Web
+from supervisor.process.stream import Stream
+from supervisor.process.web import Web
 from supervisor.process.world import HttpReply
 from supervisor.runtime.line import Line
 from supervisor.runtime.pulse import Pulse
@@ -167,8 +168,8 @@ class RealWorld:
         if self._line.waiting or self._line.fd in ready:
             self._mailbox.extend(self._line.read())
         self._inbox.look_at_door()
-        if self._wake in ready:
-            self._take_streams()
+        if self._streams or self._wake in ready:
+            self._take_streams(ready)
         if self._publisher.socket in ready:
             self._publisher.on_subscription()
         for subscription in list(self._subscriptions.values()):
@@ -215,6 +216,7 @@ class RealWorld:
             self.log.warning(text, kind=kind, times_since_last_told=count)
         self._publisher.restate_all()
         self._flush_events()
+        self._end_silent_streams()
         self.after(RESTATE_S, Beat())
 
     # -- requests from others ----------------------------------------------------------------------
@@ -324,18 +326,37 @@ class RealWorld:
 
     def stream(self, url: str, *, headers: Mapping[str, str]) -> int:
         number = next(self._order) + 1
-        self._streams[number] = self._web.open(number, url, headers, self._wake)
+        self._streams[number] = Stream(number, url, dict(headers), self._wake)
         return number
 
     def close_stream(self, stream: int) -> None:
         opened = self._streams.pop(stream, None)
         if opened is not None:
+            self._poll(opened.fd, -1)
             opened.close()
 
-    def _take_streams(self) -> None:
-        os.eventfd_read(self._wake)
-        for stream in list(self._streams.values()):
-            self._mailbox.extend(stream.take())
+    def _take_streams(self, ready: Mapping[Any, int]) -> None:
+        woken = self._wake in ready
+        if woken:
+            os.eventfd_read(self._wake)
+        for stream in self._streams.values():
+            before = stream.fd
+            if woken or before in ready:
+                self._mailbox.extend(stream.take())
+                self._poll(before, stream.fd)
+
+    def _end_silent_streams(self) -> None:
+        for stream in self._streams.values():
+            before = stream.fd
+            self._mailbox.extend(stream.overdue(self.now_s()))
+            self._poll(before, stream.fd)
+
+    def _poll(self, before: int, now: int) -> None:
+        """A stream's socket: from the moment it is open until it is closed."""
+        if before != now and before >= 0:
+            self._poller.unregister(before)
+        if before != now and now >= 0:
+            self._poller.register(now, zmq.POLLIN)
 
     def store(self, path: str, *, schema: str | None = None) -> SqliteStore:
         return SqliteStore(self._in_home(path), schema)
