@@ -17,6 +17,7 @@ from supervisor.messages import Message, ReadTree, StartChild
 from supervisor.wire.codec import MESSAGE_BYTES_MAX, decode, encode, refusal_of
 from supervisor.wire.door import Guests
 from supervisor.wire.envelope import PROTOCOL, Envelope, pack, unpack
+from supervisor.wire.publications import joined, parted
 from supervisor.wire.seldom import EVERY_S, KINDS_MAX, Seldom
 from tests.supervisor.toys import worker
 
@@ -139,6 +140,17 @@ def test_an_envelope_of_another_version_is_told_apart_by_what_all_versions_share
     with pytest.raises(OtherProtocol, match=f"version {PROTOCOL + 1}.*the receiver {PROTOCOL}") as caught:
         unpack(packed((PROTOCOL + 1, ("call", "somebody", 3, 7, *more))))
     assert (caught.value.kind, caught.value.number) == ("call", 7)
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), st.binary(), st.binary())
+def test_a_publication_s_one_frame_is_parted_as_it_was_joined(topic: str, head: bytes, body: bytes) -> None:
+    assert parted(joined(topic, head, body)) == (topic, head, body)
+
+
+@given(st.binary(max_size=64))
+def test_a_frame_by_chance_is_parted_into_what_is_an_envelope_or_none(frame: bytes) -> None:
+    _, head, _ = parted(frame)
+    assert read(head, unpack) is not None
 
 
 def test_a_sender_s_name_has_an_end() -> None:
