@@ -143,7 +143,7 @@ class Content:
         try:
             if self._early:
                 parts.append(body.push(self._early))
-                self._early = b""
+                self._early, size = b"", len(parts[0])
             while size < GIVEN_BYTES_MAX and not body.ended:
                 data = self._socket.recv(READ_BYTES)
                 if not data:

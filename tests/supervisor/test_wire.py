@@ -148,9 +148,9 @@ def test_a_publication_s_one_frame_is_parted_as_it_was_joined(topic: str, head: 
 
 
 @given(st.binary(max_size=64))
-def test_a_frame_by_chance_is_parted_into_what_is_an_envelope_or_none(frame: bytes) -> None:
+def test_a_frame_by_chance_is_parted_into_what_is_an_envelope_or_said_to_be_none(frame: bytes) -> None:
     _, head, _ = parted(frame)
-    assert read(head, unpack) is not None
+    read(head, unpack)
 
 
 def test_a_sender_s_name_has_an_end() -> None:
