@@ -19,6 +19,8 @@ from brokers.model import ZERO, Instrument, Side, Value
 from trader.position import Holding, after_fill, closed_by
 
 DAY_S = 86_400
+CENT = Decimal("0.01")
+NOTHING_USD = Decimal("0.00")
 USD_PLACES = Decimal("0.00000001")
 """An average price may be a third of something: what it leaves beyond this is no money."""
 
@@ -193,20 +195,20 @@ def checked(book: Ledger, stored: Holding) -> Ledger:
 def usd(points: Decimal, instrument: Instrument | None) -> Decimal | None:
     """None where the point value is not known, unless there is nothing to be worth anything."""
     if not points:
-        return ZERO
+        return NOTHING_USD
     return None if instrument is None else money(points * instrument.point_value_usd)
 
 
 def money(amount_usd: Decimal) -> Decimal:
-    """Without what is beyond all cents, and without the zeros behind it; 100 stays 100."""
-    exact = amount_usd.quantize(USD_PLACES).normalize()
-    return exact.quantize(Decimal(1)) if exact == exact.to_integral_value() else exact
+    """In cents where it is whole cents, else as exact as it is; without the noise of an average."""
+    exact, cents = amount_usd.quantize(USD_PLACES), amount_usd.quantize(CENT)
+    return cents if cents == exact else exact.normalize()
 
 
 def open_usd(holding: Holding, price: Decimal | None, instrument: Instrument | None) -> Decimal | None:
     """What closing at ``price`` would realise; None without a price."""
     if not holding.quantity:
-        return ZERO
+        return NOTHING_USD
     if price is None or holding.average_price is None:
         return None
     return usd(holding.quantity * (price - holding.average_price), instrument)
@@ -215,7 +217,7 @@ def open_usd(holding: Holding, price: Decimal | None, instrument: Instrument | N
 def exposure_usd(holding: Holding, price: Decimal | None, instrument: Instrument | None) -> Decimal | None:
     """Signed: what is held is worth at ``price``."""
     if not holding.quantity:
-        return ZERO
+        return NOTHING_USD
     return None if price is None else usd(holding.quantity * price, instrument)
 
 
@@ -231,7 +233,7 @@ def risk_at_stop_usd(holding: Holding, stops: Iterable[Stop], instrument: Instru
     capital). None: not limited, since a part of the position has no stop."""
     left, sign = abs(holding.quantity), 1 if holding.quantity > 0 else -1
     if not left:
-        return ZERO
+        return NOTHING_USD
     if holding.average_price is None:
         return None
     lost = ZERO

@@ -67,7 +67,7 @@ class Look(msgspec.Struct, frozen=True):
 
 def look(home: Path, name: str = "") -> Look:
     """At all sessions, or at one. The broker first: what is newer in our books then shows itself as newer."""
-    sessions, config = _sessions(home, name), _config(home)
+    sessions, config = _sessions(home, name), config_of(home)
     try:
         with control(home) as client:
             return look_with(client, home, config, sessions, client.tree().now_s)
@@ -198,13 +198,17 @@ def ages(seen: Look) -> list[str]:
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Aligned under its columns for people; piped: one row a line, cells separated by tabs, nothing cut."""
     cells = [[text(each) for each in row] for row in rows]
-    if not sys.stdout.isatty():
+    if not on_terminal():
         for row in cells:
             click.echo("\t".join(row))
         return
     widths = [max(len(row[index]) for row in [list(columns), *cells]) for index in range(len(columns))]
     for row in [list(columns), *cells] if cells else []:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def on_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def text(value: Any) -> str:
@@ -232,7 +236,7 @@ def _sessions(home: Path, name: str) -> list[Session]:
     return sessions
 
 
-def _config(home: Path) -> DeskConfig:
+def config_of(home: Path) -> DeskConfig:
     try:
         return read_config(home)
     except BadConfig as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
+from trader.cli import books
 from trader.cli.books import Look, accounts_json, age, ages, ask_for, confirmed, diff_option, end, table, text
 from trader.cli.common import as_json, home_of, print_json
 from trader.cli.main import home_option
@@ -60,7 +60,7 @@ def row(line: Standing) -> tuple[Any, ...]:
 
 def _for_people(seen: Look, sums: list[AccountTotal], diff: bool) -> None:
     """On a terminal only: the ages, the sums and what the figures mean."""
-    if not sys.stdout.isatty():
+    if not books.on_terminal():
         return
     for each in sums if not diff else ():
         click.echo(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from feeds import paths
 from feeds.messages import LastSnapshot, ReadSnapshot
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed
-from trader.cli.books import Look, accounts_json, age, ages, ask_for, confirmed, end, look, table
+from trader.cli.books import Look, accounts_json, age, ages, ask_for, confirmed, end, look, on_terminal, table
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
 from trader.cli.positions import lines_of
@@ -67,7 +66,7 @@ def reconcile(
         print_json({"now_utc": seen.now_utc, "accounts": accounts_json(seen), "symbols": shown})
     else:
         table(COLUMNS, [_row(line, agreed.get((line.session, line.symbol)), seen.now_utc) for line in lines])
-        for text in ages(seen) if sys.stdout.isatty() else ():
+        for text in ages(seen) if on_terminal() else ():
             click.echo(text)
     end(seen, (line.state for line in lines), wanted=True)
 

@@ -25,7 +25,8 @@ T = TypeVar("T")
 
 def read_book(store: Store, path: str, order_ids: tuple[str, ...] = ()) -> SessionBook:
     """With what it knows of these orders. Raises ``StoreFailed``, also for a journal of another version."""
-    _refuse_other(store, path)
+    if not _begun(store, path):
+        return SessionBook()
     held = {
         row["symbol"]: Holding(Decimal(row["quantity"]), decimal_or_none(row["average_price"]), row["as_of_utc"])
         for row in store.query("SELECT * FROM positions")
@@ -51,7 +52,8 @@ def read_book(store: Store, path: str, order_ids: tuple[str, ...] = ()) -> Sessi
 
 def read_fills(store: Store, path: str, since_utc: float, until_utc: float) -> list[tuple[Fill, TradedOrder, Decimal]]:
     """The fills of a window, each with its order and its cumulative quantity. Raises ``StoreFailed``."""
-    _refuse_other(store, path)
+    if not _begun(store, path):
+        return []
     found = store.query(
         "SELECT * FROM fills WHERE seen_utc >= ? AND seen_utc < ? ORDER BY number", (since_utc, until_utc)
     )
@@ -59,14 +61,16 @@ def read_fills(store: Store, path: str, since_utc: float, until_utc: float) -> l
     return [(_fill(row), orders[row["order_id"]], Decimal(row["cumulative"])) for row in found]
 
 
-def _refuse_other(store: Store, path: str) -> None:
+def _begun(store: Store, path: str) -> bool:
+    """False: its account manager is just about to make it."""
     version = store.query("PRAGMA user_version")[0]["user_version"]
     refuse_newer(path, version, migrations)
-    if version < len(migrations):
+    if 0 < version < len(migrations):
         raise StoreFailed(
             f"store {path} has version {version}, this program reads version {len(migrations)}: it was written by an "
             "older nightdesk. Nothing was changed; it is brought up to date when its session starts."
         )
+    return bool(version > 0)
 
 
 def _rows(store: Store) -> dict[str, Rows]:
