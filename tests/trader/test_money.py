@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +92,33 @@ def test_average_realised_profit_and_fees_are_those_of_the_venues_own_ledger(tra
         assert abs(D(100_000) + gained_usd - book.fees_usd - account.cash_usd) < D("0.005"), "the balance, to the cent"
         if held is None:
             assert gained_usd == account.realized_usd, "flat: exact"
+
+
+@given(st.lists(st.tuples(st.sampled_from(["ESZ13", "NQZ13", "MESZ13"]), st.integers(-5, 5).filter(bool)), max_size=40))
+def test_the_sum_over_the_sessions_of_an_account_is_the_accounts_balance_to_the_cent(
+    trades: list[tuple[str, int]],
+) -> None:
+    """A session a symbol, all on one account; each ends flat or is worth what it is at the last price."""
+    account = venue.Account("SIM1F", "Futures", D(100_000))
+    fills: dict[str, list[Fill]] = {}
+    fees: dict[str, list[Fee]] = {}
+    for number, (symbol, quantity) in enumerate(trades, start=1):
+        about, price = instruments.instrument(symbol), D(6_700 + 7 * number) / 4
+        assert about is not None
+        fee_usd = about.commission_usd * abs(quantity)
+        venue.settle(account, VenueFill(str(number), "SIM1F", symbol, quantity, price, fee_usd, number), about, "1")
+        one = msgspec.structs.replace(fill(number, quantity, price), symbol=symbol)
+        fills.setdefault(symbol, []).append(one)
+        fees.setdefault(symbol, []).append(Fee(symbol, fee_usd, number))
+    made = D(100_000)
+    for symbol in fills:
+        about = instruments.instrument(symbol)
+        assert about is not None
+        book = ledger(symbol, Rows(fills=tuple(fills[symbol]), fees=tuple(fees[symbol])))
+        gained_usd = usd(book.realised, Instrument(symbol, "FUTURE", about.tick, about.point_usd))
+        assert gained_usd is not None
+        made += gained_usd - book.fees_usd
+    assert abs(made - account.cash_usd) < D("0.005")
 
 
 @given(TRADES, st.lists(st.integers(0, 40), max_size=6))

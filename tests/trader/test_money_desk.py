@@ -50,9 +50,13 @@ class MoneyDesk(Desk):
 
     def begun_with(self, account: str) -> Decimal:
         """The venue's own book: what it opened the account with."""
-        opened = json.loads((self.home / "emulator" / "book.jsonl").read_text().splitlines()[0])
-        (cash,) = [D(each["cash_usd"]) for each in opened["accounts"] if each["account"] == account]
+        first = (self.home / "emulator" / "book.jsonl").read_text().splitlines()[0]
+        accounts = json.loads(first)["what"]["accounts"]
+        (cash,) = [D(each["cash_usd"]) for each in accounts if each["account"] == account]
         return cash
+
+    def ok_emulator(self, path: str, body: dict[str, Any]) -> None:
+        assert requests.post(f"{self.url}/emulator/{path}", json=body, timeout=5).ok
 
     def headers(self) -> dict[str, str]:
         token = json.loads((self.home / "login.json").read_text())["access_token"]
@@ -127,7 +131,7 @@ def test_a_persons_working_order_is_shown_as_not_ours(desk: MoneyDesk) -> None:
         "AccountID": ES, "Symbol": "ESZ13", "Quantity": "1", "OrderType": "Limit", "LimitPrice": "1000",
         "TradeAction": "BUY", "TimeInForce": {"Duration": "GTC"}, "Route": "Intelligent",
     }  # fmt: skip
-    sent = requests.post(f"{desk.url}/orderexecution/orders", json=order, headers=desk.headers(), timeout=5)
+    sent = requests.post(f"{desk.url}/v3/orderexecution/orders", json=order, headers=desk.headers(), timeout=5)
     order_id = sent.json()["Orders"][0]["OrderID"]
     desk.run("reconcile", "--now")
     done = desk.run("orders", "--diff")
@@ -136,25 +140,31 @@ def test_a_persons_working_order_is_shown_as_not_ours(desk: MoneyDesk) -> None:
     assert cells[:6] == ["-", "SIM", ES, "ESZ13", order_id, "not ours"]
     assert desk.told("orders", "es", "--diff", status=5)["orders"][0]["order_id"] == order_id
     assert desk.told("orders", "spy", "--diff")["orders"] == []
-    cancelled = requests.delete(f"{desk.url}/orderexecution/orders/{order_id}", headers=desk.headers(), timeout=5)
+    cancelled = requests.delete(f"{desk.url}/v3/orderexecution/orders/{order_id}", headers=desk.headers(), timeout=5)
     assert cancelled.ok
     desk.ok("reconcile", "--now")
     assert desk.ok("orders", "--diff") == ""
 
 
 def test_a_persons_position_in_a_symbol_of_nobodys_differs_over_a_restart_until_it_is_gone(desk: MoneyDesk) -> None:
-    desk.tell_emulator("trade", account=STOCKS, symbol="ESZ13", quantity=1)
+    """The session that had SPY is gone; another one, which waits for its symbol, keeps the account read."""
+    desk.ok("session", "stop", "spy")
+    desk.until(lambda: desk.state("sessions/spy") == "gone")
+    desk.ok("session", "rm", "spy")
+    desk.ok("session", "add", "idle", "--strategy", "ema_cross", "--account", STOCKS, "--symbol", "GOOG")
+    assert desk.run("session", "start", "idle", "--timeout", "1").returncode == 1
+    desk.tell_emulator("trade", account=STOCKS, symbol="SPY", quantity=1)
     desk.run("reconcile", "--now")
     done = desk.run("positions", "--diff")
     assert done.returncode == 5
-    assert done.stdout.split("\t")[:8] == ["-", "SIM", STOCKS, "ESZ13", "not ours", "0", "-", "1"]
+    assert done.stdout.split("\t")[:8] == ["-", "SIM", STOCKS, "SPY", "not ours", "0", "-", "1"]
     desk.kill_desk()
     assert desk.run("positions", "--diff").returncode == 3
     assert desk.run("positions").returncode == 0, "the broker's side is not known, so nothing differs"
     desk.start_desk()
     desk.until(lambda: desk.run("positions", "--diff").returncode == 5)
     assert desk.told("reconcile", "--now", status=5)["symbols"][-1]["state"] == "not ours"
-    desk.tell_emulator("trade", account=STOCKS, symbol="ESZ13", quantity=-1)
+    desk.tell_emulator("trade", account=STOCKS, symbol="SPY", quantity=-1)
     desk.ok("reconcile", "--now")
     assert desk.ok("positions", "--diff") == ""
 
@@ -177,7 +187,8 @@ def test_a_persons_trade_in_our_symbol_is_adopted_and_its_profit_is_known_from_t
 
 
 def test_a_fresh_read_that_the_venue_refuses_is_exit_code_1_and_nothing_is_concluded(desk: MoneyDesk) -> None:
-    desk.tell_emulator("fault", fault="status", path="GET /brokerage/*", status=503, when="before", times=0)
+    refuse = {"fault": "status", "path": "GET /v3/brokerage/*", "when": "before", "times": 0}
+    desk.ok_emulator("fault", refuse)
     done = desk.run("reconcile", "--now", "--timeout", "2")
     assert done.returncode == 1
     assert "Nothing was changed" in done.stderr
