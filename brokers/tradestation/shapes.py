@@ -104,7 +104,7 @@ class PositionShape(Shape, frozen=True):
     quantity: Decimal
     average_price: Decimal
     long_short: str
-    last: str | float | None = None
+    last: Any = None
     """Only shown to people: whatever it is, the position is read."""
 
 
