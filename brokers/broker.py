@@ -7,6 +7,7 @@ understands the answers. Whoever owns it (a feed, books, an account manager) len
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Literal, Protocol
 
 import msgspec
@@ -110,12 +111,15 @@ class StreamRequest(msgspec.Struct, frozen=True):
 
 
 class AccountSnapshot(Value, frozen=True):
-    """Orders, positions and balance of one account, read together. Only ever whole: a part is an error."""
+    """Orders, positions and balance of one account, read together. Only ever whole: a part is an error.
+
+    ``last_prices``: the market's last price of what is held, by symbol, where the venue tells it with a position."""
 
     account: str
     orders: tuple[Order, ...]
     positions: tuple[Position, ...]
     balance: Balance
+    last_prices: dict[str, Decimal] = msgspec.field(default_factory=dict)
 
 
 # What a line of a stream can mean. Lines that mean nothing (blank) give no item.

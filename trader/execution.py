@@ -65,6 +65,7 @@ def _place(account: Account, symbol: str, action: Place, now: Now) -> Intent:
         written_utc=now.utc,
         valid_until_utc=account.journal.declaration(symbol).valid_until_utc if entry else None,
         known=tuple(account.journal.foreign_of(symbol)),
+        intended_price=action.stop_price or account.journal.declaration(symbol).intended_price,
     )
 
 
@@ -91,6 +92,7 @@ def _change(account: Account, action: Action, now: Now) -> Intent:
         stop_price=price,
         written_utc=now.utc,
         order_id=order.order_id,
+        intended_price=None if cancel else price or account.journal.declaration(order.symbol).intended_price,
     )
 
 
@@ -248,6 +250,8 @@ def _settle_changes(account: Account, order: OwnOrder, now: Now) -> None:
 def _happened(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
     if told.what is What.FILLED:
         _filled(account, order, told, now)
+    elif told.what is What.CHARGED:
+        account.journal.write_fee(order, told.fee_usd, now.utc)
     elif told.what is What.REJECTED:
         _refused_by(account, order, "venue", told.text, now)
     elif told.what is What.CANCELLED_BY_OTHER:

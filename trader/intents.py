@@ -59,7 +59,8 @@ class IntentState(StrEnum):
 
 class Intent(Value, frozen=True):
     """``order_id``: the order to replace or cancel. ``valid_until_utc``: past it an entry is never sent (market time).
-    ``known``: orders of the symbol that were at the broker before, and so cannot be of this intent."""
+    ``known``: orders of the symbol that were at the broker before, and so cannot be of this intent. ``intended_price``:
+    what the strategy saw when it declared, or the stop's price: the fill is held against it."""
 
     number: int
     key: str
@@ -78,6 +79,7 @@ class Intent(Value, frozen=True):
     result_order_id: str = ""
     reason: str = ""
     settled_utc: float | None = None
+    intended_price: Decimal | None = None
 
 
 def order_key(session_key: str, number: int) -> str:

@@ -18,15 +18,17 @@ from typing import Any
 
 import msgspec
 
-from brokers.model import Instrument, Order
+from brokers.model import ZERO, Instrument, Order
 from supervisor.messages import Event
 from supervisor.process.world import Store
 from supervisor.process.writes import Writes
 from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind, order_key
 from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SyncRow, Turn
+from trader.money import Adoption
 from trader.orders import OwnOrder
-from trader.position import Holding
+from trader.position import Holding, price_of_new
 from trader.store.columns import (
+    adoption_row,
     decimal_or_none,
     declaration_row,
     event_row,
@@ -37,14 +39,18 @@ from trader.store.columns import (
     order_row,
     outcome_row,
     position_row,
+    text_or_none,
     to_json,
 )
 from trader.store.statements import (
     CONSUME_ROWS,
     DROP_HOLD,
     DROP_UNCOVERED,
+    INSERT_ADOPTION,
     INSERT_EVENT,
+    INSERT_FEE,
     INSERT_FILL,
+    INSERT_FOREIGN_FILL,
     INSERT_INTENT,
     INSERT_ROW,
     INSERT_TURN,
@@ -141,9 +147,14 @@ class Journal:
             for row in query("SELECT * FROM positions")
         }
         self.holds = {(row["symbol"], row["why"]): Hold(**row) for row in query("SELECT * FROM holds")}
-        foreign = query("SELECT order_id, symbol, filled_quantity FROM foreign_orders")
+        foreign = query("SELECT * FROM foreign_orders")
         self.foreign = {row["order_id"]: Decimal(row["filled_quantity"]) for row in foreign}
         self.foreign_symbols = {row["order_id"]: row["symbol"] for row in foreign}
+        self.foreign_paid = {
+            row["order_id"]: (decimal_or_none(row["average_fill_price"]), Decimal(row["commission_usd"]))
+            for row in foreign
+        }
+        self.adopted = {row["symbol"] for row in query("SELECT DISTINCT symbol FROM adoptions")}
         self.uncovered = {
             row["symbol"]: Uncovered(row["since_utc"], row["since_s"], bool(row["paged"]))
             for row in query("SELECT * FROM uncovered")
@@ -292,6 +303,11 @@ class Journal:
         row = (order.order_id, order.symbol, str(order.side), str(quantity), str(price), total, now_utc)
         self._writes.add(INSERT_FILL, row)
 
+    def write_fee(self, order: OwnOrder, fee_usd: Decimal, now_utc: float) -> None:
+        """Charged for what the order has filled so far, beyond what was charged before."""
+        row = (order.order_id, order.symbol, str(order.filled_quantity), str(fee_usd), now_utc)
+        self._writes.add(INSERT_FEE, row)
+
     def knows_order(self, order_id: str) -> bool:
         """Ours, also if it is so old that only the file knows it."""
         if order_id in self._ids:
@@ -308,17 +324,22 @@ class Journal:
         self.holdings[symbol] = holding
         self._writes.put(("position", symbol), PUT_POSITION, position_row, (symbol, holding))
 
-    def write_adoption(self, **columns: Any) -> None:
-        self._put("adoptions", **columns)
+    def write_adoption(self, adoption: Adoption, *, read: int, age_s: float, explained: bool) -> None:
+        """What the broker said is held from now on; of ``read``, that was so old."""
+        self._writes.add(INSERT_ADOPTION, adoption_row(adoption, read, age_s, explained))
+        self.adopted.add(adoption.symbol)
 
     def foreign_of(self, symbol: str) -> list[str]:
         """Orders of the symbol that are not ours, as far as good reads have shown them."""
         return [order_id for order_id, of in self.foreign_symbols.items() if of == symbol][-FOREIGN_KEPT:]
 
-    def account_foreign(self, orders: Iterable[Order]) -> None:
-        """Orders that are not ours, as they were when the account agreed: their fills explain nothing any more."""
+    def account_foreign(self, orders: Iterable[Order], now_utc: float) -> None:
+        """Orders that are not ours, as they were when the account agreed: their fills explain nothing any more. Where
+        something was ever adopted, these fills are kept: they may tell what it has cost (``money``)."""
         for order in orders:
             if self.foreign.get(order.order_id) != order.filled_quantity:
+                if order.symbol in self.adopted:
+                    self._foreign_fill(order, now_utc)
                 self._put(
                     "foreign_orders",
                     order_id=order.order_id,
@@ -326,9 +347,20 @@ class Journal:
                     side=str(order.side),
                     filled_quantity=str(order.filled_quantity),
                     working=int(order.working),
+                    average_fill_price=text_or_none(order.average_fill_price),
+                    commission_usd=str(order.commission_usd),
                 )
+                self.foreign_paid[order.order_id] = (order.average_fill_price, order.commission_usd)
                 self.foreign[order.order_id] = order.filled_quantity
                 self.foreign_symbols[order.order_id] = order.symbol
+
+    def _foreign_fill(self, order: Order, now_utc: float) -> None:
+        average, charged_usd = self.foreign_paid.get(order.order_id, (None, ZERO))
+        before = self.foreign.get(order.order_id, ZERO)
+        price = price_of_new(before, average, order.filled_quantity, order.average_fill_price)
+        quantity, fee_usd = order.filled_quantity - before, order.commission_usd - charged_usd
+        row = (order.order_id, order.symbol, str(order.side), str(quantity), text_or_none(price), str(fee_usd), now_utc)
+        self._writes.add(INSERT_FOREIGN_FILL, row)
 
     def add_hold(self, symbol: str, why: str, now_utc: float) -> bool:
         """False where it was held for this reason before."""

@@ -80,11 +80,13 @@ class Row(Message, frozen=True):
 
 
 class Declared(Message, frozen=True):
-    """The exposure that a strategy declares for a symbol: signed quantity, and the price of its protective stop."""
+    """The exposure that a strategy declares for a symbol: signed quantity, and the price of its protective stop.
+    ``intended_price``: the newest close it had seen; what is filled is held against it."""
 
     symbol: str
     quantity: Decimal
     stop: Decimal | None = None
+    intended_price: Decimal | None = None
 
 
 # -- trader -> account manager -----------------------------------------------------------------------------------------

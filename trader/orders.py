@@ -91,6 +91,8 @@ class OwnOrder(Value, frozen=True):
     """The outcome of the pending request is not known: reads decide."""
     odd: str = ""
     """The last oddity told, so that a read every 30 s does not tell it every 30 s."""
+    commission_usd: Decimal = ZERO
+    """What the broker has charged for it so far."""
     late: bool = False
     """It showed up after its intent had been given up: what it fills is kept and protected, never undone by us."""
 
@@ -132,6 +134,7 @@ class OwnOrder(Value, frozen=True):
 
 class What(StrEnum):
     FILLED = "filled"
+    CHARGED = "charged"
     REJECTED = "rejected"
     CANCELLED_BY_OTHER = "cancelled by somebody else"
     CHANGED_BY_OTHER = "changed by somebody else"
@@ -141,12 +144,13 @@ class What(StrEnum):
 
 
 class Happening(Value, frozen=True):
-    """What a frame told us. ``quantity`` and ``price`` are of the fill, for FILLED."""
+    """What a frame told us. ``quantity`` and ``price`` are of the fill, for FILLED; ``fee_usd`` is for CHARGED."""
 
     what: What
     text: str = ""
     quantity: Decimal = ZERO
     price: Decimal = ZERO
+    fee_usd: Decimal = ZERO
 
 
 def placed(intent: Intent, order_id: str) -> OwnOrder:
@@ -174,6 +178,8 @@ def seen(own: OwnOrder, frame: Order, *, current: bool) -> tuple[OwnOrder, tuple
         status = own.status
     after, fill = _filled(own, frame)
     told += fill
+    after, fee = _charged(after, frame)
+    told += fee
     if current and not status.terminal:
         after, changes = _terms(after, frame)
         told += changes
@@ -195,6 +201,14 @@ def _filled(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
     price = average if own.filled_quantity == 0 else (frame.filled_quantity * average - paid_before) / quantity
     after = _replaced(own, filled_quantity=frame.filled_quantity, average_fill_price=average)
     return after, [Happening(What.FILLED, quantity=quantity, price=price)]
+
+
+def _charged(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
+    """The commission is cumulative too, and may be told after the fill. It only grows: an older frame shows less."""
+    fee_usd = frame.commission_usd - own.commission_usd
+    if fee_usd <= 0 or not own.filled_quantity:
+        return own, []
+    return _replaced(own, commission_usd=frame.commission_usd), [Happening(What.CHARGED, fee_usd=fee_usd)]
 
 
 def _terms(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:

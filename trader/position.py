@@ -27,3 +27,20 @@ def after_fill(held: Holding, side: Side, quantity: Decimal, price: Decimal, now
         return Holding(after, held.average_price, now_utc)
     cost = abs(before) * held.average_price + quantity * price
     return Holding(after, cost / abs(after), now_utc)
+
+
+def closed_by(held: Holding, side: Side, quantity: Decimal) -> Decimal:
+    """How much of what is held, signed like it, a fill ends."""
+    if held.quantity * side.sign >= 0:
+        return ZERO
+    return held.quantity if quantity >= abs(held.quantity) else -side.sign * quantity
+
+
+def price_of_new(
+    before: Decimal, average_before: Decimal | None, total: Decimal, average: Decimal | None
+) -> Decimal | None:
+    """The price of what was filled between two cumulative totals: it makes both averages true. None: it cannot be
+    told, since nothing new was filled or an average is missing."""
+    if average is None or total <= before or (before and average_before is None):
+        return None
+    return average if not before else (total * average - before * (average_before or ZERO)) / (total - before)

@@ -133,7 +133,8 @@ class Strategy:
         self._known(symbol)
         exact = _exact(f"target({symbol!r}): quantity", quantity)
         price = None if stop is None else _exact(f"target({symbol!r}): stop", stop)
-        self._desk.declared[symbol] = Declared(symbol=symbol, quantity=exact, stop=price)
+        seen = self._desk.newest_close(symbol)
+        self._desk.declared[symbol] = Declared(symbol=symbol, quantity=exact, stop=price, intended_price=seen)
 
     def close(self, symbol: str) -> None:
         """``target(symbol, 0)``: leave at the market; the working stop becomes the exit."""
@@ -172,6 +173,11 @@ class Desk:
         if kept is None:
             kept = self.bars[bar.symbol, bar.interval_s] = deque(maxlen=BARS_KEPT)
         kept.append(bar)
+
+    def newest_close(self, symbol: str) -> Decimal | None:
+        """The newest price that the strategy has seen."""
+        newest = [kept[-1] for (of, _), kept in self.bars.items() if of == symbol and kept]
+        return max(newest, key=lambda bar: bar.closed_utc).close if newest else None
 
 
 def attach(strategy: Strategy, symbols: tuple[str, ...], parameters: msgspec.Struct, state: dict[str, Any]) -> Desk:

@@ -22,7 +22,8 @@ class Declaration(Value, frozen=True):
 
     ``voided``: a divergence was adopted; ``voided_quantity`` and ``voided_stop`` are what had been declared then.
     ``stop_by_person``: our stop was removed or changed by somebody else and is left so until the position is flat or
-    released (order-safety 3.10). ``refused``: not tried again before the strategy declares anew.
+    released (order-safety 3.10). ``refused``: not tried again before the strategy declares anew. ``intended_price``:
+    the newest close that the strategy had seen when it declared this quantity.
     """
 
     symbol: str
@@ -34,6 +35,7 @@ class Declaration(Value, frozen=True):
     voided_stop: Decimal | None = None
     stop_by_person: Literal["", "removed", "changed"] = ""
     refused: tuple[Purpose, ...] = ()
+    intended_price: Decimal | None = None
 
 
 class Situation(Value, frozen=True):

@@ -15,6 +15,7 @@ from trader.execution import DUPLICATE, frames, settled
 from trader.intents import Intent, IntentState, Kind, Purpose, Settling, Verdict, matches, settle
 from trader.journal import Uncovered
 from trader.messages import SyncRow
+from trader.money import Adoption
 from trader.orders import placed
 from trader.position import Holding
 from trader.reconcile import Finding, Ours, foreign_fills, reconcile
@@ -152,7 +153,7 @@ def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list
     account.not_ours.discard(symbol)
     if symbol not in journal.holdings:
         journal.hold_position(symbol, Holding(as_of_utc=now.utc))
-    journal.account_foreign(o for o in theirs if o.symbol == symbol)
+    journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
     if journal.drop_holds(symbol, "unexplained"):
         text = f"{symbol}: the broker shows the position {finding.theirs} again"
         account.event(now, "unexplained.over", "NOTIFY", text, incident=f"unexplained:{symbol}", state="resolved")
@@ -170,7 +171,8 @@ def _not_ours(account: Account, finding: Finding, snapshot: Snapshot, theirs: li
     journal.hold_position(symbol, Holding(finding.theirs, finding.average_price, now.utc))
     journal.declare(replace(journal.declaration(symbol), quantity=finding.theirs))
     account.agreed_s[symbol] = snapshot.requested_s
-    journal.account_foreign(o for o in theirs if o.symbol == symbol)
+    _record_adoption(account, finding, snapshot, now, taken_over=True)
+    journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
     account.event(now, "position.taken_over", "NOTIFY", f"{symbol}: took over {finding.theirs}")
     _found_is_over(account, symbol, f"{symbol}: what was found there is ours now", now)
 
@@ -207,25 +209,10 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
             adopted_utc=now.utc,
         )
     )
-    journal.account_foreign(o for o in theirs if o.symbol == symbol)
     account.agreed_s[symbol] = snapshot.requested_s
     account.differed.pop(symbol, None)
     _record_adoption(account, finding, snapshot, now)
-
-
-def _record_adoption(account: Account, finding: Finding, snapshot: Snapshot, now: Now) -> None:
-    """What we had, what the broker said, which read, how old, what was adopted (order-safety 1.7)."""
-    age_s = now.s - snapshot.requested_s
-    account.journal.write_adoption(
-        symbol=finding.symbol,
-        before_quantity=str(finding.ours),
-        after_quantity=str(finding.theirs),
-        average_price=None if finding.average_price is None else str(finding.average_price),
-        read=snapshot.read,
-        age_s=age_s,
-        explained=int(finding.explained),
-        adopted_utc=now.utc,
-    )
+    journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
     account.event(
         now,
         "divergence.adopted",
@@ -236,7 +223,19 @@ def _record_adoption(account: Account, finding: Finding, snapshot: Snapshot, now
         ours=finding.ours,
         theirs=finding.theirs,
         read=snapshot.read,
-        age_s=age_s,
+        age_s=now.s - snapshot.requested_s,
+        explained=finding.explained,
+    )
+
+
+def _record_adoption(
+    account: Account, finding: Finding, snapshot: Snapshot, now: Now, *, taken_over: bool = False
+) -> None:
+    """What we had, what the broker said, which read, how old, what was adopted (order-safety 1.7)."""
+    account.journal.write_adoption(
+        Adoption(finding.symbol, finding.ours, finding.theirs, finding.average_price, now.utc, taken_over=taken_over),
+        read=snapshot.read,
+        age_s=now.s - snapshot.requested_s,
         explained=finding.explained,
     )
 

@@ -128,11 +128,13 @@ def _wanted(before: Declaration, declared: Declared, valid_until_utc: float) -> 
     stop = declared.stop
     if stop is None and same_side(declared.quantity, before.quantity):
         stop = before.stop
+    price = declared.intended_price
     if declared.quantity == before.quantity:
-        valid_until_utc = before.valid_until_utc
+        valid_until_utc, price = before.valid_until_utc, before.intended_price
         if stop == before.stop and not before.refused:
             return before
-    return replace(before, quantity=declared.quantity, stop=stop, valid_until_utc=valid_until_utc, refused=())
+    wanted = replace(before, quantity=declared.quantity, stop=stop, valid_until_utc=valid_until_utc, refused=())
+    return replace(wanted, intended_price=price)
 
 
 def _diverged(account: Account, wanted: Declaration) -> tuple[str, str] | None:

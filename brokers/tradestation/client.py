@@ -58,6 +58,7 @@ from brokers.tradestation.shapes import (
     BarsPage,
     OrdersPage,
     Page,
+    PositionShape,
     PositionsPage,
     QuotesPage,
     SymbolsPage,
@@ -149,20 +150,26 @@ class TradeStation(Broker):
 
     def snapshot(self, account: str) -> AccountSnapshot:
         """Three reads. Raises if one of them fails or speaks of another account."""
+        orders = self.orders(account)
+        shapes = self._held(account)
         return AccountSnapshot(
             account=account,
-            orders=self.orders(account),
-            positions=self.positions(account),
+            orders=orders,
+            positions=tuple(map(wire.position, shapes)),
             balance=self.balance(account),
+            last_prices=wire.last_prices(shapes),
         )
 
     def orders(self, account: str) -> tuple[Order, ...]:
         return self._orders(account, f"/brokerage/accounts/{segment(account)}/orders")
 
     def positions(self, account: str) -> tuple[Position, ...]:
+        return tuple(map(wire.position, self._held(account)))
+
+    def _held(self, account: str) -> tuple[PositionShape, ...]:
         pages = self._pages(Resource.POSITIONS, f"/brokerage/accounts/{segment(account)}/positions", PositionsPage)
-        held = tuple(wire.position(shape) for page in pages for shape in page.positions)
-        check_accounts({account}, (each.account for each in held))
+        held = tuple(shape for page in pages for shape in page.positions)
+        check_accounts({account}, (each.account_id for each in held))
         return tuple(each for each in held if each.quantity)
 
     def balance(self, account: str) -> Balance:

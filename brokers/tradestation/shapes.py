@@ -104,6 +104,8 @@ class PositionShape(Shape, frozen=True):
     quantity: Decimal
     average_price: Decimal
     long_short: str
+    last: Any = None
+    """Only shown to people: whatever it is, the position is read."""
 
 
 class PositionsPage(Page, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
 from brokers.errors import BadAnswer, BrokerError, NotAllowed, Unavailable
@@ -86,6 +86,17 @@ def position(shape: PositionShape) -> Position:
         quantity=quantity,
         average_price=finite(shape.average_price),
     )
+
+
+def last_prices(shapes: Iterable[PositionShape]) -> dict[str, Decimal]:
+    """Of the positions that come with one; what is no price is left out, for nothing is decided by it."""
+    prices: dict[str, Decimal] = {}
+    for shape in shapes:
+        try:
+            prices[shape.symbol] = finite(Decimal(str(shape.last)))
+        except (InvalidOperation, BadAnswer):
+            continue
+    return prices
 
 
 def orders(shape: OrderShape) -> tuple[Order, ...]:

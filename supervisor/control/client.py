@@ -42,6 +42,10 @@ class Client(SupervisorCalls):
     def ask(self, request: Request[R]) -> R:
         return self.call(request, timeout_s=START_ANSWER_S)
 
+    def cast(self, to: str, message: Message) -> bool:
+        """False: nobody is there for it."""
+        return self._peers.cast(to, message)
+
     def publish(self, group: str, message: Message) -> tuple[str, ...]:
         """Cast to each member of a group; the names of those who were there for it."""
         return tuple(name for name in self.members(group) if self._peers.cast(name, message))

@@ -63,6 +63,15 @@ def test_a_position_is_understood() -> None:
     )
 
 
+@pytest.mark.parametrize("told", [b'""', b'"N/A"', b'"NaN"', b"null", b"[1]", b"true"])
+def test_a_last_price_that_is_none_is_left_out_and_the_position_is_read_all_the_same(told: bytes) -> None:
+    page = decoded(golden.POSITIONS, PositionsPage)
+    assert wire.last_prices(page.positions) == {"ESZ26": Decimal("6020.75")}
+    page = decoded(golden.POSITIONS.replace(b'"Last":"6020.75"', b'"Last":' + told), PositionsPage)
+    assert wire.last_prices(page.positions) == {}
+    assert wire.position(page.positions[0]).quantity == 1
+
+
 def test_a_short_position_has_a_negative_quantity() -> None:
     line = golden.POSITION_LINE.replace(b'"Quantity":"1"', b'"Quantity":"-3"').replace(b'"Long"', b'"Short"')
     assert wire.position(decoded(line, PositionShape)).quantity == -3

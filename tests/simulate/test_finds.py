@@ -8,7 +8,7 @@ import pytest
 
 from brokers.model import RefusedByVenue, Unknown
 from tests.simulate.regressions import night
-from trader import account_manager, data_source, execution, truth, turns
+from trader import account_manager, data_source, execution, orders, truth, turns
 from trader.account import Account, Now
 from trader.intents import Intent
 from trader.simulate.night import Night
@@ -61,3 +61,8 @@ def test_crash_that_nobody_injected_is_found(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(account_manager, "turn", crash_once)
     assert "KeyError: 'planted'" in problems((1,))
+
+
+def test_a_fee_that_is_not_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "_charged", lambda own, frame: (own, []))
+    assert "profit and fees of the venue are" in problems(())

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.trader.test_desk import Desk
+from trader.store.journal import migrations
 
 GARBAGE = b"this is no database, " * 500
 
@@ -111,7 +112,7 @@ def closed(path: Path) -> None:
     ("harm", "says"),
     [
         (garbage, "file is not a database"),
-        (newer, "has version 999, this program knows up to 1"),
+        (newer, f"has version 999, this program knows up to {len(migrations)}"),
         pytest.param(closed, "unable", marks=pytest.mark.skipif(os.getuid() == 0, reason="root may read all")),
     ],
 )

@@ -13,11 +13,13 @@ from supervisor.control.client import Client
 from supervisor.errors import CallFailed, StoreFailed
 from supervisor.messages import ChildInfo, Tree
 from supervisor.process.store import SqliteStore
+from trader.cli.books import config_of, look_with, text
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
 from trader.cli.session import stored
 from trader.messages import ReadSessionStatus, SessionStatus
 from trader.sessions import Session, Wanted, manager_name, trader_name
+from trader.standing import Standing, standings
 from trader.store import desk
 from trader.view import duration
 
@@ -30,12 +32,14 @@ AGREED_AGE_S_MAX = 90.0
 
 
 class SessionView(msgspec.Struct, frozen=True):
-    """A session as `status` shows it. ``trouble``: what a person should know, in words."""
+    """A session as `status` shows it. ``money``: a line a symbol, as `positions` has it. ``trouble``: what a person
+    should know, in words."""
 
     session: Session
     state: str
     account_manager: SessionStatus | None
     trouble: tuple[str, ...]
+    money: tuple[Standing, ...] = ()
 
 
 @click.command()
@@ -48,7 +52,12 @@ def status(context: click.Context, as_json: bool, home: str | None) -> None:
     unread: list[str] = []
     with control(folder) as client:
         tree = client.tree()
-        views = [session_view(client, each, tree) for each in stored_or_told(folder, unread)]
+        sessions = stored_or_told(folder, unread)
+        money = money_of(client, folder, sessions, tree.now_s, unread)
+        views = [
+            msgspec.structs.replace(session_view(client, each, tree), money=money.get(each.name, ()))
+            for each in sessions
+        ]
     events = open_pages(folder, unread, tree.now_s)
     degraded = (
         bool(events)
@@ -108,6 +117,20 @@ def _troubles(row: Session, manager: SessionStatus) -> list[str]:
     return found
 
 
+def money_of(
+    client: Client, home: Path, sessions: list[Session], now_s: float, unread: list[str]
+) -> dict[str, tuple[Standing, ...]]:
+    """Each session's lines. What cannot be read goes to ``unread``: the processes are shown all the same."""
+    try:
+        seen = look_with(client, home, config_of(home), sessions, now_s)
+    except Failed as error:
+        unread.append(str(error))
+        return {}
+    unread += [text for text in seen.unread if text not in unread]
+    lines = standings(seen.ours, seen.brokers, seen.environment, seen.now_utc)
+    return {each.name: tuple(line for line in lines if line.session == each.name) for each in sessions}
+
+
 def stored_or_told(home: Path, unread: list[str]) -> list[Session]:
     """The stored sessions; where desk.db cannot be read, ``unread`` says so and the rest of the desk is shown."""
     try:
@@ -165,17 +188,30 @@ def _print_status(tree: Tree, views: list[SessionView], events: list[dict[str, A
         click.echo(f"  ✖ {event['level']}  {event['subject']}: {event['text']}")
 
 
+def money_line(line: Standing, agreed_s: float | None) -> str:
+    """``ESZ13  2 @ 1672.25  stop 1664  risk 825.00  day 387.50  open 54.00 (price 12.1s old)  agreed 4.2s ago``.
+
+    The day is what was realised since midnight UTC, less fees; where nothing was, a flat symbol has no figures.
+    """
+    told = [line.symbol, f"{line.ours} @ {text(line.average_price)}" if line.ours else "flat"]
+    if line.ours:
+        told += [f"stop {text(line.stop)}", f"risk {text(line.risk_usd)}"]
+    today_usd = None if line.realised_today_usd is None else line.realised_today_usd - line.fees_today_usd
+    if line.ours or today_usd != 0:
+        told.append(f"day {text(today_usd)}" + (" and unknown over an adoption" if line.gaps else ""))
+    if line.ours and line.open_usd is not None and line.read_age_s is not None:
+        told.append(f"open {text(line.open_usd)} (price {duration(line.read_age_s)} old)")
+    told.append("not agreed" if agreed_s is None else f"agreed {duration(agreed_s)} ago")
+    return "  ".join(told)
+
+
 def _print_session(view: SessionView) -> None:
     row, manager = view.session, view.account_manager
     sign = "▲" if view.trouble else "○" if row.wanted is Wanted.OFF else "●"
     click.echo(
         f"  {sign} {row.name}  {', '.join(row.symbols)}  {row.account}  wanted {row.wanted}, trader {view.state}"
     )
-    for position in manager.positions if manager else ():
-        age_s = manager.agreed_age_s.get(position.symbol) if manager else None
-        age = f"agreed {duration(age_s)} ago" if age_s is not None else "not agreed"
-        held = f"{position.quantity} @ {position.average_price}" if position.quantity else "flat"
-        stop = f"  stop {position.stop}" if position.stop is not None else ""
-        click.echo(f"      {position.symbol}  {held}{stop}  {age}")
+    for line in view.money:
+        click.echo(f"      {money_line(line, manager.agreed_age_s.get(line.symbol) if manager else None)}")
     for trouble in view.trouble:
         click.echo(f"      ▲ {trouble}")

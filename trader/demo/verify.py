@@ -94,7 +94,7 @@ def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ())
         broker_orders=sum(used.values()),
         orders_twice=twice,
         foreign_orders=sum(bool(order["ByHand"]) for order in orders["Orders"]),
-        divergences=sum(len(j.query("SELECT number FROM adoptions")) for j in journals.values()),
+        divergences=sum(len(j.query("SELECT number FROM adoptions WHERE taken_over = 0")) for j in journals.values()),
         books_agree=not wrong,
         restarts=hows["abnormal"] + hows["expected"],
         expected_restarts=hows["expected"],

@@ -3,6 +3,7 @@
 * A position never crosses zero by an order of ours, and a closing order of ours never opens one, unless a person
   traded in between (law 1: no order of ours is a guess at what somebody else did).
 * No entry comes of a late bar, is sent to the venue past its validity, or is written while its symbol is held.
+* Where no person has traded, profit and fees by our stored rows are those of the venue's own ledger.
 * Nothing dies but by an injected fault, or as a feed that says how its stream ended.
 """
 
@@ -11,11 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from brokers.tradestation.emulator.ledger import Ledger
+from brokers.model import ZERO
+from brokers.tradestation.emulator.ledger import Ledger, traded
+from brokers.tradestation.emulator.money import Account, settle
+from supervisor.process.world import Store
 from trader.bars import late_limit_s
 from trader.demo.script import Stand
 from trader.demo.verify import Readable
+from trader.money import CENT, usd
 from trader.simulate.faults import SLOW_MAX_S
+from trader.store.books import read_book
 
 EXPECTED_DEATHS = ("feeds.stream.FeedEnded: ",)
 HOLD_BEGINS = ("divergence.adopted", "hold.unexplained", "hold.found", "hold.ambiguous", "hold.unsettled")
@@ -62,6 +68,23 @@ def adoptions(journal: Readable, ledger: Ledger, stand: Stand) -> Iterator[str]:
             what = f"{row['before_quantity']} to {row['after_quantity']}"
             yield f"{stand.name}: {what} was adopted, and nobody had traded by hand"
         before_utc = row["adopted_utc"]
+
+
+def money(journal: Store, ledger: Ledger, stand: Stand) -> Iterator[str]:
+    """Whatever died and however often: to the cent."""
+    fills = [fill for fill in ledger.fills if (fill.account, fill.symbol) == (stand.account, stand.symbol)]
+    if any(ledger.orders[fill.order_id].by_hand for fill in fills):
+        return
+    theirs = Account(stand.account, "Futures", ZERO)
+    for number, fill in enumerate(fills):
+        settle(theirs, fill, traded(stand.symbol), str(number))
+    book = read_book(journal, stand.name)
+    ours = book.ledger(stand.symbol, 0.0)
+    gained_usd = usd(ours.realised, book.instruments.get(stand.symbol))
+    apart = gained_usd is None or abs(gained_usd - theirs.realized_usd) >= CENT
+    if apart or ours.fees_usd != theirs.commission_usd or ours.gaps:
+        told = f"{theirs.realized_usd} and {theirs.commission_usd}, ours are {gained_usd} and {ours.fees_usd}"
+        yield f"{stand.name}: profit and fees of the venue are {told}, {len(ours.gaps)} gaps"
 
 
 def late_entries(journal: Readable, ledger: Ledger, stand: Stand, late_machine_s: float, rate: float) -> Iterator[str]:

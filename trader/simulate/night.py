@@ -188,6 +188,7 @@ class Night:
             broken += check.late_entries(journal, ledger, stand, self.machine.config.timing.late_machine_s, RATE)
             broken += check.held_entries(journal, stand)
             broken += check.adoptions(journal, ledger, stand)
+            broken += check.money(journal, ledger, stand)
             unsettled = journal.query(
                 "SELECT key, kind, state FROM intents WHERE state IN ('written','unsent','unknown')"
             )

@@ -10,6 +10,7 @@ import msgspec
 
 from supervisor.messages import Event
 from trader.intents import Intent
+from trader.money import Adoption
 from trader.orders import OwnOrder
 from trader.position import Holding
 from trader.target import Declaration
@@ -55,6 +56,7 @@ def intent_row(intent: Intent) -> tuple[Any, ...]:
         *(str(intent.quantity), str(intent.type), text_or_none(intent.stop_price)),
         *(intent.order_id, intent.written_utc, intent.valid_until_utc, to_json(intent.known)),
         *(str(intent.state), intent.result_order_id, intent.reason, intent.settled_utc),
+        text_or_none(intent.intended_price),
     )
 
 
@@ -78,6 +80,13 @@ def declaration_row(declaration: Declaration) -> tuple[Any, ...]:
 def position_row(held: tuple[str, Holding]) -> tuple[Any, ...]:
     symbol, holding = held
     return (symbol, str(holding.quantity), text_or_none(holding.average_price), holding.as_of_utc)
+
+
+def adoption_row(adoption: Adoption, read: int, age_s: float, explained: bool) -> tuple[Any, ...]:
+    return (
+        *(adoption.symbol, str(adoption.before), str(adoption.after), text_or_none(adoption.average_price)),
+        *(read, age_s, int(explained), int(adoption.taken_over), adoption.adopted_utc),
+    )
 
 
 def event_row(event: Event) -> tuple[Any, ...]:

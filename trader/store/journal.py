@@ -108,5 +108,33 @@ CREATE TABLE events (
 CREATE INDEX events_by_kind ON events (kind);
 """
 
-migrations: tuple[str, ...] = (_FIRST,)
+_MONEY = """
+ALTER TABLE intents ADD COLUMN intended_price TEXT;
+
+ALTER TABLE adoptions ADD COLUMN after_fill INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE adoptions ADD COLUMN taken_over INTEGER NOT NULL DEFAULT 0;
+UPDATE adoptions SET after_fill = (SELECT coalesce(max(number), 0) FROM fills WHERE seen_utc <= adopted_utc);
+
+ALTER TABLE foreign_orders ADD COLUMN average_fill_price TEXT;
+ALTER TABLE foreign_orders ADD COLUMN commission_usd TEXT NOT NULL DEFAULT '0';
+
+CREATE TABLE foreign_fills (
+    number INTEGER PRIMARY KEY,
+    after_adoption INTEGER NOT NULL,
+    order_id TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL,
+    quantity TEXT NOT NULL, price TEXT, fee_usd TEXT NOT NULL,
+    seen_utc REAL NOT NULL
+);
+
+CREATE TABLE fees (
+    number INTEGER PRIMARY KEY,
+    order_id TEXT NOT NULL, symbol TEXT NOT NULL, filled_quantity TEXT NOT NULL,
+    fee_usd TEXT NOT NULL,
+    seen_utc REAL NOT NULL
+);
+"""
+"""Fees as told (of a fill: those with its order and cumulative quantity); the price at which something was declared;
+which fills of others explain an adoption, and after which own fill it came: a sequence that no clock tells."""
+
+migrations: tuple[str, ...] = (_FIRST, _MONEY)
 """Applied in order; PRAGMA user_version counts those that were."""

@@ -21,10 +21,18 @@ INSERT_TURN = _insert(
 INSERT_INTENT = _insert(
     "intents",
     "number, key, kind, purpose, symbol, side, quantity, type, stop_price, order_id, written_utc, valid_until_utc,"
-    " known, state, result_order_id, reason, settled_utc",
+    " known, state, result_order_id, reason, settled_utc, intended_price",
 )
 UPDATE_INTENT = "UPDATE intents SET state = ?, result_order_id = ?, reason = ?, settled_utc = ? WHERE number = ?"
 INSERT_FILL = _insert("fills", "order_id, symbol, side, quantity, price, cumulative, seen_utc")
+INSERT_FEE = _insert("fees", "order_id, symbol, filled_quantity, fee_usd, seen_utc")
+INSERT_ADOPTION = """
+INSERT INTO adoptions (symbol, before_quantity, after_quantity, average_price, read, age_s, explained, taken_over,
+    adopted_utc, after_fill)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(number), 0) FROM fills))"""
+INSERT_FOREIGN_FILL = """
+INSERT INTO foreign_fills (order_id, symbol, side, quantity, price, fee_usd, seen_utc, after_adoption)
+VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(number), 0) FROM adoptions))"""
 INSERT_EVENT = _insert("events", "kind, level, subject, text, machine_s, market_utc, incident, incident_state, data")
 INSERT_ROW = "INSERT INTO rows VALUES (?, ?, ?, 0)"
 CONSUME_ROWS = "UPDATE rows SET consumed = 1 WHERE number > ? AND number <= ?"

@@ -1,0 +1,185 @@
+"""Ours against the broker's: what agrees, what differs, what nobody can tell, and sums that never mix."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from brokers.broker import AccountSnapshot
+from brokers.model import Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
+from trader.intents import Purpose
+from trader.money import Fill, Rows
+from trader.order_lines import OrderLine, order_lines
+from trader.orders import OwnOrder
+from trader.position import Holding
+from trader.sessions import Session
+from trader.standing import Broker, Ours, SessionBook, Standing, State, standings, totals
+
+D = Decimal
+NOW_UTC = 1_381_190_400.0
+ES = Instrument("ESZ13", "FUTURE", D("0.25"), D(50))
+ENVIRONMENT = {"sim": "SIM", "live": "LIVE"}
+STOP = OwnOrder(
+    "9", 2, Purpose.STOP, "ESZ13", Side.SELL, OrderType.STOP_MARKET, D(2), D(1664), OrderStatus.WORKING
+)  # fmt: skip
+
+
+def session(name: str = "es", connection: str = "sim", account: str = "A", symbol: str = "ESZ13") -> Session:
+    return Session(
+        name=name, strategy="x", class_name="X", code_sha256="0", account=account, symbols=(symbol,),
+        connection=connection,
+    )  # fmt: skip
+
+
+def ours(of: Session, quantity: int = 2, *orders: OwnOrder, changed_utc: float = NOW_UTC - 60, **more: Any) -> Ours:
+    """Bought at 1672.25 in one fill."""
+    (symbol,) = of.symbols
+    fills = (Fill(1, "1", symbol, Side.BUY, D(quantity), D("1672.25"), changed_utc),) if quantity else ()
+    held = Holding(D(quantity), D("1672.25") if quantity else None, changed_utc)
+    book = SessionBook(
+        holdings={symbol: held},
+        rows={symbol: Rows(fills=fills)},
+        orders=orders,
+        instruments={symbol: msgspec.structs.replace(ES, symbol=symbol)},
+        changed_utc={symbol: changed_utc},
+        **more,
+    )
+    return Ours(of, book)
+
+
+def broker(
+    *positions: tuple[str, int],
+    orders: tuple[Order, ...] = (),
+    environment: str = "SIM",
+    connection: str = "sim",
+    account: str = "A",
+    read_utc: float = NOW_UTC - 5,
+    price: str = "1673",
+) -> Broker:
+    held = tuple(Position(account, symbol, D(quantity), D(1672)) for symbol, quantity in positions)
+    content = AccountSnapshot(
+        account, orders, held, Balance(account, D(1000), D(1037)), {symbol: D(price) for symbol, _ in positions}
+    )
+    return Broker(environment, connection, account, content, 5.0, read_utc)
+
+
+def order(order_id: str, **changes: Any) -> Order:
+    made = Order(
+        order_id, "A", "ESZ13", Side.SELL, OrderType.STOP_MARKET, D(2), OrderStatus.WORKING, "ACK", NOW_UTC,
+        stop_price=D(1664),
+    )  # fmt: skip
+    return msgspec.structs.replace(made, **changes)
+
+
+def one(each: Ours, read: Broker) -> Standing:
+    return standings([each], [read], ENVIRONMENT, NOW_UTC)[0]
+
+
+def test_a_line_has_both_sides_and_what_it_risks_and_is_worth() -> None:
+    line = one(ours(session(), 2, STOP), broker(("ESZ13", 2)))
+    assert (line.state, line.ours, line.theirs) == (State.AGREES, 2, 2)
+    assert (line.average_price, line.their_average_price) == (D("1672.25"), 1672)
+    assert (line.stop, line.risk_usd) == (1664, 825)
+    assert (line.price, line.open_usd, line.exposure_usd) == (1673, 75, 167_300)
+    assert (line.realised_usd, line.read_age_s) == (0, 5.0)
+
+
+def test_another_quantity_at_the_broker_differs_and_a_symbol_that_is_missing_there_is_flat_there() -> None:
+    assert one(ours(session()), broker(("ESZ13", 3))).state is State.DIFFERS
+    gone = one(ours(session()), broker())
+    assert (gone.state, gone.theirs) == (State.DIFFERS, 0)
+    assert gone.open_usd is None, "no price: what it is worth is not known"
+
+
+def test_a_read_older_than_our_newest_fill_is_no_difference() -> None:
+    late = broker(("ESZ13", 3), read_utc=NOW_UTC - 61)
+    assert one(ours(session()), late).state is State.OLDER
+    assert not State.OLDER.difference
+    assert one(ours(session(), 3), late).state is State.AGREES
+
+
+def test_without_a_read_nothing_is_concluded() -> None:
+    line = one(ours(session()), Broker("SIM", "sim", "A", why="down"))
+    assert (line.state, line.theirs, line.price, line.open_usd) == (State.UNREAD, None, None, None)
+    assert not State.UNREAD.difference
+    assert line.realised_usd == 0, "ours is stored"
+
+
+def test_a_position_of_nobodys_is_shown_once_and_is_a_difference() -> None:
+    both = [ours(session(), 2), ours(session("spy", symbol="SPY"), 0)]
+    lines = standings(both, [broker(("ESZ13", 2), ("GOOG", 5))], ENVIRONMENT, NOW_UTC)
+    assert [(line.session, line.symbol, line.state) for line in lines] == [
+        ("es", "ESZ13", State.AGREES),
+        ("spy", "SPY", State.AGREES),
+        ("", "GOOG", State.NOT_OURS),
+    ]
+
+
+def test_live_and_sim_and_accounts_are_never_in_one_sum() -> None:
+    each = [
+        ours(session("a"), 2),
+        ours(session("b", symbol="SPY"), 1),
+        ours(session("c", account="B"), 1),
+        ours(session("d", connection="live"), 7),
+    ]
+    reads = [
+        broker(("ESZ13", 2), ("SPY", 1), ("GOOG", 9)),
+        broker(("ESZ13", 1), account="B"),
+        broker(("ESZ13", 7), environment="LIVE", connection="live"),
+    ]
+    sums = totals(standings(each, reads, ENVIRONMENT, NOW_UTC), reads)
+    assert [(s.environment, s.account, s.open_usd) for s in sums] == [
+        ("SIM", "A", D("112.5")),
+        ("SIM", "B", D("37.5")),
+        ("LIVE", "A", D("262.5")),
+    ]
+    assert sums[0].broker_equity_usd == 1037
+    assert sums[0].risk_usd is None, "a part has no stop: the risk is not limited"
+
+
+def test_one_account_read_by_two_connections_is_counted_once_with_the_newest_read() -> None:
+    each = [ours(session("a"), 2), ours(session("b", connection="sim2", symbol="SPY"), 0)]
+    reads = [
+        broker(("ESZ13", 2), ("GOOG", 1), read_utc=NOW_UTC - 20),
+        broker(("ESZ13", 2), ("GOOG", 1), connection="sim2"),
+    ]
+    environment = {"sim": "SIM", "sim2": "SIM"}
+    lines = standings(each, reads, environment, NOW_UTC)
+    assert [line.symbol for line in lines if line.state is State.NOT_OURS] == ["GOOG"]
+    assert len(totals(lines, reads)) == 1
+
+
+# -- orders ------------------------------------------------------------------------------------------------------------
+
+
+def lines(each: Ours, *orders: Order, read_utc: float = NOW_UTC - 5) -> list[OrderLine]:
+    return order_lines([each], [broker(("ESZ13", 2), orders=orders, read_utc=read_utc)], ENVIRONMENT)
+
+
+def states(each: Ours, *orders: Order, **more: Any) -> list[State]:
+    return [line.state for line in lines(each, *orders, **more)]
+
+
+def test_our_working_order_agrees_where_the_broker_shows_the_same_terms() -> None:
+    mine = ours(session(), 2, STOP)
+    assert states(mine, order("9")) == [State.AGREES]
+    assert states(mine, order("9", stop_price=D(1660))) == [State.DIFFERS]
+    assert states(mine, order("9", status=OrderStatus.CANCELLED)) == [State.DIFFERS]
+    assert states(mine) == [State.DIFFERS], "it works by our book only"
+    assert states(mine, read_utc=NOW_UTC - 61) == [State.OLDER]
+
+
+def test_an_order_that_works_there_and_is_over_by_our_book_differs() -> None:
+    over = msgspec.structs.replace(STOP, status=OrderStatus.CANCELLED)
+    assert states(ours(session(), 2, over), order("9")) == [State.DIFFERS]
+    assert states(ours(session(), 2, over), order("9", status=OrderStatus.CANCELLED)) == []
+
+
+def test_an_order_of_somebody_else_is_nobodys_unless_an_instruction_of_ours_is_still_in_doubt() -> None:
+    (line,) = lines(ours(session(), 2), order("77"))
+    assert (line.session, line.order_id, line.state) == ("", "77", State.NOT_OURS)
+    doubt = ours(session(), 2, unsettled=frozenset({"ESZ13"}))
+    assert states(doubt, order("77")) == [State.UNSETTLED]
+    assert not State.UNSETTLED.difference

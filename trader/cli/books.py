@@ -1,0 +1,250 @@
+"""What `positions`, `orders`, `fills`, `reconcile` and `status` look at: our books from the store, and the broker's
+last read from the books of each account. Reading changes nothing and asks no session's process for anything.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from feeds import paths
+from feeds.messages import LastSnapshot, Snapshot
+from supervisor.control.client import Client
+from supervisor.errors import CallFailed, NoPeer, StoreFailed
+from supervisor.process.clock import BadClock, Clock
+from supervisor.process.store import SqliteStore
+from trader.cli.common import BadConfiguration, Failed, NoSuchSession, NotRunning, control
+from trader.cli.session import stored
+from trader.config import BadConfig, DeskConfig, read_config
+from trader.money import Fill
+from trader.order_lines import TradedOrder
+from trader.sessions import Session, Wanted, journal_path
+from trader.standing import Broker, Ours, SessionBook, State, freshest
+from trader.store.books import read_book, read_fills
+from trader.view import duration
+
+EXIT_DIFFERS = 5
+ASK_LIMIT_S = 2.0
+CONFIRM_S = 1.0
+"""A difference is looked at again so much later (machine seconds): the account manager takes a read a moment after the
+books have it."""
+
+L = TypeVar("L")
+
+diff_option = click.option(
+    "--diff", is_flag=True, help="Only what differs from the broker's; 3 where no desk runs to ask."
+)
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One look at both sides. ``running``: a desk was there to be asked. ``unread``: stores that cannot be read."""
+
+    home: Path
+    now_utc: float
+    running: bool
+    environment: dict[str, str]
+    ours: tuple[Ours, ...]
+    brokers: tuple[Broker, ...]
+    unread: tuple[str, ...]
+
+    def broker(self, session: Session) -> Broker:
+        return next(b for b in self.brokers if (b.connection, b.account) == (session.connection, session.account))
+
+    @property
+    def missing(self) -> list[Broker]:
+        """Accounts of sessions that run, without a read."""
+        used = {(o.session.connection, o.session.account) for o in self.ours if o.session.wanted is not Wanted.OFF}
+        return [each for each in self.brokers if each.content is None and (each.connection, each.account) in used]
+
+
+def look(home: Path, name: str = "") -> Look:
+    """At all sessions, or at one. The broker first: what is newer in our books then shows itself as newer."""
+    sessions, config = _sessions(home, name), config_of(home)
+    try:
+        with control(home) as client:
+            return look_with(client, home, config, sessions, client.tree().now_s)
+    except NotRunning:
+        return look_with(None, home, config, sessions, 0.0)
+
+
+def look_with(client: Client | None, home: Path, config: DeskConfig, sessions: Sequence[Session], now_s: float) -> Look:
+    """``client`` None: no desk runs. ``now_s``: its machine time."""
+    clock = _clock(home, config)
+    environment: dict[str, str] = {connection: each.environment for connection, each in config.connections.items()}
+    accounts = dict.fromkeys((each.connection, each.account) for each in sessions)
+    brokers = tuple(_broker(client, *each, environment.get(each[0], "?"), clock, now_s) for each in accounts)
+    unread: list[str] = []
+    ours = [Ours(each, _book(home, each, brokers, unread)) for each in sessions]
+    return Look(home, clock.market_utc(), client is not None, environment, tuple(ours), brokers, tuple(unread))
+
+
+def _broker(
+    client: Client | None, connection: str, account: str, environment: str, clock: Clock, now_s: float
+) -> Broker:
+    nothing = Broker(environment, connection, account)
+    if client is None:
+        return msgspec.structs.replace(nothing, why="no desk runs: nobody asks the broker")
+    try:
+        last = client.call(LastSnapshot(), timeout_s=ASK_LIMIT_S, to=paths.books(connection, account))
+    except NoPeer:
+        return msgspec.structs.replace(nothing, why=f"{account}: its books are not there; no session needs them now")
+    except CallFailed as failed:
+        return msgspec.structs.replace(nothing, why=str(failed))
+    return _read(nothing, last, clock, now_s)
+
+
+def _read(nothing: Broker, last: Snapshot, clock: Clock, now_s: float) -> Broker:
+    age_s = max(0.0, now_s - last.requested_s)
+    read_utc = clock.market_utc() - age_s * clock.rate()
+    return msgspec.structs.replace(nothing, content=last.content, age_s=age_s, read_utc=read_utc)
+
+
+def _book(home: Path, session: Session, brokers: Iterable[Broker], unread: list[str]) -> SessionBook:
+    """Empty where the session has never run."""
+    told = [b.content.orders for b in brokers if b.account == session.account and b.content is not None]
+    ids = tuple(order.order_id for orders in told for order in orders)
+    return in_journal(home, session, SessionBook(), unread, lambda store, path: read_book(store, path, ids))
+
+
+def fills_of(
+    home: Path, session: Session, since_utc: float, until_utc: float
+) -> list[tuple[Fill, TradedOrder, Decimal]]:
+    unread: list[str] = []  # the look has said it already
+    return in_journal(home, session, [], unread, lambda store, path: read_fills(store, path, since_utc, until_utc))
+
+
+def in_journal(home: Path, session: Session, nothing: L, unread: list[str], read: Callable[[SqliteStore, str], L]) -> L:
+    """``read`` over a session's journal, as of one moment; ``nothing`` where there is none, or it cannot be read."""
+    path = home / journal_path(session.name)
+    if not path.exists():
+        return nothing
+    try:
+        store = SqliteStore(path, None)
+        try:
+            store.execute("BEGIN")
+            return read(store, str(path))
+        finally:
+            store.roll_back()
+            store.close()
+    except StoreFailed as error:
+        unread.append(str(error))
+        return nothing
+
+
+def confirmed(home: Path, name: str, states: Callable[[Look], Iterable[State]]) -> Look:
+    """A look; where something differs, a second one a moment later decides."""
+    seen = look(home, name)
+    if not any(state.difference for state in states(seen)):
+        return seen
+    time.sleep(CONFIRM_S)
+    return look(home, name)
+
+
+def ask_for(seen: Look) -> None:
+    """``--diff`` wants the broker's side: 3 where no desk runs."""
+    if not seen.running:
+        raise NotRunning(f"no desk runs on {seen.home}, so the broker's side is not known. `nightdesk run` starts it.")
+
+
+def end(seen: Look, states: Iterable[State], *, wanted: bool) -> None:
+    """What could not be read is said; the exit code. ``wanted``: the broker's side was asked for."""
+    for text in seen.unread:
+        click.echo(f"nightdesk: {text}", err=True)
+    for each in seen.missing if seen.running else ():
+        click.echo(f"nightdesk: the broker's side of {each.account} is not known: {each.why}", err=True)
+    if not seen.running:
+        click.echo(f"nightdesk: no desk runs on {seen.home}: the broker's side is not known, ours is stored", err=True)
+    if seen.unread or (wanted and seen.missing):
+        sys.exit(1)
+    if any(state.difference for state in states):
+        sys.exit(EXIT_DIFFERS)
+
+
+def accounts_json(seen: Look) -> list[dict[str, Any]]:
+    """Each account's read, without what it says."""
+    return [
+        {
+            "environment": each.environment,
+            "connection": each.connection,
+            "account": each.account,
+            "read_age_s": each.age_s,
+            "read_utc": each.read_utc or None,
+            "why": each.why,
+        }
+        for each in seen.brokers
+    ]
+
+
+def ages(seen: Look) -> list[str]:
+    """For people: how old the broker's word is, by account."""
+    return [
+        f"{each.environment} {each.account}  broker read "
+        + (f"{duration(each.age_s)} ago" if each.age_s is not None else f"absent: {each.why}")
+        for each in freshest(seen.brokers)
+    ]
+
+
+# -- output ------------------------------------------------------------------------------------------------------------
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Aligned under its columns for people; piped: one row a line, cells separated by tabs, nothing cut."""
+    cells = [[text(each) for each in row] for row in rows]
+    if not on_terminal():
+        for row in cells:
+            click.echo("\t".join(row))
+        return
+    widths = [max(len(row[index]) for row in [list(columns), *cells]) for index in range(len(columns))]
+    for row in [list(columns), *cells] if cells else []:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def text(value: Any) -> str:
+    """A cell: "-" for what is not known."""
+    if value is None:
+        return "-"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return " ".join(str(value).split())
+
+
+def age(seconds: float | None) -> str | None:
+    return None if seconds is None else duration(seconds)
+
+
+def stamp(utc: float) -> str:
+    """ISO, UTC, in milliseconds."""
+    return datetime.fromtimestamp(utc, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _sessions(home: Path, name: str) -> list[Session]:
+    sessions = [each for each in stored(home) if name in ("", each.name)]
+    if name and not sessions:
+        raise NoSuchSession(f"no session is called {name!r}; `nightdesk session list` shows them")
+    return sessions
+
+
+def config_of(home: Path) -> DeskConfig:
+    try:
+        return read_config(home)
+    except BadConfig as error:
+        raise BadConfiguration(str(error)) from error
+
+
+def _clock(home: Path, config: DeskConfig) -> Clock:
+    try:
+        return Clock(str(home / config.desk.clock) if config.desk.clock else "")
+    except BadClock as error:
+        raise Failed(str(error)) from error

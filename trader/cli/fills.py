@@ -1,0 +1,80 @@
+"""`nightdesk fills`: what was bought and sold, at what price against the intended one, and what it cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from trader.cli.books import Look, accounts_json, age, ask_for, confirmed, diff_option, end, fills_of, stamp, table
+from trader.cli.common import BadUsage, as_json, home_of, print_json
+from trader.cli.main import home_option
+from trader.moments import moment_utc
+from trader.order_lines import FillLine, fill_lines, foreign_fill_lines
+from trader.standing import freshest, of_account
+
+COLUMNS = (
+    *("time", "session", "env", "account", "symbol", "order", "state", "purpose", "side", "quantity", "price"),
+    *("intended", "slippage", "fee", "broker filled", "read"),
+)
+
+
+@click.command()
+@click.argument("session", default="")
+@click.option("-S", "--since", default="", help="From here on: '2026-11-19 02:00', 02:00, yesterday, -2h. All are UTC.")
+@click.option("-U", "--until", default="", help="Up to here, the same spellings.")
+@diff_option
+@as_json
+@home_option
+@click.pass_context
+def fills(
+    context: click.Context, session: str, since: str, until: str, diff: bool, as_json: bool, home: str | None
+) -> None:
+    """Fills of all sessions, or of one, in a window of the market's time; and what others have filled. Piped: tabs.
+
+    Exit code 5 where the broker has filled more or less of an order than we know.
+    """
+    folder = home_of(context, home)
+    seen = confirmed(folder, session, lambda each: [x.state for x in _lines(each, session, since, until)])
+    if diff:
+        ask_for(seen)
+    lines = _lines(seen, session, since, until)
+    shown = [line for line in lines if line.state.difference or not diff]
+    if as_json:
+        print_json({"now_utc": seen.now_utc, "accounts": accounts_json(seen), "fills": shown})
+    else:
+        table(COLUMNS, [_row(line) for line in shown])
+    end(seen, (line.state for line in lines), wanted=diff)
+
+
+def _lines(seen: Look, session: str, since: str, until: str) -> list[FillLine]:
+    """In the sequence of their times."""
+    since_utc, until_utc = _moment(since, seen.now_utc, 0.0), _moment(until, seen.now_utc, float("inf"))
+    lines: list[FillLine] = []
+    for each in seen.ours:
+        found = fills_of(seen.home, each.session, since_utc, until_utc)
+        where = seen.environment.get(each.session.connection, "?")
+        lines += fill_lines(each, found, seen.broker(each.session), where)
+    owned = {(each.session.account, symbol) for each in seen.ours for symbol in each.session.symbols}
+    for read in freshest(seen.brokers):
+        on_account = of_account(seen.ours, read, seen.environment)
+        foreign = foreign_fill_lines(read, on_account, since_utc, until_utc)
+        lines += [line for line in foreign if not session or (line.account, line.symbol) in owned]
+    return sorted(lines, key=lambda line: line.at_utc)
+
+
+def _moment(text: str, now_utc: float, default: float) -> float:
+    if not text:
+        return default
+    try:
+        return moment_utc(text, now_utc)
+    except ValueError as error:
+        raise BadUsage(str(error)) from error
+
+
+def _row(line: FillLine) -> tuple[Any, ...]:
+    return (
+        *(stamp(line.at_utc), line.session or None, line.environment, line.account, line.symbol, line.order_id),
+        *(line.state, line.purpose or None, line.side, line.quantity, line.price, line.intended_price),
+        *(line.slippage_usd, line.fee_usd, line.their_filled_quantity, age(line.read_age_s)),
+    )
