@@ -16,6 +16,7 @@ from brokers.broker import Capabilities
 from brokers.model import Order
 from feeds.config import Timing
 from supervisor.messages import Event, Level
+from trader.holds import NOTHING_STANDS
 from trader.intents import IntentState, Kind, Settling
 from trader.journal import Journal
 from trader.messages import Cursor, Hindrance, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
@@ -40,7 +41,8 @@ class Account:
     said where it did not. ``changed_s``: our newest fill, acknowledgement or instruction. ``not_ours``: symbols in
     which a new journal found a position. ``want_read``: somebody should read the account soon. ``unread``: what the
     venue said instead of the newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that
-    refuses a symbol's declarations over and over, and how often it did since that was recorded.
+    refuses a symbol's declarations over and over, and how often it did since that was recorded. ``standing``: what a
+    person has stopped; ``flatten_since_s``: when this life took up the flatten that is under way.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class Account:
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}
+        self.standing = NOTHING_STANDS
+        self.flatten_since_s = 0.0
         self._resting = False
         self._differed_at_rest: dict[str, Decimal] = {}
         self._views: tuple[PositionView, ...] = ()
@@ -86,6 +90,15 @@ class Account:
             return True
         agreed = self.agreed_s.get(symbol, -1.0) >= self.changed_s.get(symbol, 0.0) and symbol not in self.differed
         return agreed and self.journal.holding(symbol).quantity == 0
+
+    @property
+    def flattening(self) -> bool:
+        """A person wants the position closed, and the broker has not confirmed it flat since."""
+        return self.standing.halted and self.standing.flatten > self.journal.taken.over
+
+    def holds_of(self, symbol: str) -> tuple[str, ...]:
+        """Why entries of the symbol are held: by a person, and by what was found at the broker."""
+        return (*self.standing.reasons(), *self.journal.holds_of(symbol))
 
     def working_of(self, symbol: str) -> tuple[OwnOrder, ...]:
         return tuple([order for order in self.journal.working.values() if order.symbol == symbol])
@@ -142,7 +155,7 @@ class Account:
         agreed_s = self.agreed_s.get(symbol)
         gates = EntryGates(
             trading_done=self.trading_done,
-            holds=self.journal.holds_of(symbol),
+            holds=self.holds_of(symbol),
             agreed_age_s=None if agreed_s is None else now.s - agreed_s,
             differs=symbol in self.differed,
             late=late,
@@ -170,7 +183,7 @@ class Account:
     def rest(self) -> None:
         """There is nothing to do now. It stays so while no entry and no cover is missing, of which time decides."""
         missing = any(self._entry_missing(symbol) for symbol in self.session.symbols)
-        self._resting = not (missing or self.journal.uncovered)
+        self._resting = not (missing or self.journal.uncovered or self.flattening)
         self._differed_at_rest = dict(self.differed)
 
     def _entry_missing(self, symbol: str) -> bool:
@@ -275,6 +288,7 @@ class Account:
             last_divergence=journal.last_event("divergence.adopted"),
             foreign_orders=self.foreign_working,
             hindrances=self._hindrances(),
+            person_holds=self.standing.holds,
         )
 
     def _hindrances(self) -> tuple[Hindrance, ...]:

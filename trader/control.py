@@ -1,7 +1,7 @@
-"""The desk's control process: session commands besides the supervisor's own requests.
+"""The desk's control process: session commands and holds besides the supervisor's own requests.
 
 A command is committed by the recorder first; then ensure_sessions is nudged. Whoever commands waits for the tree to
-show it (DESIGN 5).
+show it (DESIGN 5). A hold is cast to the account managers when it is stored.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from supervisor.process.server import Caller
 from trader.messages import (
     AddSession,
     EnsureNow,
+    HoldLifted,
+    HoldsChanged,
+    HoldSet,
+    LiftHold,
     RemoveSession,
+    SetHold,
     StartSession,
     StopSession,
 )
+from trader.sessions import manager_name
 
 RECORDER = "recorder"
 COMMIT_LIMIT_S = 3.0
@@ -39,6 +45,12 @@ class Control(ControlServer):
             case StopSession():
                 reply = self.record(request)
                 self.world.cast("ensure_sessions", EnsureNow())
+                return reply
+            case SetHold() | LiftHold():
+                reply = self.record(request)
+                assert isinstance(reply, HoldSet | HoldLifted)
+                for session in reply.sessions:  # one that misses it looks by itself, every second
+                    self.world.cast(manager_name(session), HoldsChanged())
                 return reply
         return super().handle_call(request, caller)
 
