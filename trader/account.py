@@ -82,7 +82,7 @@ class Account:
         """Trading is done, and by an agreeing read nothing of ours is left at the broker (DESIGN 3)."""
         flat = all(symbol in self.not_ours or self._flat(symbol) for symbol in self.session.symbols)
         idle = not self.journal.open_intents and not self.journal.working
-        return self.trading_done and flat and idle
+        return self.trading_done and flat and idle and not self.flattening
 
     def _flat(self, symbol: str) -> bool:
         """A symbol of which no read was ever compared has no order of ours either: entries wait for the first."""
@@ -295,7 +295,8 @@ class Account:
         account = self.session.account
         unknown = [s for s in self.session.symbols if s not in self.journal.instruments]
         unread = [account] if account in self.unread or not (self.agreed_s or self.differed or self.not_ours) else []
-        return tuple(Hindrance(about, self.unread.get(about, "")) for about in (*unread, *unknown))
+        holds = (Hindrance("holds", self.standing.unread),) if self.standing.unread else ()
+        return (*holds, *(Hindrance(about, self.unread.get(about, "")) for about in (*unread, *unknown)))
 
 
 def _working(order: OwnOrder) -> WorkingOrder:

@@ -226,7 +226,8 @@ class Journal:
         """What a person has stopped is known here from this commit on."""
         if taken != self.taken:
             self.taken = taken
-            self._set("holds_taken", to_json(taken))
+            row = ("holds_taken", to_json(taken))
+            self._writes.put(("meta", "holds_taken"), PUT_META, itself, row)  # more than history: it stirs the account
 
     def declare(self, declaration: Declaration) -> None:
         if self.declarations.get(declaration.symbol) == declaration:

@@ -307,8 +307,8 @@ class Hold(Message, frozen=True):
 
 
 class Hindrance(Message, frozen=True):
-    """What keeps a session from entering, as far as reads of the venue tell. ``about``: an account or a symbol.
-    ``text``: the venue's own words, "" where it was not asked yet."""
+    """What keeps a session from entering, as far as reads tell. ``about``: an account, a symbol, or the holds of the
+    desk. ``text``: the venue's own words, "" where it was not asked yet."""
 
     about: str
     text: str

@@ -7,7 +7,7 @@ import pytest
 
 from brokers.model import Order, OrderStatus, OrderType, Side
 from supervisor.errors import HttpFailed, StoreFailed
-from tests.scripted_world import MemoryFile
+from tests.scripted_world import HttpRequest, MemoryFile
 from tests.trader.session_world import ACCOUNT, NAME, SYMBOL, Desk, reply
 from trader.holds import EVERYBODY, HALT_FILE, Level, PersonHold
 from trader.messages import FillRow, HoldsChanged, ReadSessionStatus
@@ -59,6 +59,14 @@ class Held(Desk):
             OrderStatus.WORKING, "ACK", self.world.now_utc(), stop_price=Decimal(stop),
         )  # fmt: skip
         return order_id
+
+    def restart(self) -> None:
+        self.earlier = [*self.all_requests()]
+        super().restart()
+
+    def all_requests(self) -> list[HttpRequest]:
+        """Of all lives."""
+        return [*getattr(self, "earlier", []), *self.world.requests]
 
     def entries(self) -> list[str]:
         return [row["key"] for row in self.query("SELECT key FROM intents WHERE purpose = 'entry'")]

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from trader.cli.common import BadUsage, Failed, UnknownOutcome, print_json
+from trader.cli.common import BadUsage, Failed, RefusedByGate, UnknownOutcome, print_json
 from trader.cli.confirm import Condition, Word, wait
 from trader.cli.stored import live
 from trader.messages import SessionStatus
@@ -139,7 +139,7 @@ def ask(lines: list[str], word: str = "") -> None:
         raise BadUsage("no terminal to ask on, so nothing was done. Give --yes to flatten without a question.")
     if word:
         if click.prompt(f"LIVE. Type the session's name ({word}) to go on", err=True) != word:
-            raise Failed("that was another name; nothing was done")
+            raise RefusedByGate("that was another name; nothing was done")
     elif not click.confirm("Proceed?", err=True):
         raise Failed("nothing was done")
 
