@@ -20,7 +20,7 @@ from brokers.tradestation.emulator.money import Account, settle
 from supervisor.process.world import Store
 from trader.bars import late_limit_s
 from trader.demo.script import Stand
-from trader.demo.verify import Readable
+from trader.demo.verify import Readable, stopped_times
 from trader.money import CENT, usd
 from trader.simulate.faults import SLOW_MAX_S
 from trader.store.books import read_book
@@ -121,35 +121,15 @@ def held_entries(journal: Readable, stand: Stand) -> Iterator[str]:
         since = None
 
 
-def stopped_entries(desk: Readable, journal: Readable, ledger: Ledger, stand: Stand, rate: float) -> Iterator[str]:
-    """Entries that a person's hold did not stop: written under it and sent, or booked after it and the longest way."""
-    entries = journal.query(
-        "SELECT key, written_utc, state FROM intents WHERE kind = 'place' AND purpose = 'entry' ORDER BY number"
-    )
+def late_booked(desk: Readable, journal: Readable, ledger: Ledger, stand: Stand, rate: float) -> Iterator[str]:
+    """Entries that were booked after a person had stopped them, and the longest way."""
+    keys = [row["key"] for row in journal.query("SELECT key FROM intents WHERE kind = 'place' AND purpose = 'entry'")]
     for since_utc, until_utc in stopped_times(desk, stand):
-        for entry in entries:
-            if since_utc < entry["written_utc"] < until_utc and entry["state"] == "accepted":
-                yield f"{stand.name}: entry {entry['key']} was sent while a person had stopped entries"
-            order_id = ledger.confirm_ids.get(entry["key"])
+        for key in keys:
+            order_id = ledger.confirm_ids.get(key)
             booked_utc = ledger.orders[order_id].opened_utc if order_id else since_utc
             if since_utc + SLOW_MAX_S * rate < booked_utc < until_utc:
-                yield f"{stand.name}: entry {entry['key']} was booked long after a person had stopped entries"
-
-
-def stopped_times(desk: Readable, stand: Stand) -> Iterator[tuple[float, float]]:
-    """From when to when a hold of this session, or of all, stood in desk.db (market time)."""
-    told = desk.query(
-        "SELECT kind, subject, market_utc FROM events WHERE kind IN ('hold.set', 'halt.set', 'hold.released')"
-        " AND subject IN ('sessions', ?) ORDER BY number",
-        (f"sessions/{stand.name}",),
-    )
-    since: dict[str, float] = {}
-    for event in told:
-        if event["kind"] != "hold.released":
-            since.setdefault(event["subject"], event["market_utc"])
-        elif event["subject"] in since:
-            yield since.pop(event["subject"]), event["market_utc"]
-    yield from ((at_utc, float("inf")) for at_utc in since.values())
+                yield f"{stand.name}: entry {key} was booked long after a person had stopped entries"
 
 
 def flattened(journal: Readable, ledger: Ledger, stand: Stand, rate: float) -> Iterator[str]:

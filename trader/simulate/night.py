@@ -188,7 +188,7 @@ class Night:
             broken += check.crossings(ledger, stand, journal, RATE)
             broken += check.late_entries(journal, ledger, stand, self.machine.config.timing.late_machine_s, RATE)
             broken += check.held_entries(journal, stand)
-            broken += check.stopped_entries(desk_db, journal, ledger, stand, RATE)
+            broken += check.late_booked(desk_db, journal, ledger, stand, RATE)
             broken += check.flattened(journal, ledger, stand, RATE)
             broken += check.adoptions(journal, ledger, stand)
             broken += check.money(journal, ledger, stand)
