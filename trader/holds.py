@@ -43,7 +43,7 @@ class PersonHold(msgspec.Struct, frozen=True):
 
     def told(self) -> str:
         """For a refusal, an event or `status`."""
-        who = "halt of all sessions" if self.session == EVERYBODY else self.level.value
+        who = f"{self.level} of all sessions" if self.session == EVERYBODY else self.level.value
         return f"{who} by {self.by}{f': {self.why}' if self.why else ''}"
 
 

@@ -426,3 +426,24 @@ class LiftHold(Request[HoldLifted], frozen=True):
     REPLY = HoldLifted
     session: str
     by: str
+
+
+# -- how control asks the recorder, without waiting --------------------------------------------------------------------
+
+Commands = AddSession | StartSession | StopSession | RemoveSession | SetHold | LiftHold
+
+
+class Commit(Message, frozen=True):
+    """Cast by control: store this and cast ``Committed`` back. Not done after ``deadline_s`` (machine time)."""
+
+    number: int
+    deadline_s: float
+    request: Commands
+
+
+class Committed(Message, frozen=True):
+    """The answer: what a call would have been answered with, or why it was refused."""
+
+    number: int
+    reply: Done | SessionStarted | HoldSet | HoldLifted | None = None
+    refused: str = ""

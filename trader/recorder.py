@@ -13,6 +13,8 @@ from trader.holds import EVERYBODY, HALT_FILE, PersonHold, digest, parse_halt_fi
 from trader.holds import Level as HoldLevel
 from trader.messages import (
     AddSession,
+    Commit,
+    Committed,
     HoldLifted,
     HoldSet,
     LiftHold,
@@ -26,12 +28,16 @@ from trader.messages import (
 from trader.sessions import Session, Wanted, journal_path
 from trader.store import desk, holds
 
+CONTROL = "control"
 SUPERVISOR = "nightdesk"
 """Sender of the supervisor's own events."""
 HALT_LOOK_S = 1.0
 """The halt file is looked for this often; account managers look by themselves, so nothing waits for this."""
 INCARNATIONS_A_LIFE = 1_000_000
 """Of one life of the supervisor: its events are numbered anew in each (supervisor/runtime/main.py)."""
+
+
+Reply = Done | SessionStarted | HoldSet | HoldLifted
 
 
 class LookForHalt(Message, frozen=True):
@@ -52,6 +58,10 @@ class Recorder(Server):
         self.world.after(0.0, LookForHalt())
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
+        reply = self.do(request)
+        return reply if reply is not None else super().handle_call(request, caller)
+
+    def do(self, request: Request[Any]) -> Reply | None:
         match request:
             case AddSession():
                 return self.add(request)
@@ -67,9 +77,12 @@ class Recorder(Server):
                 return self.set_hold(request)
             case LiftHold():
                 return self.lift_hold(request)
-        return super().handle_call(request, caller)
+        return None
 
     def handle_cast(self, message: Message) -> None:
+        if isinstance(message, Commit):
+            self.commit(message)
+            return
         if not isinstance(message, RecordEvents):
             super().handle_cast(message)
             return
@@ -77,6 +90,16 @@ class Recorder(Server):
             for number, event in enumerate(message.events, start=message.first):
                 desk.write_event(self.store, message.sender, message.incarnation, number, event)
         self.world.cast(message.sender, Recorded(message.first + len(message.events) - 1))
+
+    def commit(self, asked: Commit) -> None:
+        """Control asks without waiting; what it has given up meanwhile is not done behind its back."""
+        if self.world.now_s() > asked.deadline_s:
+            return
+        try:
+            answer = Committed(asked.number, self.do(asked.request))
+        except Refused as refused:
+            answer = Committed(asked.number, refused=str(refused))
+        self.world.cast(CONTROL, answer)
 
     def handle_info(self, message: Message) -> None:
         if isinstance(message, Supervision):

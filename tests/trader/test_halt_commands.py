@@ -64,6 +64,9 @@ class Eager(Desk):
         fills = self.ask_emulator("orders")["Fills"]
         return sum(int(fill["Quantity"]) for fill in fills if fill["Symbol"] == SYMBOL)
 
+    def pid(self, name: str) -> int:
+        return next((child.pid for child in self.tree().children if child.name == name), 0)
+
     def manager(self) -> dict[str, Any]:
         shown: dict[str, Any] = self.show(SESSION)["account_manager"] or {}
         return shown
@@ -188,6 +191,42 @@ def test_halt_with_the_supervisor_stopped_and_control_and_recorder_dead(desk: Ea
     assert (code, "fire" in told) == (0, True), told
     assert not (desk.home / "halt").exists()
     desk.until(lambda: desk.held() == 2)
+
+
+def test_hung_recorder_keeps_nobody_from_being_served_and_the_outcome_is_said_to_be_unknown(desk: Eager) -> None:
+    desk.long()
+    pid = desk.pid("recorder")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        asking = threading.Thread(target=desk.run, args=("session", "hold", SESSION))
+        asking.start()
+        longest_s = 0.0
+        while asking.is_alive():
+            began_s = time.monotonic()
+            assert desk.tree().children
+            longest_s = max(longest_s, time.monotonic() - began_s)
+        assert longest_s < 1.5, "control did not wait for the recorder"
+        code, told = code_and_words(desk, "session", "hold", SESSION)
+        assert (code, "outcome unknown" in told) == (7, True), told
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_halt_is_not_told_as_done_while_the_account_manager_hangs(desk: Eager) -> None:
+    desk.long()
+    desk.tell_emulator("trade", account=ACCOUNT, symbol=SYMBOL, quantity=-2)
+    desk.until(lambda: desk.manager()["holds"])
+    desk.ok("session", "release", SESSION)
+    orders = len(desk.ours())
+    pid = desk.pid(MANAGER)
+    os.kill(pid, signal.SIGSTOP)
+    code, told = code_and_words(desk, "halt", "--timeout", "1")
+    assert (code, "its account manager does not answer" in told) == (7, True), told
+    entries = len(desk.ours()) - orders
+    desk.until(lambda: desk.pid(MANAGER) not in (0, pid))  # killed by its liveness limit
+    desk.back()
+    assert len(desk.ours()) - orders == entries
+    desk.until(lambda: desk.run("halt", "--timeout", "5").returncode == 0)
 
 
 def test_halt_of_a_dead_desk_says_so_and_holds_at_the_next_start(desk: Eager) -> None:

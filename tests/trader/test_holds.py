@@ -5,8 +5,6 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.scripted_world import ScriptedWorld
-from trader.control import Control
 from trader.holds import (
     EVERYBODY,
     HALT_BYTES_MAX,
@@ -20,8 +18,6 @@ from trader.holds import (
     stricter,
     words,
 )
-from trader.messages import HoldLifted, HoldsChanged, HoldSet, LiftHold, SetHold
-from trader.sessions import manager_name
 
 LEVELS = st.sampled_from(Level)
 HOLDS = st.builds(PersonHold, st.sampled_from((EVERYBODY, "es", "nq")), LEVELS, st.just("ann"), st.text(), st.just(1.0))
@@ -74,18 +70,3 @@ def test_only_a_halt_is_stricter_than_a_hold() -> None:
         *(True, True),
         *(False, False),
     ]
-
-
-# -- control ---------------------------------------------------------------------------------------------------------
-
-
-def test_control_casts_to_those_concerned_once_it_is_stored() -> None:
-    world = ScriptedWorld("control")
-    world.start(Control, {})
-    world.peers.add(manager_name("es"))
-    lifted = HoldLifted(8, ("es",), PersonHold("es", Level.HOLD, "ann", "", 0.0))
-    world.answer("recorder", SetHold, HoldSet(7, ("es",)))
-    world.answer("recorder", LiftHold, lifted)
-    assert world.ask(SetHold(session="es", level="hold", by="ann")) == HoldSet(7, ("es",))
-    assert world.ask(LiftHold(session="es", by="ann")) == lifted
-    assert world.casts == [(manager_name("es"), HoldsChanged())] * 2
