@@ -100,6 +100,19 @@ def code_and_words(desk: Eager, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+def on_a_terminal(desk: Eager, answer: bytes, *words: str) -> tuple[int, str]:
+    """The command with a terminal as its input, on which somebody types that."""
+    ours, theirs = os.openpty()
+    try:
+        os.write(ours, answer)
+        command = [sys.executable, "-m", "trader.cli", "--home", str(desk.home), *words]
+        done = subprocess.run(command, stdin=theirs, capture_output=True, text=True, timeout=60, check=False)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return done.returncode, done.stdout + done.stderr
+
+
 def test_hold_survives_the_death_of_each_process_and_of_the_supervisor(desk: Eager) -> None:
     desk.long()
     code, told = code_and_words(desk, "session", "hold", SESSION, "--why", "cpi at 8:30")
@@ -118,6 +131,7 @@ def test_hold_survives_the_death_of_each_process_and_of_the_supervisor(desk: Eag
     code, told = code_and_words(desk, "status")
     assert code == 5
     assert "cpi at 8:30" in told
+    assert [(each["level"], each["why"]) for each in desk.show(SESSION)["holds"]] == [("hold", "cpi at 8:30")]
     code, told = code_and_words(desk, "session", "release", SESSION)
     assert (code, "cpi at 8:30" in told) == (0, True), told
     desk.until(lambda: desk.held() == 2)
@@ -128,6 +142,9 @@ def test_flatten_while_the_strategy_declares_on_ends_flat_and_stays_so(desk: Eag
     theirs = len([order for order in desk.orders() if order["ByHand"]])
     code, told = code_and_words(desk, "session", "flatten", SESSION)
     assert (code, "--yes" in told, desk.held()) == (2, True, 2), "no terminal to ask on"
+    code, told = on_a_terminal(desk, b"n\n", "session", "flatten", SESSION)
+    assert (code, "close ESZ13 2 at market" in told, "nothing was done" in told) == (1, True, True), told
+    assert desk.held() == 2
     ends: list[tuple[int, str]] = []
     both = [
         threading.Thread(target=lambda: ends.append(code_and_words(desk, "session", "flatten", SESSION, "--yes")))

@@ -24,9 +24,10 @@ from trader.cli.common import (
 )
 from trader.cli.holding import flatten, hold, release
 from trader.cli.main import home_option
-from trader.cli.stored import hold_line, live, status_of, stored, stored_one
+from trader.cli.stored import hold_line, live, status_of, stored, stored_holds, stored_one
 from trader.code import BadStrategy, find_code
 from trader.config import BadConfig, read_config
+from trader.holds import EVERYBODY
 from trader.messages import (
     AddSession,
     RemoveSession,
@@ -117,12 +118,17 @@ def show(context: click.Context, name: str, as_json: bool, home: str | None) -> 
     folder = home_of(context, home)
     row = stored_one(folder, name)
     tree, status = live(folder, name)
+    holds = [each for each in stored_holds(folder).standing if each.session in (EVERYBODY, name)]
     if as_json:
-        print_json({"session": row, "processes": tree.children if tree else (), "account_manager": status})
+        processes = tree.children if tree else ()
+        print_json({"session": row, "holds": holds, "processes": processes, "account_manager": status})
         return
     click.echo(f"{row.name}  wanted {row.wanted}  start {row.start_no}  {row.account}  {', '.join(row.symbols)}")
     click.echo(f"  strategy  {row.strategy} ({row.class_name})  code {row.code_sha256[:12]}{_changed(row)}")
     click.echo(f"  parameters  {json.dumps(row.parameters)}")
+    of_the_file = [each for each in status.person_holds if not each.number] if status else []
+    for each in (*holds, *of_the_file):
+        click.echo(f"  hold  {hold_line(each)}")
     for child in tree.children if tree else ():
         click.echo(f"  {child.name}  {child.state}  pid {child.pid}  ↺{child.restarts}  {child.why}")
     if status is not None:
@@ -274,7 +280,6 @@ def _status_lines(status: SessionStatus) -> list[str]:
         agreed = "agreed" if position.agreed else "not agreed"
         lines.append(f"position  {position.symbol} {position.quantity} @ {position.average_price} {agreed}")
     lines += [f"order  {each.order_id} {each.purpose} {each.side} {each.symbol}" for each in status.orders]
-    lines += [f"hold  {hold_line(each)}" for each in status.person_holds]
     lines += [f"hold  {each.symbol}: {each.why}" for each in status.holds]
     lines += [f"flattening  {status.flattening}"] if status.flattening else []
     lines += [f"hindered  {each.about}: {each.text or 'not read yet'}" for each in status.hindrances]
