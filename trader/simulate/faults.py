@@ -124,9 +124,12 @@ def faults(seed: int, level: Level, length_s: float) -> list[Fault]:
 
 
 def stops(seed: int, level: Level, length_s: float) -> list[Fault]:
-    """What a person stops in that night. (Drawn apart, so that the faults of a seed stay what they are.)"""
+    """What a person stops in that night; in every second one nothing, as much of what breaks is only met by who
+    trades. (Drawn apart, so that the faults of a seed stay what they are.)"""
     draw = random.Random(f"stops {seed}")
     drawn: list[Fault] = []
+    if seed % 2 == 0:
+        return drawn
     at_s = draw.expovariate(1 / STOPS_EVERY_S[level])
     while at_s < length_s:
         drawn.append(Fault(at_s, _one(draw, STOPS), draw.random(), number=draw.randrange(2)))
