@@ -41,7 +41,7 @@ class Account:
     said where it did not. ``changed_s``: our newest fill, acknowledgement or instruction. ``not_ours``: symbols in
     which a new journal found a position. ``want_read``: somebody should read the account soon. ``unread``: what the
     venue said instead of the newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that
-    refuses a symbol's declarations over and over, and how often it did since that was recorded. ``standing``: what a
+    refuses a symbol's declarations over and over, and how often it did since that was recorded. ``in_force``: what a
     person has stopped; ``flatten_since_s``: when this life took up the flatten that is under way.
     """
 
@@ -64,7 +64,7 @@ class Account:
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}
-        self.standing = NOTHING_STANDS
+        self.in_force = NOTHING_STANDS
         self.flatten_since_s = 0.0
         self._resting = False
         self._differed_at_rest: dict[str, Decimal] = {}
@@ -94,11 +94,11 @@ class Account:
     @property
     def flattening(self) -> bool:
         """A person wants the position closed, and the broker has not confirmed it flat since."""
-        return self.standing.halted and self.standing.flatten > self.journal.taken.over
+        return self.in_force.halted and self.in_force.flatten > self.journal.taken.over
 
     def holds_of(self, symbol: str) -> tuple[str, ...]:
         """Why entries of the symbol are held: by a person, and by what was found at the broker."""
-        return (*self.standing.reasons(), *self.journal.holds_of(symbol))
+        return (*self.in_force.reasons(), *self.journal.holds_of(symbol))
 
     def working_of(self, symbol: str) -> tuple[OwnOrder, ...]:
         return tuple([order for order in self.journal.working.values() if order.symbol == symbol])
@@ -288,14 +288,14 @@ class Account:
             last_divergence=journal.last_event("divergence.adopted"),
             foreign_orders=self.foreign_working,
             hindrances=self._hindrances(),
-            person_holds=self.standing.holds,
+            person_holds=self.in_force.holds,
         )
 
     def _hindrances(self) -> tuple[Hindrance, ...]:
         account = self.session.account
         unknown = [s for s in self.session.symbols if s not in self.journal.instruments]
         unread = [account] if account in self.unread or not (self.agreed_s or self.differed or self.not_ours) else []
-        holds = (Hindrance("holds", self.standing.unread),) if self.standing.unread else ()
+        holds = (Hindrance("holds", self.in_force.unread),) if self.in_force.unread else ()
         return (*holds, *(Hindrance(about, self.unread.get(about, "")) for about in (*unread, *unknown)))
 
 

@@ -33,7 +33,7 @@ from trader.execution import (
     write_plans,
 )
 from trader.halting import follow_flatten, impose, take, unconfirmed
-from trader.holds import HALT_FILE, Standing, standing
+from trader.holds import HALT_FILE, InForce, in_force
 from trader.intents import Intent, IntentState, Kind, Purpose, change, placing
 from trader.journal import SCHEMA, Journal
 from trader.messages import (
@@ -316,15 +316,15 @@ class AccountManager(Server):
     def _look_at_holds(self) -> None:
         """What a person has stopped. Cheap: a number of desk.db, and whether there is a file."""
         now_stands = self._what_stands()
-        if now_stands != self.account.standing:
+        if now_stands != self.account.in_force:
             with self._step() as now:
                 take(self.account, now_stands, now)
 
-    def _what_stands(self) -> Standing:
+    def _what_stands(self) -> InForce:
         """What cannot be read holds entries; what was known of it stands on."""
-        before, session = self.account.standing, self.account.session.name
+        before, session = self.account.in_force, self.account.session.name
         try:
-            return standing(self.holds.read(), self.world.file(HALT_FILE).read(), session)
+            return in_force(self.holds.read(), self.world.file(HALT_FILE).read(), session)
         except StoreFailed as failed:
             return msgspec.structs.replace(before, unread=f"holds cannot be read: {failed}")
 

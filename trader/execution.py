@@ -304,7 +304,7 @@ def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> Non
 
 def _filled_over_a_halt(account: Account, order: OwnOrder, declaration: Declaration, before: Holding) -> bool:
     """An entry that filled while a halt was cancelling it is kept and protected: a halt closes nothing."""
-    kept = account.standing.halted and not account.flattening and declaration.quantity == before.quantity
+    kept = account.in_force.halted and not account.flattening and declaration.quantity == before.quantity
     return kept and order.purpose is Purpose.ENTRY
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from brokers.model import ZERO
 from trader.account import Account, Now
-from trader.holds import Standing, Taken
+from trader.holds import InForce, Taken
 from trader.intents import Intent, IntentState, Kind, Purpose
 from trader.target import clamped
 
@@ -24,15 +24,15 @@ INCIDENT = "flatten"
 replace = msgspec.structs.replace
 
 
-def take(account: Account, standing: Standing, now: Now) -> None:
+def take(account: Account, in_force: InForce, now: Now) -> None:
     """What stands now; from the commit of this step on the journal says that it was taken in."""
-    was_held, account.standing = account.standing.held, standing
+    was_held, account.in_force = account.in_force.held, in_force
     taken = account.journal.taken
-    if was_held or standing.held:
+    if was_held or in_force.held:
         for symbol in account.session.symbols:
             _drop_what_was_not_sent(account, symbol)
-    if standing.flatten > taken.begun:
-        _begin(account, standing, now)
+    if in_force.flatten > taken.begun:
+        _begin(account, in_force, now)
     elif taken.begun > taken.over and not account.flattening:
         _released(account, now)
     if account.flattening and not account.flatten_since_s:
@@ -40,17 +40,17 @@ def take(account: Account, standing: Standing, now: Now) -> None:
     account.journal.set_taken(
         replace(
             account.journal.taken,
-            seen=standing.seen,
-            file=standing.file,
-            held=standing.held,
-            halted=standing.halted,
+            seen=in_force.seen,
+            file=in_force.file,
+            held=in_force.held,
+            halted=in_force.halted,
         )
     )
 
 
 def impose(account: Account) -> None:
     """Halted: nothing is declared beyond what is held. Flattening: nothing at all."""
-    if not account.standing.halted:
+    if not account.in_force.halted:
         return
     for symbol in account.session.symbols:
         declaration = account.journal.declaration(symbol)
@@ -83,14 +83,14 @@ def _perhaps_sent(intent: Intent, symbol: str) -> bool:
 # -- flatten -----------------------------------------------------------------------------------------------------------
 
 
-def _begin(account: Account, standing: Standing, now: Now) -> None:
+def _begin(account: Account, in_force: InForce, now: Now) -> None:
     """Asked again, it tries again what the venue has refused."""
     for symbol in account.session.symbols:
         declaration = account.journal.declaration(symbol)
         account.journal.declare(replace(declaration, quantity=ZERO, refused=()))
     account.flatten_since_s = now.s
     account.want_read = True
-    account.journal.set_taken(replace(account.journal.taken, begun=standing.flatten))
+    account.journal.set_taken(replace(account.journal.taken, begun=in_force.flatten))
     held = ", ".join(f"{s} {account.journal.holding(s).quantity}" for s in account.session.symbols)
     account.event(
         now, "flatten.begun", "NOTIFY", f"flatten: held is {held}; entries are cancelled, what is held closes"

@@ -66,7 +66,7 @@ class HaltFile(msgspec.Struct, frozen=True):
     id: str = ""
 
 
-class Standing(msgspec.Struct, frozen=True):
+class InForce(msgspec.Struct, frozen=True):
     """What stands for one session. ``flatten``: number of the newest flatten asked of it, 0 for none. ``file``: digest
     of the halt file. ``unread``: why desk.db or the file could not be read: then nobody knows, and entries are held."""
 
@@ -88,7 +88,7 @@ class Standing(msgspec.Struct, frozen=True):
         return (*(hold.told() for hold in self.holds), *((self.unread,) if self.unread else ()))
 
 
-NOTHING_STANDS = Standing()
+NOTHING_STANDS = InForce()
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -124,7 +124,7 @@ def digest(data: bytes | None) -> str:
     return "" if data is None else hashlib.sha256(data[:HALT_BYTES_MAX]).hexdigest()[:16]
 
 
-def standing(holds: Holds, file: bytes | None, session: str, unread: str = "") -> Standing:
+def in_force(holds: Holds, file: bytes | None, session: str, unread: str = "") -> InForce:
     """What of all that stands for one session. A halt file that the recorder has stored already counts once."""
     mine = [each for each in holds.standing if each.session in (EVERYBODY, session)]
     mark = digest(file)
@@ -133,7 +133,7 @@ def standing(holds: Holds, file: bytes | None, session: str, unread: str = "") -
         mine = [each for each in mine if each.session != EVERYBODY]
         mine.append(PersonHold(EVERYBODY, Level.HALT, told.by, told.why, 0.0, file=mark))
     flatten = holds.flattens.get(session, 0)
-    return Standing(holds.seen, tuple(mine), flatten, mark, unread)
+    return InForce(holds.seen, tuple(mine), flatten, mark, unread)
 
 
 def stricter(before: PersonHold | None, after: PersonHold) -> bool:

@@ -13,8 +13,8 @@ from trader.holds import (
     Level,
     PersonHold,
     digest,
+    in_force,
     parse_halt_file,
-    standing,
     stricter,
     words,
 )
@@ -28,7 +28,7 @@ FILES = st.none() | st.binary(max_size=50) | st.just(b'{"by": "ann", "flatten": 
 def test_halt_file_halts_every_session_and_holds_stand_for_theirs_and_for_all(
     holds: list[PersonHold], file: bytes | None
 ) -> None:
-    stands = standing(Holds(3, tuple(holds), {"es": 2}), file, "es")
+    stands = in_force(Holds(3, tuple(holds), {"es": 2}), file, "es")
     mine = [hold for hold in holds if hold.session in (EVERYBODY, "es")]
     assert stands.held == bool(mine or file is not None)
     assert stands.halted == (file is not None or any(hold.level is Level.HALT for hold in mine))
@@ -38,13 +38,13 @@ def test_halt_file_halts_every_session_and_holds_stand_for_theirs_and_for_all(
 
 def test_halt_that_is_stored_and_in_the_file_is_told_once() -> None:
     stored = PersonHold(EVERYBODY, Level.HALT, "ann", "fire", 5.0, 1, file=digest(b"{}"))
-    assert standing(Holds(1, (stored,)), b"{}", "es").holds == (stored,)
-    (other,) = standing(Holds(1, (stored,)), b"another", "es").holds
+    assert in_force(Holds(1, (stored,)), b"{}", "es").holds == (stored,)
+    (other,) = in_force(Holds(1, (stored,)), b"another", "es").holds
     assert other.by == "the halt file"
 
 
 def test_what_cannot_be_read_holds() -> None:
-    stands = standing(Holds(), None, "es", "disk gone")
+    stands = in_force(Holds(), None, "es", "disk gone")
     assert (stands.held, stands.halted, stands.reasons()) == (True, False, ("disk gone",))
 
 
