@@ -99,6 +99,7 @@ PURE_FILES = (
     "feeds/config.py",
     "trader/messages.py",
     "trader/bars.py",
+    "trader/holds.py",
     "trader/intents.py",
     "trader/orders.py",
     "trader/position.py",
