@@ -13,9 +13,10 @@ from typing import Any, Literal
 import msgspec
 
 from brokers.broker import Capabilities
-from brokers.model import Order
+from brokers.model import GroupKind, Order
 from feeds.config import Timing
 from supervisor.messages import Event, Level
+from trader.arguments import Protection
 from trader.holds import NOTHING_STANDS
 from trader.intents import IntentState, Kind, Settling
 from trader.journal import Journal
@@ -24,6 +25,7 @@ from trader.orders import OwnOrder
 from trader.risk import EntryGates, Limits, entry_refusal
 from trader.sessions import Session
 from trader.target import Declaration, Situation, clamped
+from trader.watched import take_keeper, trail_keeper
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -46,13 +48,22 @@ class Account:
     """
 
     def __init__(
-        self, session: Session, journal: Journal, timing: Timing, limits: Limits, capabilities: Capabilities
+        self,
+        session: Session,
+        journal: Journal,
+        timing: Timing,
+        limits: Limits,
+        capabilities: Capabilities,
+        protection: Protection = "venue",
     ) -> None:
         self.session = session
         self.journal = journal
         self.timing = timing
         self.limits = limits
         self.capabilities = capabilities
+        at_venue = protection == "venue"
+        self.takes_native = at_venue and capabilities.children and GroupKind.BRACKET in capabilities.groups
+        self.trails_native = at_venue and capabilities.trailing_native
         self.start_no = session.start_no
         self.agreed_s: dict[str, float] = {}
         self.differed: dict[str, Decimal] = {}
@@ -108,13 +119,13 @@ class Account:
         for intent in self.journal.open_intents.values():
             if intent.kind is Kind.PLACE and intent.symbol == symbol:
                 return True
-        return False
+        return any(order.symbol == symbol for order in self.journal.awaiting.values())
 
     @property
     def in_doubt(self) -> bool:
         """Something has no outcome yet that only a read can tell."""
         unknown = any(i.state is IntentState.UNKNOWN for i in self.journal.open_intents.values())
-        return unknown or any(o.unsure for o in self.journal.working.values())
+        return unknown or bool(self.journal.awaiting) or any(o.unsure for o in self.journal.working.values())
 
     def as_told(self, order_id: str) -> Order:
         """An order of ours in the broker's words, to be replaced."""
@@ -131,11 +142,14 @@ class Account:
             opened_utc=0.0,
             filled_quantity=own.filled_quantity,
             stop_price=own.stop_price,
+            limit_price=own.limit_price,
+            trail=own.trail,
         )
 
     def situation(self, symbol: str, now: Now) -> Situation:
         declaration, held = self.journal.declaration(symbol), self.journal.holding(symbol).quantity
         unsettled = self.unsettled(symbol)
+        bare = self.journal.uncovered.get(symbol)
         missing = not unsettled and clamped(declaration.quantity, held) != declaration.quantity
         return Situation(
             declaration=declaration,
@@ -147,6 +161,9 @@ class Account:
             unsettled=unsettled,
             entry_refusal=self.refusal(declaration, now) if missing else None,
             replace_to_market=self.capabilities.replace_to_market,
+            children=self.capabilities.children,
+            takes_native=self.takes_native,
+            uncovered_s=0.0 if bare is None else now.s - bare.since_s,
         )
 
     def refusal(self, wanted: Declaration, now: Now, *, late: bool = False) -> tuple[str, str] | None:
@@ -168,6 +185,11 @@ class Account:
     def _entry_quantity(self, wanted: Declaration) -> Decimal:
         held = self.journal.holding(wanted.symbol).quantity
         return abs(wanted.quantity - held) if held * wanted.quantity > 0 else abs(wanted.quantity)
+
+    @property
+    def watches(self) -> bool:
+        """Whether closed bars are looked at here: a symbol has a take or a trail."""
+        return any(d.take is not None or d.trail is not None for d in self.journal.declarations.values())
 
     # -- at rest -----------------------------------------------------------------------------------------------------
 
@@ -256,15 +278,21 @@ class Account:
         return self._views
 
     def _view(self, symbol: str) -> PositionView:
-        held = self.journal.holding(symbol)
+        held, d = self.journal.holding(symbol), self.journal.declaration(symbol)
         stops = [order.stop_price for order in self.working_of(symbol) if order.protecting]
+        told = [price for price in stops if price is not None]
         return PositionView(
             symbol=symbol,
             quantity=held.quantity,
             average_price=held.average_price,
-            stop=stops[0] if stops else None,
+            stop=(min(told) if held.quantity > 0 else max(told)) if told and len(told) == len(stops) else None,
             as_of_utc=held.as_of_utc,
             agreed=symbol in self.agreed_s and symbol not in self.differed,
+            take=d.take,
+            trail=d.trail,
+            stop_held_by="venue" if stops else "",
+            take_held_by=take_keeper(d, held.quantity, self.working_of(symbol)),
+            trail_held_by=trail_keeper(d, self.working_of(symbol)),
         )
 
     def status(self, now: Now) -> SessionStatus:
@@ -310,6 +338,8 @@ def _working(order: OwnOrder) -> WorkingOrder:
         filled_quantity=order.filled_quantity,
         stop_price=order.stop_price,
         pending=order.pending,
+        limit_price=order.limit_price,
+        trail=order.trail,
     )
 
 

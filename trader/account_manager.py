@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from brokers.model import ZERO, Outcome
+from brokers.model import ZERO, GroupOutcome, Outcome
 from feeds import paths
 from feeds.lease import Lease
 from feeds.messages import OrdersSeen, PositionsSeen, ReadInstrument, ReadSnapshot, Snapshot, SnapshotFailed
@@ -25,6 +25,7 @@ from trader.arguments import SessionArguments
 from trader.execution import (
     doubt_after_restart,
     expire,
+    follow_bar,
     frames,
     hold_back,
     outcome,
@@ -39,8 +40,11 @@ from trader.journal import SCHEMA, Journal
 from trader.messages import (
     Attach,
     BeginSeries,
+    CleanBars,
     EndTrading,
     HoldsChanged,
+    Need,
+    NeedBars,
     ReadRows,
     ReadSessionStatus,
     ReleaseHold,
@@ -53,7 +57,7 @@ from trader.messages import (
     TurnDone,
 )
 from trader.risk import Limits
-from trader.sessions import journal_path, trader_name
+from trader.sessions import data_source_name, journal_path, trader_name
 from trader.store import desk
 from trader.store.holds import HoldsReader
 from trader.truth import coverage, page_due, read
@@ -63,6 +67,8 @@ SENDS_AT_ONCE = 20
 """Instructions sent before the mailbox is read again: far above what one step of a session needs."""
 RECORDER_LIMIT_S = 2.0
 """The recorder commits one row; if it is away or slow, the next tick asks again."""
+MINDING_BARS_S = 60
+"""Interval of the bars by which a take or trail of the desk goes on when the trader is done."""
 INSTRUMENT_EVERY_S = 5.0
 """While the tick size of a symbol is not known, the books are asked this often."""
 
@@ -117,8 +123,10 @@ class AccountManager(Server):
         self.holds = HoldsReader(stored)
         self.journal = Journal(self.world.store(journal_path(session.name), schema=SCHEMA), self.world.new_id)
         self.broker = open_broker(self.world, settings.connection, self.timing)
-        self.account = Account(session, self.journal, self.timing, Limits(), self.broker.capabilities)
-        self.trader = trader_name(session.name)
+        capabilities, protection = self.broker.capabilities, settings.protection
+        self.account = Account(session, self.journal, self.timing, Limits(), capabilities, protection)
+        self.trader, self.data_source = trader_name(session.name), data_source_name(session.name)
+        self.watching = False
         self.books = paths.books(settings.connection.name, session.account)
         self.positions_seen: PositionsSeen | None = None
         self.to_send: list[Intent] = []
@@ -183,6 +191,10 @@ class AccountManager(Server):
             self._hindered(self.account.session.account, message.reason)
         elif isinstance(message, Tick):
             self._tick()
+        elif isinstance(message, CleanBars):
+            self._follow_bars(message)
+        elif isinstance(message, Subscribed) and message.publisher == self.data_source:
+            self._need_bars()
         elif isinstance(message, TerminateTrader):
             self._terminate_trader(message)
         elif isinstance(message, Subscribed) and message.publisher == self.books:
@@ -248,6 +260,9 @@ class AccountManager(Server):
         if self.journal.newest_row > self.rows_told:
             self.rows_told = self.journal.newest_row
             self.world.cast(self.trader, RowsWaiting(newest=self.rows_told))
+        if not self.watching and self.account.watches:
+            self.watching = True
+            self.world.subscribe(self.data_source, "bars")
         if self.account.want_read:
             self.account.want_read = False
             self._ask_for_read(self.timing.confirm_after_s)
@@ -284,16 +299,17 @@ class AccountManager(Server):
                 hold_back(self.account, intent, now)
         return True
 
-    def _instruct(self, intent: Intent) -> Outcome:
+    def _instruct(self, intent: Intent) -> Outcome | GroupOutcome:
         if intent.kind is Kind.PLACE:
             instrument = self.journal.instruments.get(intent.symbol)
-            return self.broker.place(placing(intent, self.account.session.account, instrument))
+            order = placing(intent, self.account.session.account, instrument)
+            return self.broker.place_with_children(order) if order.children else self.broker.place(order)
         if intent.kind is Kind.CANCEL:
             return self.broker.cancel(intent.order_id)
         frame = self.account.as_told(intent.order_id)
-        return self.broker.replace(frame, change(intent))
+        return self.broker.replace(frame, change(intent, frame.quantity))
 
-    def _pause_unless_sent(self, result: Outcome) -> None:
+    def _pause_unless_sent(self, result: Outcome | GroupOutcome) -> None:
         """The venue cannot be reached: plan again at a later tick, not in a circle."""
         if getattr(result, "sent", True) is False:
             self.no_plans_before_s = self.world.now_s() + self.timing.look_every_s
@@ -373,6 +389,25 @@ class AccountManager(Server):
         theirs = {position.symbol: position.quantity for position in seen.positions}
         symbols = self.account.session.symbols
         return any(theirs.get(s, ZERO) != self.journal.holding(s).quantity for s in symbols)
+
+    # -- takes and trails that the desk holds -----------------------------------------------------------------------
+
+    def _follow_bars(self, message: CleanBars) -> None:
+        """Only the newest counts: what was true earlier is no reason to close at the market now."""
+        if message.warm_up or not message.bars or message.symbol not in self.account.session.symbols:
+            return
+        with self._step() as now:
+            follow_bar(self.account, message.symbol, message.bars[-1].bar.close, now)
+
+    def _need_bars(self) -> None:
+        """A trader asks for its bars. Where there is none any more, those of what is minded are asked for here."""
+        if not self.account.trading_done:
+            return
+        needs = tuple(Need(symbol, MINDING_BARS_S) for symbol in self.account.session.symbols)
+        try:
+            self.world.call(self.data_source, NeedBars(needs), timeout_s=self.timing.http_limit_s)
+        except CallFailed as failed:
+            self.world.log.warning("takes and trails of the desk have no bars", error=str(failed))
 
     # -- the end of trading ------------------------------------------------------------------------------------------
 

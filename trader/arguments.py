@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from feeds.config import ConnectionConfig, Timing
+
+Protection = Literal["venue", "desk"]
+"""Who sees to takes and trails where the venue could as well. Stops are always orders at the venue."""
 
 
 class SessionArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -13,3 +18,4 @@ class SessionArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session: str
     connection: ConnectionConfig
     timing: Timing
+    protection: Protection = "venue"

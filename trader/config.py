@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from feeds.config import ConnectionConfig, Timing
+from trader.arguments import Protection
 
 CONFIG_FILE = "nightdesk.toml"
 CONFIG_BYTES_MAX = 1_000_000
@@ -30,11 +31,13 @@ class BadConfig(Exception):
 
 
 class DeskSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``clock``: the clock.json of an emulator ("" is the wall clock). Logs are lines, or JSON."""
+    """``clock``: the clock.json of an emulator ("" is the wall clock). Logs are lines, or JSON. ``protection``: who
+    sees to takes and trails where the venue could as well."""
 
     clock: str = ""
     log_json: bool = False
     log_level: str = "INFO"
+    protection: Protection = "venue"
 
 
 class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,16 +7,31 @@ outcome back. Knows no HTTP, no process, no clock.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 import msgspec
 
-from brokers.model import Accepted, Order, OrderType, Outcome, RefusedByVenue, Unknown
+from brokers.model import Accepted, Grouped, GroupOutcome, Order, OrderType, Outcome, RefusedByVenue, Unknown
 from trader.account import Account, Now
+from trader.brackets import (
+    ANSWERED,
+    Answered,
+    Claimed,
+    answered,
+    claim,
+    claim_by_looks,
+    in_sequence,
+    judged,
+    not_taken,
+    owe,
+)
 from trader.intents import Intent, IntentState, Kind, Purpose, Settling
+from trader.legs import Leg
 from trader.messages import FillRow
 from trader.orders import Happening, OwnOrder, What, given_up, placed, seen
 from trader.position import Holding, after_fill
-from trader.target import Action, Cancel, Declaration, Place, RefuseEntry, ReplaceStop, clamped, plan
+from trader.target import Action, Cancel, Declaration, Place, RefuseEntry, ReplaceStop, StopToMarket, clamped, plan
+from trader.watched import after_bar, take_keeper
 
 CLOCK_BACK_S = 1.0
 """A clock that is kept right by NTP is slewed, or steps back by less than this; more is somebody who sets it."""
@@ -36,6 +51,19 @@ def write_plans(account: Account, now: Now) -> list[Intent]:
         for action in plan(account.situation(symbol, now)):
             written += _write(account, symbol, action, now)
     return written
+
+
+def follow_bar(account: Account, symbol: str, close: Decimal, now: Now) -> None:
+    """A bar has closed: what of the protection the desk holds by itself is looked at."""
+    journal, held = account.journal, account.journal.holding(symbol).quantity
+    before = journal.declaration(symbol)
+    if before.take is None and before.trail is None:
+        return
+    after = after_bar(before, held, close, take_keeper(before, held, account.working_of(symbol)))
+    journal.declare(after)
+    if after.quantity != before.quantity:
+        text = f"{symbol}: a bar closed at {close}, the take is {before.take}: the desk closes {held} at the market"
+        account.event(now, "take.reached", "DIGEST", text)
 
 
 def _write(account: Account, symbol: str, action: Action, now: Now) -> list[Intent]:
@@ -66,32 +94,52 @@ def _place(account: Account, symbol: str, action: Place, now: Now) -> Intent:
         valid_until_utc=account.journal.declaration(symbol).valid_until_utc if entry else None,
         known=tuple(account.journal.foreign_of(symbol)),
         intended_price=action.stop_price or account.journal.declaration(symbol).intended_price,
+        legs=action.legs,
+        trail=action.trail,
     )
 
 
 def _change(account: Account, action: Action, now: Now) -> Intent:
     """A replace or cancel of an order of ours, which is marked as pending with what was asked."""
     assert not isinstance(action, Place | RefuseEntry)
+    order = action.order
+    if isinstance(action, Cancel):
+        account.journal.write_order(
+            replace(order, pending="cancel", pending_since_s=now.s, unsure=False, withdrawn=True)
+        )
+        return _change_intent(account, order, Kind.CANCEL, now)
+    asked = {"asked_quantity": action.quantity, "asked_type": order.type}
+    if isinstance(action, StopToMarket):
+        asked["asked_type"] = OrderType.MARKET
+    elif isinstance(action, ReplaceStop):
+        asked |= {"asked_stop_price": action.stop_price, "asked_trail": action.trail}
+    else:
+        asked["asked_limit_price"] = action.limit_price
+    order = replace(order, pending="replace", pending_since_s=now.s, unsure=False, **asked)
+    account.journal.write_order(order)
+    return _change_intent(account, order, Kind.REPLACE, now)
+
+
+def _change_intent(account: Account, order: OwnOrder, kind: Kind, now: Now) -> Intent:
+    """``order`` has what is asked of it."""
     number, key = account.journal.next_key()
-    order, cancel = action.order, isinstance(action, Cancel)
-    quantity = order.quantity if isinstance(action, Cancel) else action.quantity
-    price = action.stop_price if isinstance(action, ReplaceStop) else order.stop_price if cancel else None
-    kind = order.type if cancel or isinstance(action, ReplaceStop) else OrderType.MARKET
-    asked = {} if cancel else {"asked_quantity": quantity, "asked_stop_price": price, "asked_type": kind}
-    pending = "cancel" if cancel else "replace"
-    account.journal.write_order(replace(order, pending=pending, pending_since_s=now.s, unsure=False, **asked))
+    cancel = kind is Kind.CANCEL
+    market = order.asked_type is OrderType.MARKET
+    price = None if market else order.asked_stop_price or order.asked_limit_price
     return Intent(
         number=number,
         key=key,
-        kind=Kind.CANCEL if cancel else Kind.REPLACE,
-        purpose=Purpose.EXIT if kind is OrderType.MARKET and not cancel else order.purpose,
+        kind=kind,
+        purpose=Purpose.EXIT if market else order.purpose,
         symbol=order.symbol,
         side=order.side,
-        quantity=quantity,
-        type=kind,
-        stop_price=price,
+        quantity=order.quantity if cancel else order.asked_quantity or order.quantity,
+        type=order.type if cancel else order.asked_type or order.type,
+        stop_price=order.stop_price if cancel and order.trail is None else order.asked_stop_price,
         written_utc=now.utc,
         order_id=order.order_id,
+        limit_price=order.limit_price if cancel else order.asked_limit_price,
+        trail=order.trail if cancel else order.asked_trail,
         intended_price=None if cancel else price or account.journal.declaration(order.symbol).intended_price,
     )
 
@@ -122,10 +170,15 @@ def _not_sent(account: Account, intent: Intent, gate: str, why: str, now: Now) -
     _refused_by(account, intent, gate, why, now)
 
 
-def outcome(account: Account, intent: Intent, result: Outcome, now: Now) -> None:
+def outcome(account: Account, intent: Intent, told: Outcome | GroupOutcome, now: Now) -> None:
     """What came of sending an intent: accepted, refused, or unknown; unknown is never treated as refused."""
     account.changed_s[intent.symbol] = now.s
-    if isinstance(result, Accepted):
+    result = answered(told) if isinstance(told, Grouped) else told
+    if isinstance(result, Answered):
+        ids = " ".join(result.order_ids)
+        account.journal.write_intent(replace(intent, state=IntentState.UNKNOWN, reason=ANSWERED, result_order_id=ids))
+        account.settling[intent.number] = Settling(now.s)
+    elif isinstance(result, Accepted):
         _accepted(account, intent, result.order_id, now)
     elif isinstance(result, Unknown):
         _unknown(account, intent, result, now)
@@ -149,7 +202,7 @@ def _renamed(account: Account, intent: Intent, order_id: str) -> None:
     """A venue that answers a replace with another id: the id in the reply is used (tradestation-v3, 7.3)."""
     old = account.journal.orders[intent.order_id]
     account.journal.write_order(given_up(replace(old, pending="cancel")))
-    new = replace(placed(intent, order_id), purpose=old.purpose)
+    new = replace(placed(intent, order_id), purpose=old.purpose, parent=old.parent, group=old.group)
     account.journal.write_order(replace(new, quantity=intent.quantity - old.filled_quantity))
 
 
@@ -174,7 +227,8 @@ def _refused_by(account: Account, refused: Intent | OwnOrder, gate: str, why: st
         left = clamped(declaration.quantity, journal.holding(symbol).quantity)
         journal.declare(replace(declaration, quantity=left))
         return
-    journal.declare(replace(declaration, refused=(*declaration.refused, refused.purpose)))
+    if not (isinstance(refused, OwnOrder) and refused.parent):  # a leg: its stop is placed once more, by itself
+        journal.declare(replace(declaration, refused=(*declaration.refused, refused.purpose)))
     account.event(now, f"{refused.purpose}.refused", "PAGE", f"{symbol}: {refused.purpose} refused: {why}")
 
 
@@ -219,18 +273,49 @@ def settled(account: Account, intent: Intent, state: IntentState, why: str, now:
 # -- what the broker tells of our orders -------------------------------------------------------------------------------
 
 
+def take_legs(account: Account, orders: Iterable[Order], now: Now) -> None:
+    """Orders of a read that are of a bracket of ours, and are not in the journal yet."""
+    journal = account.journal
+    for order in in_sequence([each for each in orders if not journal.knows_order(each.order_id)]):
+        found = claim(account, order) or claim_by_looks(account, order)
+        if found is not None:
+            _take(account, found, now)
+
+
+def _take(account: Account, found: Claimed, now: Now) -> OwnOrder:
+    order, symbol = found.order, found.order.symbol
+    if found.intent is not None:
+        settled(account, found.intent, IntentState.ACCEPTED, "", now, order.order_id)
+    account.journal.write_order(order)
+    for leg in found.refused:
+        _leg_refused(account, symbol, leg, order.quantity, now)
+    return order
+
+
+def _leg_refused(account: Account, symbol: str, leg: Leg, quantity: Decimal, now: Now) -> None:
+    """The entry was taken and this was not. A stop is placed by itself once there is something to protect."""
+    text = f"{symbol}: the venue took the entry and refused its {leg.purpose}"
+    account.reject(now, symbol, "venue", f"{leg.purpose} refused, the entry was taken", quantity)
+    account.event(now, f"{leg.purpose}.refused", "PAGE", text)
+
+
 def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: float | None = None) -> None:
     """Frames of a stream (``requested_s`` None), or of a read: there, what is older than our own last word on the
     symbol counts only in what can never be undone."""
-    for frame in orders:
+    for frame in in_sequence(orders):
         own = account.journal.orders.get(frame.order_id)
+        if own is None and (found := claim(account, frame)) is not None:
+            own = _take(account, found, now)
         if own is None:
             account.want_read |= account.unsettled(frame.symbol)
             continue
+        verdict = judged(account, own, frame, read=requested_s is not None)
+        if verdict.wait:
+            continue
         current = requested_s is None or requested_s >= account.changed_s.get(own.symbol, 0.0)
-        after, told = seen(own, frame, current=current)
-        if current and requested_s is not None and after.pending:
-            after = _given_up_when_overdue(account, after, requested_s)
+        after, told = seen(own, frame, current=current, by_venue=verdict.by_venue)
+        if current and requested_s is not None:
+            after = _given_up_when_overdue(account, not_taken(account, after, requested_s), requested_s)
         if after != own:
             account.journal.write_order(after)
             account.changed_s[own.symbol] = max(account.changed_s.get(own.symbol, 0.0), requested_s or now.s)
@@ -242,7 +327,7 @@ def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: flo
 def _given_up_when_overdue(account: Account, order: OwnOrder, requested_s: float) -> OwnOrder:
     """A replace or cancel that a read does not show so long after it was sent did not take."""
     overdue_at_s = order.pending_since_s + account.timing.settle_s
-    return given_up(order) if order.working and requested_s >= overdue_at_s else order
+    return given_up(order) if order.pending and order.working and requested_s >= overdue_at_s else order
 
 
 def _settle_changes(account: Account, order: OwnOrder, now: Now) -> None:
@@ -280,10 +365,12 @@ def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> Non
     declaration = journal.declaration(symbol)
     if order.late or _filled_over_a_halt(account, order, declaration, before):
         declaration = replace(declaration, quantity=held.quantity)
-    elif order.purpose is Purpose.STOP and not order.exiting:
+    elif order.purpose in (Purpose.STOP, Purpose.TAKE) and not order.exiting:
         declaration = replace(declaration, quantity=clamped(declaration.quantity, held.quantity))
     if held.quantity == 0:
-        declaration = replace(declaration, stop_by_person="")
+        declaration = replace(declaration, stop_by_person="", take_by_person="")
+    if order.group and order.purpose is not Purpose.ENTRY:
+        owe(account, order, told.quantity, now)
     journal.declare(declaration)
     journal.add_row(
         FillRow(
@@ -314,7 +401,9 @@ def _cancelled_by_other(account: Account, order: OwnOrder, told: Happening, now:
     declaration, held = journal.declaration(symbol), journal.holding(symbol).quantity
     if order.purpose is Purpose.STOP and held:
         journal.declare(replace(declaration, stop_by_person="removed"))
-    elif order.purpose is not Purpose.STOP:
+    elif order.purpose is Purpose.TAKE and held:
+        journal.declare(replace(declaration, take_by_person="removed"))
+    elif order.purpose in (Purpose.ENTRY, Purpose.EXIT):
         journal.declare(replace(declaration, quantity=held))
     text = f"{symbol}: our {order.purpose} {order.order_id} was cancelled by somebody else; it is not put back"
     account.event(now, "order.cancelled_by_other", "NOTIFY", text, venue=told.text)
@@ -324,6 +413,9 @@ def _changed_by_other(account: Account, order: OwnOrder, told: Happening, now: N
     """Adopted: a stop that a person moved stays where it is until the position is flat or released."""
     declaration = account.journal.declaration(order.symbol)
     if order.purpose is Purpose.STOP:
-        account.journal.declare(replace(declaration, stop_by_person="changed", stop=order.stop_price))
+        stop = order.stop_price if order.stop_price is not None else declaration.stop
+        account.journal.declare(replace(declaration, stop_by_person="changed", stop=stop))
+    elif order.purpose is Purpose.TAKE:
+        account.journal.declare(replace(declaration, take_by_person="changed", take=order.limit_price))
     text = f"{order.symbol}: our {order.purpose} {order.order_id} was changed by somebody else: {told.text}"
     account.event(now, "order.changed_by_other", "NOTIFY", text)

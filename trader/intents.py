@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 
-from brokers.model import Change, Duration, Instrument, Order, OrderType, Placing, Side, Value
+from brokers.model import Change, Duration, Instrument, Order, OrderType, Placing, Side, Trail, Value
+from trader.legs import Leg, with_legs
 
 KEY_LENGTH_MAX = 22
 """The shortest limit of a venue's client key that we know (tradestation-v3, 7.2)."""
 SESSION_KEY_LENGTH = 12
-"""71 bits of a random session key: two journals never share one. Leaves nine digits for the number."""
+"""71 bits of a random session key: two journals never share one. Leaves eight digits for the number, and a letter for
+the legs of a bracket."""
 
 OPENED_SKEW_S = 2.0
 """Market seconds by which the venue's opening time may precede our writing: it tells whole seconds, clocks differ."""
@@ -33,6 +35,7 @@ class Kind(StrEnum):
 class Purpose(StrEnum):
     ENTRY = "entry"
     STOP = "stop"
+    TAKE = "take"
     EXIT = "exit"
 
 
@@ -59,8 +62,10 @@ class IntentState(StrEnum):
 
 class Intent(Value, frozen=True):
     """``order_id``: the order to replace or cancel. ``valid_until_utc``: past it an entry is never sent (market time).
-    ``known``: orders of the symbol that were at the broker before, and so cannot be of this intent. ``intended_price``:
-    what the strategy saw when it declared, or the stop's price: the fill is held against it."""
+    ``known``: orders of the symbol that were at the broker before, and so cannot be of this intent. ``legs``: a
+    bracket's protective orders, which go with the entry. ``result_order_id``: the order that came of it; of a bracket
+    whose answer was read and whose orders were not seen yet, all the ids of that answer. ``intended_price``: what the
+    strategy saw when it declared, or the stop's price: the fill is held against it."""
 
     number: int
     key: str
@@ -80,20 +85,23 @@ class Intent(Value, frozen=True):
     reason: str = ""
     settled_utc: float | None = None
     intended_price: Decimal | None = None
+    legs: tuple[Leg, ...] = ()
+    limit_price: Decimal | None = None
+    trail: Trail | None = None
 
 
 def order_key(session_key: str, number: int) -> str:
     """The client key of an order: used once, the same on a retry."""
     key = f"{session_key}-{number}"
-    if len(key) > KEY_LENGTH_MAX:
-        raise ValueError(f"order key {key!r} has {len(key)} characters, limit {KEY_LENGTH_MAX}")
+    if len(key) >= KEY_LENGTH_MAX:
+        raise ValueError(f"order key {key!r} has {len(key)} characters, limit {KEY_LENGTH_MAX - 1} and a leg's letter")
     return key
 
 
 def placing(intent: Intent, account: str, instrument: Instrument | None) -> Placing:
     """Protective stops are GTC: they outlive the day (order-safety 4, Coverage)."""
     opens = intent.purpose is Purpose.ENTRY
-    return Placing(
+    placed = Placing(
         key=intent.key,
         account=account,
         symbol=intent.symbol,
@@ -104,13 +112,17 @@ def placing(intent: Intent, account: str, instrument: Instrument | None) -> Plac
         duration=Duration.GTC if intent.purpose is Purpose.STOP else Duration.DAY,
         kind=instrument.kind if instrument is not None else "",
         short=intent.side is (Side.SELL if opens else Side.BUY),
+        trail=intent.trail,
     )
+    return with_legs(placed, intent.legs)
 
 
-def change(intent: Intent) -> Change:
+def change(intent: Intent, had: Decimal) -> Change:
+    """``had``: the order's size as we know it. Where it stays it is not sent: the venue may have made it smaller."""
+    quantity = intent.quantity if intent.quantity != had else None
     if intent.type is OrderType.MARKET:
-        return Change(quantity=intent.quantity, to_market=True)
-    return Change(quantity=intent.quantity, stop_price=intent.stop_price)
+        return Change(quantity=quantity, to_market=True)
+    return Change(quantity=quantity, stop_price=intent.stop_price, limit_price=intent.limit_price, trail=intent.trail)
 
 
 def matches(intent: Intent, order: Order, ours: Iterable[str]) -> bool:
@@ -119,7 +131,8 @@ def matches(intent: Intent, order: Order, ours: Iterable[str]) -> bool:
         order.order_id not in intent.known
         and order.order_id not in ours
         and (order.symbol, order.side, order.quantity) == (intent.symbol, intent.side, intent.quantity)
-        and (order.type, order.stop_price) == (intent.type, intent.stop_price)
+        and (order.type, order.trail) == (intent.type, intent.trail)
+        and (intent.trail is not None or order.stop_price == intent.stop_price)
         and order.opened_utc >= intent.written_utc - OPENED_SKEW_S
     )
 

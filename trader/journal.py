@@ -97,7 +97,8 @@ class Uncovered(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """See the module's text. ``orders``: all that work and the newest dead ones; ``working``: those that work.
+    """See the module's text. ``orders``: all that work and the newest dead ones; ``working``: those that work;
+    ``awaiting``: entries that went out with legs of which no frame has come.
     ``holdings`` has a symbol once its first good read was compared, or a fill of ours."""
 
     def __init__(self, store: Store, new_key: Callable[[], str]) -> None:
@@ -142,6 +143,7 @@ class Journal:
         bodies = [*query(newest)[::-1], *query("SELECT body FROM orders WHERE working = 1")]
         self.orders: dict[str, OwnOrder] = {}
         self.working: dict[str, OwnOrder] = {}
+        self.awaiting: dict[str, OwnOrder] = {}
         for body in bodies:
             self._keep(from_json(body["body"], OwnOrder))
         self.holdings = {
@@ -297,6 +299,10 @@ class Journal:
     def _keep(self, order: OwnOrder) -> None:
         """What each decision looks at is kept apart, and the dead ones are bounded: a turn costs the same all year."""
         self.orders[order.order_id] = order
+        if order.awaits:
+            self.awaiting[order.order_id] = order
+        else:
+            self.awaiting.pop(order.order_id, None)
         self._ids[order.order_id] = None
         if len(self._ids) > IDS_KEPT:
             del self._ids[next(iter(self._ids))]

@@ -7,9 +7,9 @@ way: trader -> data source and account manager (DESIGN 5); the other way go cast
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
-from brokers.model import Bar, Side
+from brokers.model import Bar, Side, Trail
 from supervisor.messages import Done, Event, Message, Request
 from trader.holds import PersonHold
 from trader.sessions import Code, Session
@@ -29,7 +29,9 @@ class PositionView(Message, frozen=True):
     """A position as the strategy and ``status`` see it. ``agreed``: equal to the broker's at the last read.
 
     ``as_of_utc``: market time of the newest read or fill behind it, 0 where there was none yet. ``stop``: the price of
-    the protective stop that works at the broker.
+    the protective stop that works at the broker; of several the one that is reached last, None while one of them trails
+    at a venue that does not tell where. ``take`` and ``trail`` as declared, each with who sees to it: ``venue`` (an
+    order there), ``desk`` (by closed bars, while it lives), "" where nothing does. ``stop_held_by``: ``venue`` or "".
     """
 
     symbol: str
@@ -38,10 +40,15 @@ class PositionView(Message, frozen=True):
     stop: Decimal | None = None
     as_of_utc: float = 0.0
     agreed: bool = False
+    take: Decimal | None = None
+    trail: Trail | None = None
+    stop_held_by: Literal["", "venue"] = ""
+    take_held_by: Literal["", "venue", "desk"] = ""
+    trail_held_by: Literal["", "venue", "desk"] = ""
 
 
 class FillRow(Message, frozen=True):
-    """A fill of one of our orders, told to the strategy once (``on_fill``). ``purpose``: entry, stop or exit."""
+    """A fill of one of our orders, told to the strategy once (``on_fill``). ``purpose``: entry, stop, take or exit."""
 
     symbol: str
     side: Side
@@ -80,14 +87,21 @@ class Row(Message, frozen=True):
     content: FillRow | SyncRow | RejectRow
 
 
+OFF: Final = "off"
+"""Declared instead of a take or a trail: there is to be none any more. (Left out, the one there is stays.)"""
+
+
 class Declared(Message, frozen=True):
-    """The exposure that a strategy declares for a symbol: signed quantity, and the price of its protective stop.
-    ``intended_price``: the newest close it had seen; what is filled is held against it."""
+    """The exposure that a strategy declares for a symbol: signed quantity, the price of its protective stop, the price
+    at which a profit is taken, how far the stop follows. ``intended_price``: the newest close it had seen; what is
+    filled is held against it, and a trail without a stop begins there."""
 
     symbol: str
     quantity: Decimal
     stop: Decimal | None = None
     intended_price: Decimal | None = None
+    take: Decimal | Literal["off"] | None = None
+    trail: Trail | Literal["off"] | None = None
 
 
 # -- trader -> account manager -----------------------------------------------------------------------------------------
@@ -285,6 +299,8 @@ class WorkingOrder(Message, frozen=True):
     filled_quantity: Decimal
     stop_price: Decimal | None
     pending: str
+    limit_price: Decimal | None = None
+    trail: Trail | None = None
 
 
 class Unsettled(Message, frozen=True):

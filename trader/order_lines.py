@@ -24,9 +24,12 @@ class TradedOrder(msgspec.Struct, frozen=True):
     """What was charged with each fill, by the cumulative quantity then."""
 
     def intended_price(self, at_utc: float) -> Decimal | None:
-        """Of the instruction that was the newest at that time."""
+        """Of the instruction that was the newest at that time; of a bracket's leg its own price."""
         then = [intent for intent in self.intents if intent.written_utc <= at_utc]
-        return then[-1].intended_price if then else None
+        if not then:
+            return None
+        legs: dict[str, Decimal | None] = {leg.purpose: leg.price for leg in then[-1].legs}
+        return legs.get(self.order.purpose, then[-1].intended_price)
 
 
 class TheirOrder(Value, frozen=True):

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from brokers.model import ZERO, Order, OrderStatus, OrderType, Side, Value
+from brokers.model import ZERO, Duration, Order, OrderStatus, OrderType, Side, Trail, Value
 from trader.intents import Intent, Purpose
+from trader.legs import Leg
 
 Pending = Literal["", "replace", "cancel"]
 
@@ -95,6 +96,27 @@ class OwnOrder(Value, frozen=True):
     """What the broker has charged for it so far."""
     late: bool = False
     """It showed up after its intent had been given up: what it fills is kept and protected, never undone by us."""
+    limit_price: Decimal | None = None
+    asked_limit_price: Decimal | None = None
+    trail: Trail | None = None
+    """The venue moves this stop by itself; its price then is the venue's."""
+    asked_trail: Trail | None = None
+    duration: Duration = Duration.GTC
+    parent: str = ""
+    """The entry that a leg of a bracket waits for: the venue sends it when that has filled."""
+    group: int = 0
+    """The intent of the bracket whose stop and take the venue ties: what fills of one it takes from the other."""
+    owed: Decimal = ZERO
+    """So much the venue will take from this order, because the other of its group has filled it."""
+    owed_since_s: float = 0.0
+    withdrawn: bool = False
+    """We have asked for its end: if its group ends with it, nobody else did that."""
+    awaits: tuple[Leg, ...] = ()
+    """Of an entry: legs that went with it and that no frame has shown yet."""
+    written_utc: float = 0.0
+    """When its intent was written; 0 for a leg."""
+    told: tuple[str, ...] = ()
+    """Of an entry that awaits legs: all ids of the answer. What they leave out was refused."""
 
     @property
     def working(self) -> bool:
@@ -102,7 +124,7 @@ class OwnOrder(Value, frozen=True):
 
     @property
     def remaining(self) -> Decimal:
-        return ZERO if self.status.terminal else self.quantity - self.filled_quantity
+        return ZERO if self.status.terminal else max(ZERO, self.quantity - self.filled_quantity - self.owed)
 
     @property
     def remaining_at_most(self) -> Decimal:
@@ -110,7 +132,12 @@ class OwnOrder(Value, frozen=True):
         if self.status.terminal:
             return ZERO
         largest = max(self.quantity, self.asked_quantity or ZERO) if self.pending == "replace" else self.quantity
-        return largest - self.filled_quantity
+        return max(ZERO, largest - self.filled_quantity - self.owed)
+
+    @property
+    def dying(self) -> bool:
+        """All of it was filled by the other of its group: the venue ends it, we only have not been told."""
+        return self.owed > 0 and self.remaining == 0
 
     @property
     def exiting(self) -> bool:
@@ -119,8 +146,9 @@ class OwnOrder(Value, frozen=True):
 
     @property
     def protecting(self) -> bool:
-        """A stop that the broker says is working; sent is not working, and one being cancelled protects no more."""
-        works = self.status is OrderStatus.WORKING and not self.cancelling
+        """A stop that the broker says is working; sent is not working, one being cancelled protects no more, and one
+        for the day only does not count."""
+        works = self.status is OrderStatus.WORKING and not self.cancelling and self.duration is Duration.GTC
         return works and self.purpose is Purpose.STOP and not self._market
 
     @property
@@ -164,12 +192,19 @@ def placed(intent: Intent, order_id: str) -> OwnOrder:
         type=intent.type,
         quantity=intent.quantity,
         stop_price=intent.stop_price,
+        limit_price=intent.limit_price,
+        trail=intent.trail,
+        awaits=intent.legs,
+        written_utc=intent.written_utc,
     )
 
 
-def seen(own: OwnOrder, frame: Order, *, current: bool) -> tuple[OwnOrder, tuple[Happening, ...]]:
+def seen(
+    own: OwnOrder, frame: Order, *, current: bool, by_venue: bool = False
+) -> tuple[OwnOrder, tuple[Happening, ...]]:
     """A frame of one of our orders. ``current`` False: requested before our last word on it, so that only what can
-    never be undone counts (fills, ends), and no price or quantity."""
+    never be undone counts (fills, ends), and no price or quantity. ``by_venue``: an end or a smaller size in it is what
+    the order's group or parent brings about, nobody's doing."""
     told: list[Happening] = []
     status, odd = next_status(own.status, frame.status)
     if odd and odd != own.odd:
@@ -181,10 +216,10 @@ def seen(own: OwnOrder, frame: Order, *, current: bool) -> tuple[OwnOrder, tuple
     after, fee = _charged(after, frame)
     told += fee
     if current and not status.terminal:
-        after, changes = _terms(after, frame)
+        after, changes = _terms(_reduced(after, frame) if by_venue else after, frame)
         told += changes
     if status.terminal and not own.status.terminal:
-        told += _ended(own, status, frame)
+        told += [Happening(What.ENDED, str(status))] if by_venue else _ended(own, status, frame)
         after = given_up(after, quantity=frame.quantity, type=frame.type)
     if status is not after.status or (odd and odd != after.odd):
         after = _replaced(after, status=status, odd=odd or own.odd)
@@ -211,25 +246,64 @@ def _charged(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
     return _replaced(own, commission_usd=frame.commission_usd), [Happening(What.CHARGED, fee_usd=fee_usd)]
 
 
+def _reduced(own: OwnOrder, frame: Order) -> OwnOrder:
+    """Smaller by what the other of its group has filled."""
+    less = own.quantity - frame.quantity
+    if less <= 0:
+        return own
+    asked = None if own.asked_quantity is None else own.asked_quantity - less
+    return _replaced(own, quantity=frame.quantity, asked_quantity=asked, owed=max(ZERO, own.owed - less))
+
+
+class Terms(NamedTuple):
+    quantity: Decimal
+    type: OrderType
+    stop_price: Decimal | None
+    limit_price: Decimal | None
+    trail: Trail | None
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.type} at {self.stop_price or self.limit_price or self.trail or 'the market'}"
+
+
 def _terms(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
-    """Quantity, stop price and type of an open order: ours as asked, as before, or somebody else's doing."""
-    now = (frame.quantity, frame.stop_price if frame.type is not OrderType.MARKET else None, frame.type)
-    had = (own.quantity, own.stop_price if own.type is not OrderType.MARKET else None, own.type)
+    """Quantity, prices and type of an open order: ours as asked, as before, or somebody else's doing."""
+    now = terms(frame.quantity, frame.type, frame.stop_price, frame.limit_price, frame.trail)
+    had = terms(own.quantity, own.type, own.stop_price, own.limit_price, own.trail)
+    shown = {
+        "quantity": frame.quantity,
+        "stop_price": frame.stop_price,
+        "type": frame.type,
+        "limit_price": frame.limit_price,
+        "trail": frame.trail,
+        "duration": frame.duration,
+    }
     if own.pending == "replace" and now == asked_terms(own):
-        after = given_up(own, quantity=frame.quantity, stop_price=frame.stop_price, type=frame.type)
-        return after, [Happening(What.CONFIRMED)]
+        return given_up(own, **shown), [Happening(What.CONFIRMED)]
     if now == had:
-        return own, []
-    taken = _replaced(own, quantity=frame.quantity, stop_price=frame.stop_price, type=frame.type)
-    text = f"quantity {had[0]} -> {now[0]}, stop {had[1]} -> {now[1]}, {had[2]} -> {now[2]}"
-    return taken, [Happening(What.CHANGED_BY_OTHER, text)]
+        same = (frame.stop_price, frame.duration) == (own.stop_price, own.duration)
+        return own if same else _replaced(own, stop_price=frame.stop_price, duration=frame.duration), []
+    return _replaced(own, **shown), [Happening(What.CHANGED_BY_OTHER, f"{had} -> {now}")]
 
 
-def asked_terms(own: OwnOrder) -> tuple[Decimal, Decimal | None, OrderType]:
+def terms(
+    quantity: Decimal, kind: OrderType, stop: Decimal | None, limit: Decimal | None, trail: Trail | None
+) -> Terms:
+    """What counts of them: a market order has no price, and that of a trailing stop is the venue's."""
+    if kind is OrderType.MARKET:
+        return Terms(quantity, kind, None, None, None)
+    return Terms(quantity, kind, None if trail is not None else stop, limit, trail)
+
+
+def asked_terms(own: OwnOrder) -> Terms:
     """What the order is when the pending replace has taken."""
-    kind = own.asked_type or own.type
-    price = None if kind is OrderType.MARKET else own.asked_stop_price or own.stop_price
-    return own.asked_quantity or own.quantity, price, kind
+    return terms(
+        own.asked_quantity or own.quantity,
+        own.asked_type or own.type,
+        own.asked_stop_price or own.stop_price,
+        own.asked_limit_price or own.limit_price,
+        own.asked_trail or own.trail,
+    )
 
 
 def _ended(own: OwnOrder, status: OrderStatus, frame: Order) -> list[Happening]:
@@ -243,6 +317,7 @@ def _ended(own: OwnOrder, status: OrderStatus, frame: Order) -> list[Happening]:
 def given_up(own: OwnOrder, **shown: object) -> OwnOrder:
     """The pending request is settled as not done: the order is what the broker shows."""
     asked = {"asked_quantity": None, "asked_stop_price": None, "asked_type": None}
+    asked |= {"asked_limit_price": None, "asked_trail": None}
     return _replaced(own, pending="", unsure=False, **asked, **shown)
 
 

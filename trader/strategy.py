@@ -31,13 +31,16 @@ from typing import Any, Final, Literal
 import msgspec
 
 from brokers.model import Bar as BrokerBar
-from trader.messages import Declared, FillRow, Need, PositionView, RejectRow
+from brokers.model import Trail
+from trader.messages import OFF, Declared, FillRow, Need, PositionView, RejectRow
 
 RESUME: Final = "resume"
 """Returned by ``on_sync``: take up again what was declared before the divergence, through all gates."""
 
 BARS_KEPT = 5000
 """Closed bars of a series that ``self.bars`` can give."""
+
+PERCENT_END = 100
 
 Number = Decimal | int | float
 Fill = FillRow
@@ -123,18 +126,44 @@ class Strategy:
             )
         self._desk.needs[symbol, minutes * 60] = Need(symbol=symbol, interval_s=minutes * 60, warm_up=warm_up)
 
-    def target(self, symbol: str, quantity: Decimal | int, *, stop: Number | None = None) -> None:
+    def target(
+        self,
+        symbol: str,
+        quantity: Decimal | int,
+        *,
+        stop: Number | None = None,
+        take: Number | Literal["off"] | None = None,
+        trail: Number | Trail | Literal["off"] | None = None,
+    ) -> None:
         """Declare the exposure wanted: signed units, negative is short, 0 is flat. Idempotent: say it on each bar.
 
-        ``stop`` is the price of the protective stop, rounded to the tick on the safe side. An entry needs one; said
-        again with another price it moves the stop by replace; left out, the stop stays. After a stop-out, a new call
-        is a new decision. Refusals come to ``on_reject``. Raises ``BadDeclaration`` for what cannot be meant.
+        ``stop`` is the price of the protective stop, rounded to the tick on the safe side. An entry needs one, or a
+        ``trail``; said again with another price it moves the stop by replace. ``take`` is the price at which a profit
+        is taken, rounded away from the market. ``trail`` is how far behind the market the stop follows, and only to the
+        tighter side: an amount of price, or ``Trail(percent=...)``; without a ``stop`` it begins at the newest close.
+        What is left out stays as it is; ``OFF`` ends a take or a trail. After a stop-out or a take, a new call is a new
+        decision. Refusals come to ``on_reject``. Raises ``BadDeclaration`` for what cannot be meant.
         """
         self._known(symbol)
-        exact = _exact(f"target({symbol!r}): quantity", quantity)
-        price = None if stop is None else _exact(f"target({symbol!r}): stop", stop)
-        seen = self._desk.newest_close(symbol)
-        self._desk.declared[symbol] = Declared(symbol=symbol, quantity=exact, stop=price, intended_price=seen)
+        what = f"target({symbol!r})"
+        exact = _exact(f"{what}: quantity", quantity)
+        price = None if stop is None else _exact(f"{what}: stop", stop)
+        profit: Decimal | Literal["off"] | None = None
+        if take is not None:
+            profit = _off(f"{what}: take", take) if isinstance(take, str) else _exact(f"{what}: take", take)
+        if isinstance(profit, Decimal) and price is not None and exact and (profit - price) * exact <= 0:
+            raise BadDeclaration(f"{what}: take {profit} and stop {price} are on the wrong sides of each other")
+        behind, seen = _trail(what, trail), self._desk.newest_close(symbol)
+        if isinstance(behind, Trail) and price is None and seen is None:
+            raise BadDeclaration(f"{what}: a trail without a stop begins at the newest close, and there is no bar yet")
+        self._desk.declared[symbol] = Declared(
+            symbol=symbol,
+            quantity=exact,
+            stop=price,
+            take=profit,
+            trail=behind,
+            intended_price=seen,
+        )
 
     def close(self, symbol: str) -> None:
         """``target(symbol, 0)``: leave at the market; the working stop becomes the exit."""
@@ -143,7 +172,8 @@ class Strategy:
     # -- what is so --------------------------------------------------------------------------------------------------
 
     def position(self, symbol: str) -> Position:
-        """``.quantity`` (signed), ``.average_price``, ``.stop`` (works at the broker), ``.as_of_utc``, ``.agreed``."""
+        """``.quantity`` (signed), ``.average_price``, ``.stop`` (works at the broker), ``.take``, ``.trail`` and who
+        holds each (``.stop_held_by``, ``.take_held_by``, ``.trail_held_by``), ``.as_of_utc``, ``.agreed``."""
         self._known(symbol)
         return self._desk.positions.get(symbol) or PositionView(symbol=symbol, quantity=Decimal(0))
 
@@ -186,6 +216,22 @@ def attach(strategy: Strategy, symbols: tuple[str, ...], parameters: msgspec.Str
     strategy.now = 0.0
     strategy._desk = Desk()
     return strategy._desk
+
+
+def _trail(what: str, given: Number | Trail | Literal["off"] | None) -> Trail | Literal["off"] | None:
+    if given is None or isinstance(given, str):
+        return None if given is None else _off(f"{what}: trail", given)
+    trail = given if isinstance(given, Trail) else Trail(amount=_exact(f"{what}: trail", given))
+    distance = trail.amount if trail.amount is not None else trail.percent
+    if distance is None or not distance > 0 or (trail.percent is not None and distance >= PERCENT_END):
+        raise BadDeclaration(f"{what}: a trail of {distance} (above 0, and a percentage below {PERCENT_END})")
+    return trail
+
+
+def _off(what: str, given: str) -> Literal["off"]:
+    if given != OFF:
+        raise BadDeclaration(f"{what} is {given!r}; wanted: a number, or OFF")
+    return OFF
 
 
 def _exact(what: str, value: Number) -> Decimal:

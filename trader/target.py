@@ -3,18 +3,32 @@
 ``plan`` is asked again after each turn, fill, outcome and read; it looks only at what is, so that a crash between any
 two of its answers changes nothing. Under all of its answers one rule holds (order-safety 3.9): whatever subset of our
 working orders fills, in whatever sequence, the position never crosses zero and never exceeds the larger of from and
-to. Hence an exit is made of the working stop, a reduction first shrinks it, and a reversal goes through flat.
+to. Hence an exit is made of the working stops, a reduction first shrinks them, and a reversal goes through flat.
+
+An entry takes its stop (and take) along as a bracket where the venue can hold one: they wait there for its fill. Each
+addition brings its own, so a position may have several stops, whose sum it is (``PAIRS_MAX``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from brokers.model import ZERO, Instrument, OrderType, Side, Value
+from brokers.model import ZERO, Instrument, OrderType, Side, Trail, Value
 from trader.intents import Purpose
+from trader.legs import Leg, LegPurpose
 from trader.orders import OwnOrder
+from trader.pairs import Pair, clamped, closes_at_most, pairs, safe_stop, safe_take, safe_trail, same_side, side_of
+
+__all__ = ["Declaration", "Situation", "clamped", "plan", "safe_stop", "same_side"]
+
+PAIRS_MAX = 4
+"""Stops of one position. Each is moved by a request of its own; what is added beyond comes without one, and a stop that
+is there grows after the fill."""
+PART_FILL_S = 10.0
+"""Machine seconds for which an entry may stay part-filled, its stop waiting for the rest: then the rest is cancelled,
+so that what is held gets a stop of its own."""
 
 
 class Declaration(Value, frozen=True):
@@ -22,8 +36,10 @@ class Declaration(Value, frozen=True):
 
     ``voided``: a divergence was adopted; ``voided_quantity`` and ``voided_stop`` are what had been declared then.
     ``stop_by_person``: our stop was removed or changed by somebody else and is left so until the position is flat or
-    released (order-safety 3.10). ``refused``: not tried again before the strategy declares anew. ``intended_price``:
-    the newest close that the strategy had seen when it declared this quantity.
+    released (order-safety 3.10); ``take_by_person`` is the same of the take. ``refused``: not tried again before the
+    strategy declares anew. ``trail``: ``stop`` follows each closed bar at this distance, and only to the tighter side;
+    ``trail_native``: stops placed from now on are left to the venue to move. ``intended_price``: the newest close that
+    the strategy had seen when it declared this quantity.
     """
 
     symbol: str
@@ -36,13 +52,18 @@ class Declaration(Value, frozen=True):
     stop_by_person: Literal["", "removed", "changed"] = ""
     refused: tuple[Purpose, ...] = ()
     intended_price: Decimal | None = None
+    take: Decimal | None = None
+    trail: Trail | None = None
+    trail_native: bool = False
+    take_by_person: Literal["", "removed", "changed"] = ""
 
 
 class Situation(Value, frozen=True):
     """All that is known of one symbol. ``orders``: ours that work. ``position`` is signed. ``seen``: what the last read
     says instead, until the next confirms or denies it; no closing order is larger than either. ``unsettled``: a placing
     of this symbol has no outcome yet, so nothing new is placed. ``entry_refusal``: the gate and reason that forbid an
-    entry now, if any."""
+    entry now, if any. ``children``: the venue holds an entry's protective orders until it fills; ``takes_native``: a
+    take among them, tied to the stop. ``uncovered_s``: for so long a part of the position has had no working stop."""
 
     declaration: Declaration
     position: Decimal
@@ -53,22 +74,38 @@ class Situation(Value, frozen=True):
     unsettled: bool = False
     entry_refusal: tuple[str, str] | None = None
     replace_to_market: bool = True
+    children: bool = False
+    takes_native: bool = False
+    uncovered_s: float = 0.0
 
 
 class Place(Value, frozen=True):
+    """``legs`` go with an entry, as one intent."""
+
     purpose: Purpose
     side: Side
     quantity: Decimal
     type: OrderType
     stop_price: Decimal | None = None
+    trail: Trail | None = None
+    legs: tuple[Leg, ...] = ()
 
 
 class ReplaceStop(Value, frozen=True):
+    """``quantity`` is the order's new total, filled part included. ``stop_price`` None: the order trails by itself."""
+
+    order: OwnOrder
+    quantity: Decimal
+    stop_price: Decimal | None
+    trail: Trail | None = None
+
+
+class ReplaceTake(Value, frozen=True):
     """``quantity`` is the order's new total, filled part included."""
 
     order: OwnOrder
     quantity: Decimal
-    stop_price: Decimal
+    limit_price: Decimal
 
 
 class StopToMarket(Value, frozen=True):
@@ -88,7 +125,7 @@ class RefuseEntry(Value, frozen=True):
     left: Decimal
 
 
-Action = Place | ReplaceStop | StopToMarket | Cancel | RefuseEntry
+Action = Place | ReplaceStop | ReplaceTake | StopToMarket | Cancel | RefuseEntry
 
 
 def plan(s: Situation) -> tuple[Action, ...]:
@@ -97,7 +134,10 @@ def plan(s: Situation) -> tuple[Action, ...]:
         return ()
     o = _sorted_out(s)
     actions: list[Action] = []
-    if o.entries or o.astray or len(o.stops) > 1:
+    if o.promised and s.uncovered_s > PART_FILL_S and o.room:
+        text = f"part-filled for {s.uncovered_s:.0f} s, its stop waits for the rest: the rest goes"
+        return (RefuseEntry("part_filled", text, s.position),)
+    if o.entries or o.astray:
         actions += _withdraw(s, o)
     if o.closing:
         actions += _close(s, o)
@@ -109,15 +149,21 @@ def plan(s: Situation) -> tuple[Action, ...]:
 
 
 class _Orders(NamedTuple):
-    """The working orders, by what they would do to the position. ``stops``: protective ones on the closing side, also
-    those being cancelled (they may still fill). ``astray``: made to close, and there is nothing for them to close."""
+    """The working orders, by what they would do to the position. ``pairs``: protective ones on the closing side, also
+    those being cancelled (they may still fill). ``waiting``: legs whose entry has not filled: the venue has not sent
+    them yet. ``astray``: made to close, and there is nothing for them to close."""
 
     entries: list[OwnOrder]
     exits: list[OwnOrder]
-    stops: list[OwnOrder]
+    pairs: list[Pair]
+    waiting: list[OwnOrder]
     astray: list[OwnOrder]
     exiting: Decimal
     """What the exits may close at most."""
+    occupied: Decimal
+    """What all closing orders may close at most."""
+    promised: Decimal
+    """What is held of entries whose stop waits for the rest of them: it is that stop's to protect."""
     closing: Decimal
     """How much of the position must go before anything else."""
     room: Decimal
@@ -125,55 +171,57 @@ class _Orders(NamedTuple):
 
 
 def _sorted_out(s: Situation) -> _Orders:
-    entries: list[OwnOrder] = []
+    entries = [order for order in s.orders if order.purpose is Purpose.ENTRY and order.working]
+    parents = {order.order_id for order in entries}
     exits: list[OwnOrder] = []
-    stops: list[OwnOrder] = []
+    closing: list[OwnOrder] = []
+    waiting: list[OwnOrder] = []
     astray: list[OwnOrder] = []
     for order in s.orders:
-        if not order.working:
+        if not order.working or order.dying or order.purpose is Purpose.ENTRY:
             continue
-        if order.purpose is Purpose.ENTRY:
-            entries.append(order)
+        if order.parent in parents:
+            waiting.append(order)
         elif s.position * order.side.sign >= 0:
             astray.append(order)
         else:
-            (exits if order.exiting else stops).append(order)
-    exiting = _at_most(exits) if exits else ZERO
+            closing.append(order)
+            if order.exiting:
+                exits.append(order)
     declared, held = s.declaration.quantity, abs(s.position)
-    if same_side(s.position, declared):
-        wanted = abs(declared)
-        return _Orders(entries, exits, stops, astray, exiting, max(ZERO, held - wanted), max(ZERO, wanted - held))
-    return _Orders(entries, exits, stops, astray, exiting, held, abs(declared))
+    kept = abs(declared) if same_side(s.position, declared) else ZERO
+    return _Orders(
+        entries,
+        exits,
+        pairs(closing),
+        waiting,
+        astray,
+        exiting=closes_at_most(exits),
+        occupied=closes_at_most(closing),
+        promised=_promised(entries, waiting),
+        closing=max(ZERO, held - kept),
+        room=max(ZERO, kept - held) if kept else abs(declared),
+    )
 
 
-def safe_stop(price: Decimal, protects: Side, tick_size: Decimal) -> Decimal:
-    """Rounded to the tick on the safe side: the stop of a long position upwards, of a short one downwards."""
-    rounding = ROUND_CEILING if protects is Side.BUY else ROUND_FLOOR
-    return (price / tick_size).to_integral_value(rounding) * tick_size
-
-
-def clamped(quantity: Decimal, limit: Decimal) -> Decimal:
-    """The part of an exposure that lies between flat and ``limit``: nothing of it is new."""
-    if not same_side(quantity, limit):
-        return ZERO
-    return quantity if abs(quantity) <= abs(limit) else limit
+def _promised(entries: list[OwnOrder], waiting: list[OwnOrder]) -> Decimal:
+    parents = {order.parent for order in waiting if order.purpose is Purpose.STOP}
+    return sum((order.filled_quantity for order in entries if order.order_id in parents or order.awaits), ZERO)
 
 
 # -- the four parts of a plan -----------------------------------------------------------------------------------------
 
 
 def _withdraw(s: Situation, o: _Orders) -> list[Action]:
-    """Cancel what must not fill any more: entries beyond the declaration, stops that protect nothing, second stops."""
+    """Cancel what must not fill any more: entries beyond the declaration, orders that close nothing."""
     cancels: list[OwnOrder] = []
     room = o.room
     for order in o.entries:
-        if same_side(order.side.sign * Decimal(1), s.declaration.quantity) and order.remaining <= room:
+        if same_side(Decimal(order.side.sign), s.declaration.quantity) and order.remaining <= room:
             room -= order.remaining
         else:
             cancels.append(order)
-    cancels += o.astray
-    cancels += o.stops[1:]
-    return [Cancel(order) for order in cancels if not order.cancelling and not order.pending]
+    return _cancels([*cancels, *o.astray])
 
 
 def _close(s: Situation, o: _Orders) -> list[Action]:
@@ -181,55 +229,137 @@ def _close(s: Situation, o: _Orders) -> list[Action]:
     need = o.closing - o.exiting
     if need <= 0 or Purpose.EXIT in s.declaration.refused:
         return []
-    keep = abs(s.position) - o.closing
     if o.closing > _sure(s):  # an order that finds less than it closes would open the other side
         return []
-    if o.stops and keep == 0:
-        return _stop_becomes_exit(s, o, need)
+    if o.closing == abs(s.position) and o.pairs:
+        return _stops_become_exits(s, o, need)
     if _free(s, o) < need:  # a stop that is too large is shrunk first (_protect)
         return []
     return [Place(Purpose.EXIT, _against(s.position), need, OrderType.MARKET)]
 
 
-def _stop_becomes_exit(s: Situation, o: _Orders, need: Decimal) -> list[Action]:
-    stop = o.stops[0]
-    if stop.pending or len(o.stops) > 1:
-        return []
-    if s.replace_to_market:
-        return [StopToMarket(stop, stop.filled_quantity + min(need, stop.remaining + _free(s, o)))]
-    return [Cancel(stop)]
+def _stops_become_exits(s: Situation, o: _Orders, need: Decimal) -> list[Action]:
+    """The take of a pair may stay: the venue takes from it what its exit fills. One that stands alone goes first."""
+    if not s.replace_to_market:
+        return _cancels([order for pair in o.pairs for order in pair if order is not None and not order.exiting])
+    alone = [pair.take for pair in o.pairs if pair.stop is None and pair.take is not None]
+    actions: list[Action] = _cancels(alone)
+    spare, growing = _free(s, o), False
+    for stop, take in o.pairs:
+        if stop is None or stop.exiting:
+            continue
+        growing |= take is None
+        if stop.pending:
+            continue
+        quantity = min(need, stop.remaining + (ZERO if take is not None else spare))
+        if take is not None and quantity != stop.remaining:  # see _pair_as_declared
+            actions += _cancels([take])
+            continue
+        spare -= max(ZERO, quantity - stop.remaining)
+        need -= quantity
+        if quantity > 0:
+            actions.append(StopToMarket(stop, stop.filled_quantity + stop.owed + quantity))
+    if not growing and not alone and 0 < need <= spare:
+        actions.append(Place(Purpose.EXIT, _against(s.position), need, OrderType.MARKET))
+    return actions
 
 
 def _protect(s: Situation, o: _Orders) -> list[Action]:
-    """The one protective stop: there, at the declared price, as large as what is held and is not being closed."""
-    wanted = abs(s.position) - max(o.exiting, o.closing)
+    """The protective orders: at the declared prices, together as large as what is held and is not being closed."""
+    wanted = abs(s.position) - o.promised - max(o.exiting, o.closing)
     if wanted <= 0 or s.instrument is None or Purpose.STOP in s.declaration.refused:
         return []
-    if not o.stops:
-        return _place_stop(s, o, wanted, s.instrument)
-    stop = o.stops[0]
-    assert stop.stop_price is not None
-    price = stop.stop_price
-    if s.declaration.stop is not None and not s.declaration.stop_by_person:
-        price = safe_stop(s.declaration.stop, stop.side.opposite, s.instrument.tick_size)
-    total = stop.filled_quantity + min(wanted, stop.remaining + _free(s, o))
-    if stop.pending or (total, price) == (stop.quantity, stop.stop_price):
+    actions: list[Action] = []
+    missing = max(ZERO, wanted - sum((pair.stops for pair in o.pairs), ZERO))
+    grown = min(missing, _free(s, o))
+    for pair in o.pairs:
+        stop = pair.stop
+        share = min(pair.stops, wanted)
+        wanted -= share
+        if pair.tied:
+            actions += _pair_as_declared(s, pair, share)
+        elif stop is not None and not stop.exiting:
+            if grown and not (stop.pending or stop.cancelling):
+                share, grown, missing = share + grown, ZERO, missing - grown
+            actions += _stop_as_declared(s, stop, share)
+        elif pair.take is not None and stop is None:
+            wanted, taken = _take_alone(s, pair.take, wanted, missing)
+            actions += taken
+    if not any(pair.stop is not None and not pair.stop.exiting and not pair.tied for pair in o.pairs):
+        actions += _place_stop(s, o, missing)
+    return actions
+
+
+def _pair_as_declared(s: Situation, pair: Pair, share: Decimal) -> list[Action]:
+    """Prices only. The venue changes the size of either when the other fills, and a size of ours that crosses it on the
+    way would undo that: so where another size is wanted the take goes first, and the desk holds it from then on."""
+    stop, take = pair.stop, pair.take
+    assert stop is not None
+    assert take is not None
+    if share == 0:
+        return [] if stop.cancelling or stop.owed else _cancels([stop, take])
+    if share != stop.remaining:
+        return _cancels([take])
+    return _stop_as_declared(s, stop, share) + _take_as_declared(s, take, take.remaining)
+
+
+def _stop_as_declared(s: Situation, stop: OwnOrder, share: Decimal) -> list[Action]:
+    """While its group owes it a smaller size, a size of ours could undo that."""
+    if stop.pending or stop.owed:
         return []
-    return [ReplaceStop(stop, total, price)]
+    if share == 0:
+        return _cancels([stop])
+    d, instrument = s.declaration, s.instrument
+    assert instrument is not None
+    total, price, trail = stop.filled_quantity + share, stop.stop_price, stop.trail
+    if trail is not None:
+        if d.trail is not None and not d.stop_by_person and _kind(d.trail) == _kind(trail):
+            trail = safe_trail(d.trail, instrument.tick_size)
+        changed = (total, trail) != (stop.quantity, stop.trail)
+        return [ReplaceStop(stop, total, None, trail)] if changed else []
+    if d.stop is not None and not d.stop_by_person:
+        price = safe_stop(d.stop, stop.side.opposite, instrument.tick_size)
+    return [ReplaceStop(stop, total, price)] if (total, price) != (stop.quantity, stop.stop_price) else []
 
 
-def _place_stop(s: Situation, o: _Orders, wanted: Decimal, instrument: Instrument) -> list[Action]:
+def _take_as_declared(s: Situation, take: OwnOrder, share: Decimal) -> list[Action]:
+    """Never larger than its stop; gone where none is wanted."""
+    d, instrument = s.declaration, s.instrument
+    if take.pending or take.cancelling or take.owed:
+        return []
+    if share == 0 or (d.take is None and not d.take_by_person):
+        return _cancels([take])
+    assert instrument is not None
+    assert take.limit_price is not None
+    price = take.limit_price
+    if d.take is not None and not d.take_by_person:
+        price = safe_take(d.take, take.side.opposite, instrument.tick_size)
+    total = take.filled_quantity + min(take.remaining, share)
+    return [ReplaceTake(take, total, price)] if (total, price) != (take.quantity, take.limit_price) else []
+
+
+def _take_alone(s: Situation, take: OwnOrder, left: Decimal, missing: Decimal) -> tuple[Decimal, list[Action]]:
+    """A take whose stop is gone: no second order may close what it closes, so it makes way for a stop that is wanted.
+    Also what of the position is left to the next."""
     d = s.declaration
-    if d.stop is None or d.stop_by_person == "removed" or _free(s, o) < wanted:
+    if missing > 0 and d.stop is not None and d.stop_by_person != "removed":
+        return left, _cancels([take])
+    return left - min(left, take.remaining), _take_as_declared(s, take, min(left, take.remaining))
+
+
+def _place_stop(s: Situation, o: _Orders, wanted: Decimal) -> list[Action]:
+    d = s.declaration
+    if wanted <= 0 or d.stop is None or d.stop_by_person == "removed" or _free(s, o) < wanted:
         return []
-    side = _against(s.position)
-    price = safe_stop(d.stop, side.opposite, instrument.tick_size)
-    return [Place(Purpose.STOP, side, wanted, OrderType.STOP_MARKET, price)]
+    leg = _stop_leg(s, side_of(s.position))
+    return [
+        Place(Purpose.STOP, _against(s.position), wanted, OrderType.STOP_MARKET, stop_price=leg.price, trail=leg.trail)
+    ]
 
 
 def _open(s: Situation, o: _Orders) -> list[Action]:
     """What is missing to the declared exposure, once nothing is left that closes the other way."""
-    d, side = s.declaration, Side.BUY if s.declaration.quantity > 0 else Side.SELL
+    d, side = s.declaration, side_of(s.declaration.quantity)
     missing = o.room - sum((each.remaining for each in o.entries if each.side is side), ZERO)
     if missing <= 0 or s.unsettled:
         return []
@@ -243,18 +373,35 @@ def _open(s: Situation, o: _Orders) -> list[Action]:
     leaving = any(each.cancelling or each.side is not side for each in o.entries)
     if closing or leaving or s.position * side.sign < 0:
         return []
-    return [Place(Purpose.ENTRY, side, missing, OrderType.MARKET)]
+    return [Place(Purpose.ENTRY, side, missing, OrderType.MARKET, legs=_legs(s, o, side))]
+
+
+def _legs(s: Situation, o: _Orders, side: Side) -> tuple[Leg, ...]:
+    """What the venue is to hold for this entry. A person's doing counts for what is added, too."""
+    d = s.declaration
+    stops = len(o.pairs) + sum(order.purpose is Purpose.STOP for order in o.waiting)
+    if not s.children or s.instrument is None or d.stop is None or d.stop_by_person or stops >= PAIRS_MAX:
+        return ()
+    stop = _stop_leg(s, side)
+    if d.take is None or d.take_by_person or not s.takes_native:
+        return (stop,)
+    return (stop, Leg(LegPurpose.TAKE, price=safe_take(d.take, side, s.instrument.tick_size)))
+
+
+def _stop_leg(s: Situation, side: Side) -> Leg:
+    d, instrument = s.declaration, s.instrument
+    assert instrument is not None
+    assert d.stop is not None
+    if d.trail is not None and d.trail_native:
+        return Leg(LegPurpose.STOP, trail=safe_trail(d.trail, instrument.tick_size))
+    return Leg(LegPurpose.STOP, price=safe_stop(d.stop, side, instrument.tick_size))
 
 
 # -- what they look at ------------------------------------------------------------------------------------------------
 
 
-def _at_most(orders: Iterable[OwnOrder]) -> Decimal:
-    """What these may fill at most."""
-    total = ZERO
-    for order in orders:
-        total += order.remaining_at_most
-    return total
+def _cancels(orders: Iterable[OwnOrder]) -> list[Action]:
+    return [Cancel(order) for order in orders if not order.cancelling and not order.pending]
 
 
 def _sure(s: Situation) -> Decimal:
@@ -267,12 +414,13 @@ def _free(s: Situation, o: _Orders) -> Decimal:
     A placing without outcome may be closing it just now."""
     if s.unsettled:
         return ZERO
-    return max(ZERO, _sure(s) - o.exiting - _at_most(o.stops))
+    return max(ZERO, _sure(s) - o.occupied - o.promised)
 
 
 def _against(position: Decimal) -> Side:
-    return Side.SELL if position > 0 else Side.BUY
+    return side_of(position).opposite
 
 
-def same_side(a: Decimal, b: Decimal) -> bool:
-    return a * b > 0
+def _kind(trail: Trail) -> str:
+    """A venue changes the amount or the percentage of a trailing stop, not the one into the other."""
+    return "amount" if trail.amount is not None else "percent"

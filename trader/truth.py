@@ -11,7 +11,8 @@ import msgspec
 from brokers.model import ZERO, Order
 from feeds.messages import Snapshot
 from trader.account import Account, Now
-from trader.execution import DUPLICATE, frames, settled
+from trader.brackets import give_up_legs
+from trader.execution import DUPLICATE, frames, settled, take_legs
 from trader.intents import Intent, IntentState, Kind, Purpose, Settling, Verdict, matches, settle
 from trader.journal import Uncovered
 from trader.messages import SyncRow
@@ -35,7 +36,10 @@ replace = msgspec.structs.replace
 def read(account: Account, snapshot: Snapshot, now: Now) -> None:
     """One good snapshot of the account. ``account.want_read`` says afterwards whether it must be confirmed soon."""
     orders = snapshot.content.orders
+    take_legs(account, orders, now)
     settle_intents(account, orders, snapshot.requested_s, now)
+    take_legs(account, orders, now)
+    _give_up_legs(account, snapshot.requested_s, now)
     frames(account, [o for o in orders if o.order_id in account.journal.orders], now, snapshot.requested_s)
     theirs = [o for o in orders if not account.journal.knows_order(o.order_id)]
     account.foreign_working = sum(order.working for order in theirs)
@@ -74,6 +78,14 @@ def settle_intents(account: Account, orders: tuple[Order, ...], requested_s: flo
         found = [order for order in orders if _late_order_of(account, intent, order, now)]
         if len(found) == 1 and not journal.knows_order(found[0].order_id):
             _showed_up_late(account, intent, found[0], now)
+
+
+def _give_up_legs(account: Account, requested_s: float, now: Now) -> None:
+    """What no read shows for so long was refused or is gone: what is held gets a stop of its own."""
+    for entry in give_up_legs(account, requested_s, now):
+        legs = ", ".join(leg.purpose for leg in entry.awaits)
+        text = f"{entry.symbol}: no read shows the {legs} of order {entry.order_id}"
+        account.event(now, "bracket.incomplete", "NOTIFY", text)
 
 
 def _late_order_of(account: Account, intent: Intent, order: Order, now: Now) -> bool:
@@ -194,6 +206,7 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
             quantity=finding.theirs,
             stop=before.stop if held else None,
             stop_by_person=before.stop_by_person if held else "",
+            take_by_person=before.take_by_person if held else "",
             voided=True,
             voided_quantity=before.voided_quantity if before.voided else before.quantity,
             voided_stop=before.voided_stop if before.voided else before.stop,

@@ -19,6 +19,7 @@ from trader.execution import settled
 from trader.intents import IntentState, Kind
 from trader.messages import Attach, Attached, Cursor, Declared, Turn
 from trader.target import Declaration, clamped, same_side
+from trader.watched import with_protection
 
 DEATHS_TO_SKIP = 2
 """A bar that has killed the trader so often is skipped (DESIGN 5, the trader's turn)."""
@@ -113,7 +114,7 @@ def declare(
             account.refuse_again(now, symbol, "symbol", text, declared.quantity, row=tell)
             continue
         before = account.journal.declaration(symbol)
-        wanted = _wanted(before, declared, valid_until_utc)
+        wanted = _wanted(before, declared, valid_until_utc, native=account.trails_native)
         refusal = _diverged(account, wanted) or _not_allowed(account, before.quantity, wanted, now, late, seen)
         if refusal is not None:
             account.refuse_again(now, symbol, *refusal, declared.quantity, row=tell)
@@ -123,17 +124,15 @@ def declare(
         account.journal.declare(wanted)
 
 
-def _wanted(before: Declaration, declared: Declared, valid_until_utc: float) -> Declaration:
+def _wanted(before: Declaration, declared: Declared, valid_until_utc: float, *, native: bool) -> Declaration:
     """The new declaration, all refusals forgotten. The same quantity again is the same decision: its validity stays."""
-    stop = declared.stop
-    if stop is None and same_side(declared.quantity, before.quantity):
-        stop = before.stop
+    wanted = with_protection(before, declared, native=native)
     price = declared.intended_price
     if declared.quantity == before.quantity:
         valid_until_utc, price = before.valid_until_utc, before.intended_price
-        if stop == before.stop and not before.refused:
+        if wanted == before and not before.refused:
             return before
-    wanted = replace(before, quantity=declared.quantity, stop=stop, valid_until_utc=valid_until_utc, refused=())
+    wanted = replace(wanted, quantity=declared.quantity, valid_until_utc=valid_until_utc, refused=())
     return replace(wanted, intended_price=price)
 
 
@@ -170,8 +169,9 @@ def _what_is_left(account: Account, wanted: Declaration) -> Declaration:
     before = account.journal.declaration(wanted.symbol)
     if wanted.voided:
         held = account.journal.holding(wanted.symbol).quantity
-        stop = wanted.stop if same_side(wanted.quantity, held) else before.stop
-        return replace(before, stop=stop)
+        if not same_side(wanted.quantity, held):
+            return before
+        return replace(before, stop=wanted.stop, take=wanted.take, trail=wanted.trail, trail_native=wanted.trail_native)
     quantity: Decimal = clamped(wanted.quantity, before.quantity)
     return replace(wanted, quantity=quantity, valid_until_utc=before.valid_until_utc)
 
@@ -189,7 +189,13 @@ def _resume(account: Account, symbol: str, now: Now) -> None:
     text = f"{symbol}: the strategy resumes {before.voided_quantity} after the divergence"
     account.end_repeats(now, symbol)
     account.event(now, "divergence.resumed", "NOTIFY", text, incident=f"divergence:{symbol}", state="resolved")
-    again = Declared(symbol=symbol, quantity=before.voided_quantity, stop=before.voided_stop)
+    again = Declared(
+        symbol=symbol,
+        quantity=before.voided_quantity,
+        stop=before.voided_stop,
+        take=before.take,
+        trail=before.trail,
+    )
     declare(account, (again,), now, now.utc)
 
 
@@ -210,9 +216,11 @@ def release(account: Account, symbol: str, now: Now) -> None:
     why = account.journal.drop_holds(symbol)
     _give_up_what_no_read_settles(account, symbol, why, now)
     declaration = account.journal.declaration(symbol)
-    if not why and not declaration.stop_by_person:
+    if not why and not declaration.stop_by_person and not declaration.take_by_person:
         raise Refused(f"{symbol} is not held: nothing to release")
-    account.journal.declare(replace(declaration, voided=False, voided_quantity=ZERO, stop_by_person=""))
+    account.journal.declare(
+        replace(declaration, voided=False, voided_quantity=ZERO, stop_by_person="", take_by_person="")
+    )
     account.end_repeats(now, symbol)
     if not why:
         account.event(now, "stop.released", "NOTIFY", f"{symbol}: a person lets the desk place its stop again")

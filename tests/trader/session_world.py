@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from brokers.broker import AccountSnapshot
-from brokers.model import Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
+from brokers.model import Balance, Duration, Instrument, Link, Order, OrderStatus, OrderType, Position, Side, Trail
 from feeds.config import ConnectionConfig, Timing
 from feeds.messages import InstrumentRead, OrdersSeen, ReadInstrument, ReadToken, Snapshot, Token
 from supervisor.errors import StoreFailed
@@ -29,6 +29,7 @@ BOOKS = f"connections/sim/books/{ACCOUNT}"
 JOURNAL = f"sessions/{NAME}.db"
 TIMING = Timing()
 SIDES = {"BUY": Side.BUY, "BUYTOCOVER": Side.BUY, "SELL": Side.SELL, "SELLSHORT": Side.SELL}
+TYPES = {"Market": OrderType.MARKET, "StopMarket": OrderType.STOP_MARKET, "Limit": OrderType.LIMIT}
 OPENED_UTC = 1_381_154_400
 
 SESSION = Session(
@@ -91,6 +92,7 @@ class Desk:
         self.position = 0
         self.stamp = OPENED_UTC
         self.on_order: Any = None
+        self.refuse_leg = ""
         self.world.answer_http("POST", "/orderexecution/orders", self._placed)
         self.world.answer_http("PUT", "/orderexecution/orders/", self._changed)
         self.world.answer_http("DELETE", "/orderexecution/orders/", self._cancelled)
@@ -106,45 +108,97 @@ class Desk:
         return self.accept(request)
 
     def accept(self, request: HttpRequest) -> HttpReply:
+        """Children wait for their parent; one that ``refuse_leg`` names is refused, its parent all the same taken."""
         body = msgspec.json.decode(request.body or b"")
+        parent = self._book(body)
+        told = [{"Message": "Sent order", "OrderID": parent}]
+        for group in body.get("OSOs", ()):
+            legs = []
+            for leg in group["Orders"]:
+                if leg["OrderType"] == self.refuse_leg:
+                    told.append({"Error": "FAILED", "Message": "Order failed. Reason: no", "OrderID": ""})
+                    continue
+                legs.append(self._book(leg, OrderStatus.RECEIVED, Link("OSP", parent)))
+                told.append({"Message": "Sent order", "OrderID": legs[-1]})
+            for leg_id in legs if group["Type"] == "BRK" else ():
+                ties = tuple(Link("BRK", other) for other in legs if other != leg_id)
+                self.change(leg_id, links=(*self.orders[leg_id].links, *ties))
+        return reply({"Orders": told})
+
+    def _book(self, body: dict[str, Any], status: OrderStatus = OrderStatus.WORKING, *links: Link) -> str:
         order_id = str(next(self.numbers))
-        kind = OrderType.MARKET if body["OrderType"] == "Market" else OrderType.STOP_MARKET
-        stop = Decimal(body["StopPrice"]) if "StopPrice" in body else None
+        trail = body.get("AdvancedOptions", {}).get("TrailingStop")
         self.orders[order_id] = Order(
-            order_id, ACCOUNT, SYMBOL, SIDES[body["TradeAction"]], kind, Decimal(body["Quantity"]),
-            OrderStatus.WORKING, "ACK", float(int(self.world.now_utc())), stop_price=stop,
-        )  # fmt: skip
-        return reply({"Orders": [{"Message": "Sent order", "OrderID": order_id}]})
+            order_id=order_id,
+            account=ACCOUNT,
+            symbol=SYMBOL,
+            side=SIDES[body["TradeAction"]],
+            type=TYPES[body["OrderType"]],
+            quantity=Decimal(body["Quantity"]),
+            status=status,
+            venue_status="ACK" if status is OrderStatus.WORKING else "OSO",
+            opened_utc=float(int(self.world.now_utc())),
+            stop_price=Decimal(body["StopPrice"]) if "StopPrice" in body else None,
+            limit_price=Decimal(body["LimitPrice"]) if "LimitPrice" in body else None,
+            duration=Duration.GTC if body["TimeInForce"]["Duration"] == "GTC" else Duration.DAY,
+            trail=Trail(amount=Decimal(trail["Amount"])) if trail else None,
+            links=links,
+        )
+        return order_id
 
     def _changed(self, request: HttpRequest) -> HttpReply:
         order_id, body = request.url.rsplit("/", 1)[1], msgspec.json.decode(request.body or b"")
         order = self.orders[order_id]
         changes: dict[str, Any] = {"quantity": Decimal(body.get("Quantity", order.quantity))}
+        if not order.working or changes["quantity"] <= order.filled_quantity:
+            return reply({"Error": "BadRequest", "Message": "Not an open order."}, 400)
         if "StopPrice" in body:
             changes["stop_price"] = Decimal(body["StopPrice"])
+        if "LimitPrice" in body:
+            changes["limit_price"] = Decimal(body["LimitPrice"])
         if body.get("OrderType") == "Market":
-            changes |= {"type": OrderType.MARKET, "stop_price": None}
+            changes |= {"type": OrderType.MARKET, "stop_price": None, "trail": None}
         self.orders[order_id] = msgspec.structs.replace(order, **changes)
         return reply({"Message": "Cancel/Replace order sent.", "OrderID": order_id})
 
     def _cancelled(self, request: HttpRequest) -> HttpReply:
         order_id = request.url.rsplit("/", 1)[1]
+        if not self.orders[order_id].working:
+            return reply({"Error": "BadRequest", "Message": "Not an open order."}, 400)
         self.change(order_id, status=OrderStatus.CANCELLED)
+        for child in list(self.orders.values()):
+            if Link("OSP", order_id) in child.links and child.status is OrderStatus.RECEIVED:
+                self.change(child.order_id, status=OrderStatus.CANCELLED)
         return reply({"Message": "Cancel request sent", "OrderID": order_id})
 
     def change(self, order_id: str, **changes: Any) -> None:
         self.orders[order_id] = msgspec.structs.replace(self.orders[order_id], **changes)
 
-    def fill(self, order_id: str, price: str = "167") -> None:
-        """The order fills at the venue; nobody is told."""
+    def fill(self, order_id: str, price: str = "167", quantity: int | None = None) -> None:
+        """The order, or a part of it, fills at the venue; nobody is told."""
         order = self.orders[order_id]
-        self.position += order.side.sign * int(order.quantity)
+        part = order.quantity - order.filled_quantity if quantity is None else Decimal(quantity)
+        filled = order.filled_quantity + part
+        self.position += order.side.sign * int(part)
         self.change(
             order_id,
-            status=OrderStatus.FILLED,
-            filled_quantity=order.quantity,
+            status=OrderStatus.FILLED if filled == order.quantity else OrderStatus.WORKING,
+            filled_quantity=filled,
             average_fill_price=Decimal(price),
         )
+        self.ties_of(order_id, part)
+
+    def ties_of(self, order_id: str, filled: Decimal) -> None:
+        """What the venue does by itself: it sends what waited for this order, and ends what is tied to it."""
+        whole = not self.orders[order_id].working
+        for each in list(self.orders.values()):
+            linked = {link.relation for link in each.links if link.order_id == order_id}
+            if "OSP" in linked and each.status is OrderStatus.RECEIVED and whole:
+                self.change(each.order_id, status=OrderStatus.WORKING, venue_status="ACK")
+            elif "BRK" in linked and each.working:
+                left = each.quantity - filled
+                lives = left > each.filled_quantity
+                self.change(each.order_id, **({"quantity": left} if lives else {"status": OrderStatus.CANCELLED}))
 
     def by_hand(self, quantity: int, *, shown: bool = True) -> None:
         """A person trades on the phone; ``shown`` False: the position changes with no order to show for it."""

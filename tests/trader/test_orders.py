@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokers.model import ZERO, Order, OrderStatus, OrderType, Side
+from brokers.model import ZERO, Duration, Order, OrderStatus, OrderType, Side
 from trader.intents import Purpose
 from trader.orders import OwnOrder, What, next_status, seen
 from trader.position import Holding, after_fill
@@ -26,7 +26,7 @@ def frame(status: OrderStatus = S.WORKING, filled: int = 0, price: str | None = 
     average = None if price is None else Decimal(price)
     base = Order(
         "7", "A", "SPY", Side.SELL, OrderType.STOP_MARKET, Decimal(4), status, "X", 0.0, Decimal(filled), average,
-        Decimal(166),
+        Decimal(166), duration=Duration.GTC,
     )  # fmt: skip
     return replace(base, **more)
 

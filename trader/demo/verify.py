@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from trader.demo.script import Stand
+from trader.legs import Leg, leg_key
 
 
 class Readable(Protocol):
@@ -74,7 +75,7 @@ def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ())
     """``broken``: problems that were found by others."""
     journals, orders = books.journals, books.orders
     by_stand = {stand.name: count_bars(journals[stand.name], books.bars[stand.symbol]) for stand in books.stands}
-    keys = {row["key"] for journal in journals.values() for row in placing_intents(journal)}
+    keys = {key for journal in journals.values() for key in placing_keys(journal)}
     sent = [order for order in orders["Orders"] if not order["ByHand"] and not order["Renews"]]
     used = Counter(order["OrderConfirmID"] for order in sent)
     twice = sum(number - 1 for number in used.values() if number > 1) + sum(key not in keys for key in used)
@@ -140,8 +141,14 @@ def bar_problems(by_stand: dict[str, Bars]) -> list[str]:
     return problems
 
 
-def placing_intents(journal: Readable) -> list[dict[str, Any]]:
-    return journal.query("SELECT key FROM intents WHERE kind = 'place'")
+def placing_keys(journal: Readable) -> dict[str, str]:
+    """The keys of all orders that the journal knows to have been sent, each with its purpose: a bracket has several."""
+    found: dict[str, str] = {}
+    for row in journal.query("SELECT key, purpose, legs FROM intents WHERE kind = 'place'"):
+        found[row["key"]] = row["purpose"]
+        for leg in msgspec.json.decode(row["legs"], type=tuple[Leg, ...]):
+            found[leg_key(row["key"], leg)] = leg.purpose
+    return found
 
 
 def books_differ(stand: Stand, journal: Readable, orders: dict[str, Any]) -> list[str]:

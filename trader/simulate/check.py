@@ -20,7 +20,7 @@ from brokers.tradestation.emulator.money import Account, settle
 from supervisor.process.world import Store
 from trader.bars import late_limit_s
 from trader.demo.script import Stand
-from trader.demo.verify import Readable, stopped_times
+from trader.demo.verify import Readable, placing_keys, stopped_times
 from trader.money import CENT, usd
 from trader.simulate.faults import SLOW_MAX_S
 from trader.store.books import read_book
@@ -41,7 +41,7 @@ def crashes(told: Iterable[str]) -> Iterator[str]:
 def crossings(ledger: Ledger, stand: Stand, journal: Readable, rate: float) -> Iterator[str]:
     """From a trade by hand until its adoption, and what follows from that, has reached the venue nothing is judged:
     what our orders then do was decided before."""
-    purposes = {row["key"]: row["purpose"] for row in journal.query("SELECT key, purpose FROM intents")}
+    purposes = placing_keys(journal)
     adopted = [row["adopted_utc"] for row in journal.query("SELECT adopted_utc FROM adoptions ORDER BY number")]
     held, by_hand_utc = 0, float("inf")
     for fill in ledger.fills:

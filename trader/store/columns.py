@@ -19,7 +19,8 @@ T = TypeVar("T")
 
 
 def intent_of(row: dict[str, Any]) -> Intent:
-    return msgspec.convert({**row, "known": json.loads(row["known"])}, Intent, strict=False)
+    parsed = {name: json.loads(row[name]) for name in ("known", "legs", "trail") if row[name] is not None}
+    return msgspec.convert({**row, **parsed}, Intent, strict=False)
 
 
 _encoder = msgspec.json.Encoder()
@@ -57,6 +58,8 @@ def intent_row(intent: Intent) -> tuple[Any, ...]:
         *(intent.order_id, intent.written_utc, intent.valid_until_utc, to_json(intent.known)),
         *(str(intent.state), intent.result_order_id, intent.reason, intent.settled_utc),
         text_or_none(intent.intended_price),
+        *(to_json(intent.legs), text_or_none(intent.limit_price)),
+        None if intent.trail is None else to_json(intent.trail),
     )
 
 

@@ -136,5 +136,12 @@ CREATE TABLE fees (
 """Fees as told (of a fill: those with its order and cumulative quantity); the price at which something was declared;
 which fills of others explain an adoption, and after which own fill it came: a sequence that no clock tells."""
 
-migrations: tuple[str, ...] = (_FIRST, _MONEY)
+_LEGS = """
+ALTER TABLE intents ADD COLUMN legs TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE intents ADD COLUMN limit_price TEXT;
+ALTER TABLE intents ADD COLUMN trail TEXT;
+"""
+"""A bracket's protective orders, and the terms of takes and trails."""
+
+migrations: tuple[str, ...] = (_FIRST, _MONEY, _LEGS)
 """Applied in order; PRAGMA user_version counts those that were."""

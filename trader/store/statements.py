@@ -21,7 +21,7 @@ INSERT_TURN = _insert(
 INSERT_INTENT = _insert(
     "intents",
     "number, key, kind, purpose, symbol, side, quantity, type, stop_price, order_id, written_utc, valid_until_utc,"
-    " known, state, result_order_id, reason, settled_utc, intended_price",
+    " known, state, result_order_id, reason, settled_utc, intended_price, legs, limit_price, trail",
 )
 UPDATE_INTENT = "UPDATE intents SET state = ?, result_order_id = ?, reason = ?, settled_utc = ? WHERE number = ?"
 INSERT_FILL = _insert("fills", "order_id, symbol, side, quantity, price, cumulative, seen_utc")

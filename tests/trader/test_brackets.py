@@ -1,0 +1,285 @@
+"""Entry, stop and take as one: what the venue ties, refuses in part, tells in any sequence; and what the desk holds."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from brokers.model import Bar, OrderStatus, OrderType, Trail
+from brokers.tradestation.client import TradeStation
+from feeds.messages import OrdersSeen
+from supervisor.errors import HttpFailed
+from tests.trader.session_world import SYMBOL, Desk
+from trader.messages import OFF, CleanBar, CleanBars, Cursor, Declared, PositionView, ReadSessionStatus, Turn
+
+
+@pytest.fixture
+def desk() -> Desk:
+    made = Desk()
+    made.ready()
+    return made
+
+
+def declare(desk: Desk, quantity: int, **terms: Any) -> None:
+    desk.stamp = max(desk.stamp + 60, int(desk.world.now_utc()))
+    exact = {
+        name: Decimal(value) if isinstance(value, int | str) and value != OFF else value
+        for name, value in terms.items()
+    }
+    declared = Declared(symbol=SYMBOL, quantity=Decimal(quantity), **exact)
+    newest = desk.manager.journal.newest_row
+    desk.world.ask(Turn(1, b"", newest, Cursor(SYMBOL, 60, desk.stamp), declarations=(declared,)))
+
+
+def tell(desk: Desk, *order_ids: str) -> None:
+    """Of these orders only, in this sequence, one message each."""
+    for order_id in order_ids:
+        desk.world.deliver(OrdersSeen((desk.orders[order_id],), False, desk.world.now_s()))
+
+
+def bar(desk: Desk, close: str) -> None:
+    price = Decimal(close)
+    made = Bar(SYMBOL, 60, desk.stamp, price, price, price, price, 1)
+    desk.world.deliver(CleanBars(SYMBOL, 60, desk.stamp - 60, (CleanBar(made, late=False),)))
+
+
+def view(desk: Desk) -> PositionView:
+    (position,) = desk.world.ask(ReadSessionStatus()).positions
+    assert isinstance(position, PositionView)
+    return position
+
+
+def long_with_take(desk: Desk, quantity: int = 1) -> None:
+    """Order 1 the entry, 2 its stop at 166, 3 its take at 170."""
+    declare(desk, quantity, stop=166, take=170)
+    desk.fill("1")
+    desk.stream()
+    desk.read()
+
+
+def held(desk: Desk) -> Decimal:
+    return desk.manager.journal.holding(SYMBOL).quantity
+
+
+# -- one intent, several orders ----------------------------------------------------------------------------------------
+
+
+def test_entry_stop_and_take_go_in_one_request_and_the_stop_works_as_soon_as_the_entry_has_filled(desk: Desk) -> None:
+    long_with_take(desk, 2)
+    assert desk.sent() == ["POST"]
+    assert [(o.type, o.quantity, o.working) for o in desk.orders.values()] == [
+        (OrderType.MARKET, 2, False),
+        (OrderType.STOP_MARKET, 2, True),
+        (OrderType.LIMIT, 2, True),
+    ]
+    assert "uncovered" not in desk.events()
+    assert "uncovered.over" not in desk.events()
+    seen = view(desk)
+    assert (seen.stop, seen.take, seen.stop_held_by, seen.take_held_by) == (166, 170, "venue", "venue")
+
+
+def test_a_refused_stop_pages_and_is_placed_by_itself_when_the_entry_has_filled(desk: Desk) -> None:
+    desk.refuse_leg = "StopMarket"
+    declare(desk, 1, stop=166)
+    desk.refuse_leg = ""
+    desk.fill("1")
+    desk.stream()
+    assert "stop.refused" in desk.events()
+    stop = desk.orders["2"]
+    assert (stop.type, stop.stop_price, stop.working) == (OrderType.STOP_MARKET, 166, True)
+
+
+def test_of_a_refused_stop_the_take_makes_way_and_the_desk_holds_it(desk: Desk) -> None:
+    desk.refuse_leg = "StopMarket"
+    declare(desk, 1, stop=166, take=170)
+    desk.refuse_leg = ""
+    desk.fill("1")
+    for _ in range(3):
+        desk.stream()
+    assert [o.type for o in desk.orders.values() if o.working] == [OrderType.STOP_MARKET]
+    assert view(desk).take_held_by == "desk"
+
+
+def test_a_lost_answer_is_settled_for_all_legs_by_a_read(desk: Desk) -> None:
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    declare(desk, 1, stop=166, take=170)
+    desk.on_order = None
+    desk.fill("1")
+    desk.read()
+    assert held(desk) == 1
+    assert sorted(desk.manager.journal.working) == ["2", "3"]
+    assert desk.sent() == ["POST"], "nothing is placed beside what the venue holds"
+
+
+# -- what the venue tells, in any sequence -----------------------------------------------------------------------------
+
+
+def test_a_leg_that_waits_for_its_entry_is_no_closing_order_and_no_orphan(desk: Desk) -> None:
+    declare(desk, 2, stop=166)
+    desk.stream()
+    desk.world.advance(3.0)
+    assert desk.sent() == ["POST"]
+    assert desk.orders["2"].working
+
+
+def test_what_is_part_filled_waits_for_the_leg_and_not_too_long(desk: Desk) -> None:
+    """The leg is of the whole entry: a second stop beside it would close more than there is."""
+    declare(desk, 3, stop=166)
+    desk.fill("1", quantity=1)
+    desk.stream()
+    assert held(desk) == 1
+    assert desk.sent() == ["POST"]
+    desk.world.advance(12.0)
+    assert desk.orders["1"].status is OrderStatus.CANCELLED, "the rest goes"
+    desk.stream()
+    desk.stream()
+    working = [(o.type, o.quantity) for o in desk.orders.values() if o.working]
+    assert working == [(OrderType.STOP_MARKET, 1)], "and what is held has a stop of its own"
+
+
+def test_a_leg_told_filled_before_its_entry_counts_only_with_it(desk: Desk) -> None:
+    declare(desk, 1, stop=166)
+    desk.stream()
+    desk.fill("1")
+    desk.fill("2", "166")
+    tell(desk, "2")
+    assert held(desk) == 0
+    assert desk.sent() == ["POST"], "no exit of a position that never was"
+    desk.read()
+    assert held(desk) == 0
+    assert [row.purpose for row in desk.rows()] == ["entry", "stop"]
+
+
+def test_the_take_that_fills_ends_the_stop_at_the_venue_and_nobody_removed_it(desk: Desk) -> None:
+    long_with_take(desk)
+    desk.fill("3", "170")
+    tell(desk, "2")
+    assert "order.cancelled_by_other" not in desk.events(), "its group's doing, perhaps: a read tells"
+    tell(desk, "3")
+    desk.read()
+    assert held(desk) == 0
+    assert desk.manager.journal.working == {}
+    assert "order.cancelled_by_other" not in desk.events()
+    assert desk.rows()[-1].purpose == "take"
+    desk.world.advance(5.0)
+    assert desk.sent() == ["POST"], "flat is what is declared now"
+
+
+def test_a_part_of_the_take_shrinks_the_stop_and_we_ask_for_nothing(desk: Desk) -> None:
+    long_with_take(desk, 3)
+    desk.fill("3", "170", quantity=1)
+    tell(desk, "3")
+    assert (held(desk), desk.sent()) == (2, ["POST"]), "the venue shrinks it, we only have not been told"
+    tell(desk, "2")
+    assert desk.orders["2"].quantity == 2
+    assert desk.sent() == ["POST"]
+    assert "order.changed_by_other" not in desk.events()
+
+
+def test_a_stop_of_a_pair_that_a_person_cancels_stays_away(desk: Desk) -> None:
+    long_with_take(desk)
+    desk.change("2", status=OrderStatus.CANCELLED)
+    desk.stream()
+    desk.read()
+    desk.world.advance(3.0)
+    assert "order.cancelled_by_other" in desk.events()
+    assert not [o for o in desk.orders.values() if o.working and o.type is OrderType.STOP_MARKET]
+
+
+def test_an_exit_is_made_of_the_stop_and_leaves_its_take_to_the_group(desk: Desk) -> None:
+    long_with_take(desk)
+    desk.declare(0, None)
+    assert desk.sent() == ["POST", "PUT"]
+    desk.fill("2", "168")
+    desk.stream()
+    desk.read()
+    assert (held(desk), desk.manager.journal.working) == (0, {})
+
+
+# -- what is added, and what moves -------------------------------------------------------------------------------------
+
+
+def test_what_is_added_brings_its_own_stop_and_the_two_are_the_position(desk: Desk) -> None:
+    long_with_take(desk)
+    declare(desk, 3, stop=167, take=170)
+    desk.fill("4")
+    desk.stream()
+    desk.stream()
+    stops = [o for o in desk.orders.values() if o.working and o.type is OrderType.STOP_MARKET]
+    assert [(o.quantity, o.stop_price) for o in stops] == [(1, 167), (2, 167)]
+    assert "uncovered.over" not in desk.events()
+    declare(desk, 0)
+    exits = [o for o in desk.orders.values() if o.working and o.type is OrderType.MARKET]
+    assert sum(o.quantity for o in exits) == 3
+
+
+def test_a_take_moves_by_replace_and_off_ends_it(desk: Desk) -> None:
+    long_with_take(desk)
+    declare(desk, 1, take="171.001")
+    assert desk.orders["3"].limit_price == Decimal("171.01"), "away from the market"
+    desk.stream()
+    declare(desk, 1, take=OFF)
+    assert desk.orders["3"].status is OrderStatus.CANCELLED
+    assert desk.orders["2"].working
+
+
+# -- what the desk holds -----------------------------------------------------------------------------------------------
+
+
+def without(monkeypatch: pytest.MonkeyPatch, **abilities: Any) -> Desk:
+    able = msgspec.structs.replace(TradeStation.capabilities, **abilities)
+    monkeypatch.setattr(TradeStation, "capabilities", able)
+    desk = Desk()
+    desk.ready()
+    return desk
+
+
+def test_where_the_venue_ties_nothing_the_desk_takes_by_closed_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = without(monkeypatch, groups=())
+    declare(desk, 1, stop=166, take=170)
+    desk.fill("1")
+    desk.stream()
+    assert view(desk).take_held_by == "desk"
+    bar(desk, "169.99")
+    assert desk.sent() == ["POST"]
+    bar(desk, "170")
+    assert desk.orders["2"].type is OrderType.MARKET, "the stop becomes the exit: never both for the same units"
+    assert "take.reached" in desk.events()
+
+
+def test_without_children_the_stop_follows_the_fill(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = without(monkeypatch, children=False)
+    declare(desk, 1, stop=166)
+    assert len(desk.orders) == 1
+    desk.fill("1")
+    desk.stream()
+    assert desk.orders["2"].type is OrderType.STOP_MARKET
+
+
+def test_a_trail_without_a_stop_is_left_to_the_venue(desk: Desk) -> None:
+    declare(desk, 1, trail=Trail(amount=Decimal(2)), intended_price=168)
+    assert desk.orders["2"].trail == Trail(amount=Decimal(2))
+    desk.fill("1")
+    desk.stream()
+    bar(desk, "175")
+    assert desk.sent() == ["POST"]
+    seen = view(desk)
+    assert (seen.trail_held_by, seen.stop_held_by, seen.stop) == ("venue", "venue", None)
+
+
+def test_a_trail_with_a_stop_is_the_desks_and_only_ever_tighter(desk: Desk) -> None:
+    declare(desk, 1, stop=166, trail=Trail(amount=Decimal(2)), intended_price=168)
+    desk.fill("1")
+    desk.stream()
+    assert view(desk).trail_held_by == "desk"
+    bar(desk, "170.5")
+    assert desk.orders["2"].stop_price == Decimal("168.5")
+    desk.stream()
+    bar(desk, "169")
+    declare(desk, 1, stop=166, trail=Trail(amount=Decimal(2)), intended_price=169)
+    assert desk.orders["2"].stop_price == Decimal("168.5")
