@@ -14,8 +14,8 @@ import msgspec
 
 from brokers.model import ZERO, Grouped, GroupOutcome, Order, OrderStatus, Outcome, RefusedByVenue, Unknown, Value
 from trader.account import Account, Now
-from trader.intents import OPENED_SKEW_S, SETTLING_READS, Intent, Purpose, Settling
-from trader.legs import Leg, leg_of, parent_of
+from trader.intents import OPENED_SKEW_S, SETTLING_READS, Intent, Purpose, Settling, matches
+from trader.legs import CHILD, Leg, leg_of, parent_of
 from trader.orders import OwnOrder, placed
 
 ANSWERED = "the answer names its orders; which is which their frames tell"
@@ -127,6 +127,15 @@ def _unless_all_are_there(entry: OwnOrder, seen: tuple[str, ...]) -> tuple[OwnOr
 
 
 # -- legs of unknown fate ----------------------------------------------------------------------------------------------
+
+
+def likely(intent: Intent, orders: tuple[Order, ...], ours: Iterable[str]) -> tuple[Order, ...]:
+    """Of several orders that could be a bracket's entry, those that have children: what a person bought has none."""
+    if not intent.legs:
+        return orders
+    found = tuple(order for order in orders if matches(intent, order, ours))
+    parents = tuple(order for order in found if any(link.relation == CHILD for link in order.links))
+    return parents or found
 
 
 def claim_by_looks(account: Account, order: Order) -> Claimed | None:

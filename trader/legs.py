@@ -13,8 +13,8 @@ from enum import StrEnum
 
 from brokers.model import Duration, Group, GroupKind, Order, OrderType, Placing, Side, Trail, Value
 
-PARENT = "OSP"
-"""The relation of a child to the order that it waits for (tradestation-v3, 6)."""
+PARENT, CHILD = "OSP", "OSO"
+"""The relation of a child to the order that it waits for, and back (tradestation-v3, 6)."""
 
 
 class LegPurpose(StrEnum):

@@ -11,7 +11,7 @@ import msgspec
 from brokers.model import ZERO, Order
 from feeds.messages import Snapshot
 from trader.account import Account, Now
-from trader.brackets import give_up_legs
+from trader.brackets import give_up_legs, likely
 from trader.execution import DUPLICATE, frames, settled, take_legs
 from trader.intents import Intent, IntentState, Kind, Purpose, Settling, Verdict, matches, settle
 from trader.journal import Uncovered
@@ -70,7 +70,12 @@ def settle_intents(account: Account, orders: tuple[Order, ...], requested_s: flo
         if intent.kind is Kind.PLACE and intent.state is IntentState.UNKNOWN:
             so_far = account.settling.setdefault(intent.number, Settling(now.s))
             verdict, order, so_far = settle(
-                intent, so_far, orders, journal.orders, requested_s, account.timing.settle_s
+                intent,
+                so_far,
+                likely(intent, orders, journal.orders),
+                journal.orders,
+                requested_s,
+                account.timing.settle_s,
             )
             account.settling[intent.number] = so_far
             _settle(account, intent, verdict, order, now)

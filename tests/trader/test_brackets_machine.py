@@ -84,9 +84,9 @@ class Brackets(RuleBasedStateMachine):
             SYMBOL,
             Decimal(quantity),
             stop if quantity else None,
-            Decimal(167 + side * 20 * near) if take and quantity else "off",
-            Trail(amount=Decimal(near)) if trail and quantity else "off",
-            Decimal(167),
+            intended_price=Decimal(167),
+            take=Decimal(167 + side * 20 * near) if take and quantity else "off",
+            trail=Trail(amount=Decimal(near)) if trail and quantity else "off",
         )
         desk = self.desk
         desk.stamp = max(desk.stamp + 60, int(desk.world.now_utc()))
