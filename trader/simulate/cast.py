@@ -11,12 +11,13 @@ from trader.demo.script import STANDS, Stand
 from trader.sessions import Code, Session
 
 CASH_USD = Decimal(100_000)
+FIRST_BRACKET = 4
 KINDS = {"ESZ13": ("F", "Futures"), "SPY": ("M", "Margin")}
 
 
 def stands(count: int) -> tuple[Stand, ...]:
-    """The demo's two first; then both strategies on both symbols in turn, each on an account of its own, because one
-    owner per account and symbol is a rule of the desk."""
+    """The demo's two first; then their strategies on both symbols in turn, from the fifth on ``bracket`` in every other
+    pair, each on an account of its own, because one owner per account and symbol is a rule of the desk."""
     return tuple(_stand(number) for number in range(count))
 
 
@@ -24,7 +25,8 @@ def _stand(number: int) -> Stand:
     model = STANDS[number % 2]
     if number < len(STANDS):
         return model
-    strategy = STANDS[(number + number // 2) % 2].strategy
+    brackets = number >= FIRST_BRACKET and number // 2 % 2 == 0
+    strategy = "bracket" if brackets else STANDS[(number + number // 2) % 2].strategy
     account = f"SIM{100001 + number // 2}{KINDS[model.symbol][0]}"
     return Stand(f"{model.symbol.lower()}-{strategy.replace('_', '-')}-{number + 1}", model.symbol, account, strategy)
 
