@@ -7,7 +7,7 @@ way: trader -> data source and account manager (DESIGN 5); the other way go cast
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Literal
 
 from brokers.model import Bar, Side, Trail
 from supervisor.messages import Done, Event, Message, Request
@@ -87,21 +87,19 @@ class Row(Message, frozen=True):
     content: FillRow | SyncRow | RejectRow
 
 
-OFF: Final = "off"
-"""Declared instead of a take or a trail: there is to be none any more. (Left out, the one there is stays.)"""
-
-
 class Declared(Message, frozen=True):
     """The exposure that a strategy declares for a symbol: signed quantity, the price of its protective stop, the price
     at which a profit is taken, how far the stop follows. ``intended_price``: the newest close it had seen; what is
-    filled is held against it, and a trail without a stop begins there."""
+    filled is held against it, and a trail without a stop begins there. ``off``: ``take`` and ``trail`` where
+    there is to be none any more (left out, the one there is stays)."""
 
     symbol: str
     quantity: Decimal
     stop: Decimal | None = None
     intended_price: Decimal | None = None
-    take: Decimal | Literal["off"] | None = None
-    trail: Trail | Literal["off"] | None = None
+    take: Decimal | None = None
+    trail: Trail | None = None
+    off: tuple[str, ...] = ()
 
 
 # -- trader -> account manager -----------------------------------------------------------------------------------------

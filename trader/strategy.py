@@ -32,13 +32,16 @@ import msgspec
 
 from brokers.model import Bar as BrokerBar
 from brokers.model import Trail
-from trader.messages import OFF, Declared, FillRow, Need, PositionView, RejectRow
+from trader.messages import Declared, FillRow, Need, PositionView, RejectRow
 
 RESUME: Final = "resume"
 """Returned by ``on_sync``: take up again what was declared before the divergence, through all gates."""
 
 BARS_KEPT = 5000
 """Closed bars of a series that ``self.bars`` can give."""
+
+OFF: Final = "off"
+"""Given to ``target`` instead of a take or a trail: there is to be none any more. (Left out, it stays as it is.)"""
 
 PERCENT_END = 100
 
@@ -148,13 +151,12 @@ class Strategy:
         what = f"target({symbol!r})"
         exact = _exact(f"{what}: quantity", quantity)
         price = None if stop is None else _exact(f"{what}: stop", stop)
-        profit: Decimal | Literal["off"] | None = None
-        if take is not None:
-            profit = _off(f"{what}: take", take) if isinstance(take, str) else _exact(f"{what}: take", take)
-        if isinstance(profit, Decimal) and price is not None and exact and (profit - price) * exact <= 0:
+        off = tuple(name for name, given in (("take", take), ("trail", trail)) if _is_off(f"{what}: {name}", given))
+        profit = None if take is None or isinstance(take, str) else _exact(f"{what}: take", take)
+        if profit is not None and price is not None and exact and (profit - price) * exact <= 0:
             raise BadDeclaration(f"{what}: take {profit} and stop {price} are on the wrong sides of each other")
         behind, seen = _trail(what, trail), self._desk.newest_close(symbol)
-        if isinstance(behind, Trail) and price is None and seen is None:
+        if behind is not None and price is None and seen is None:
             raise BadDeclaration(f"{what}: a trail without a stop begins at the newest close, and there is no bar yet")
         self._desk.declared[symbol] = Declared(
             symbol=symbol,
@@ -162,6 +164,7 @@ class Strategy:
             stop=price,
             take=profit,
             trail=behind,
+            off=off,
             intended_price=seen,
         )
 
@@ -218,20 +221,20 @@ def attach(strategy: Strategy, symbols: tuple[str, ...], parameters: msgspec.Str
     return strategy._desk
 
 
-def _trail(what: str, given: Number | Trail | Literal["off"] | None) -> Trail | Literal["off"] | None:
+def _trail(what: str, given: Number | Trail | str | None) -> Trail | None:
     if given is None or isinstance(given, str):
-        return None if given is None else _off(f"{what}: trail", given)
+        return None
     trail = given if isinstance(given, Trail) else Trail(amount=_exact(f"{what}: trail", given))
     distance = trail.amount if trail.amount is not None else trail.percent
-    if distance is None or not distance > 0 or (trail.percent is not None and distance >= PERCENT_END):
+    if distance is None or distance <= 0 or (trail.percent is not None and distance >= PERCENT_END):
         raise BadDeclaration(f"{what}: a trail of {distance} (above 0, and a percentage below {PERCENT_END})")
     return trail
 
 
-def _off(what: str, given: str) -> Literal["off"]:
-    if given != OFF:
+def _is_off(what: str, given: Number | Trail | str | None) -> bool:
+    if isinstance(given, str) and given != OFF:
         raise BadDeclaration(f"{what} is {given!r}; wanted: a number, or OFF")
-    return OFF
+    return given == OFF
 
 
 def _exact(what: str, value: Number) -> Decimal:

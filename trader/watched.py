@@ -28,20 +28,19 @@ def with_protection(before: Declaration, declared: Declared, *, native: bool) ->
     """``before`` with the stop, take and trail now declared. What is left out stays while the side does; ``off`` ends
     it. ``native``: a trail without a price to begin at is left to the venue."""
     stays = same_side(declared.quantity, before.quantity)
-    take = before.take if stays and declared.take is None else declared.take
-    trail = before.trail if stays and declared.trail is None else declared.trail
+    take = before.take if stays and declared.take is None and "take" not in declared.off else declared.take
+    trail = before.trail if stays and declared.trail is None and "trail" not in declared.off else declared.trail
     stop = before.stop if stays and declared.stop is None else declared.stop
-    wanted_trail = trail if isinstance(trail, Trail) else None
-    leaves = wanted_trail is not None and declared.stop is None
-    if wanted_trail is not None and declared.quantity:
-        stop = _trailed(before if stays else None, declared, wanted_trail)
+    leaves = trail is not None and declared.stop is None
+    if trail is not None and declared.quantity:
+        stop = _trailed(before if stays else None, declared, trail)
     kept = before.trail_native if stays and declared.trail is None and declared.stop is None else leaves and native
     return replace(
         before,
         stop=stop,
-        take=take if isinstance(take, Decimal) else None,
-        trail=wanted_trail,
-        trail_native=wanted_trail is not None and kept,
+        take=take,
+        trail=trail,
+        trail_native=trail is not None and kept,
         take_by_person=before.take_by_person if stays else "",
     )
 

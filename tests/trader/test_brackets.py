@@ -10,8 +10,9 @@ from brokers.model import Bar, OrderStatus, OrderType, Trail
 from brokers.tradestation.client import TradeStation
 from feeds.messages import OrdersSeen
 from supervisor.errors import HttpFailed
+from supervisor.wire.codec import decode, encode
 from tests.trader.session_world import SYMBOL, Desk
-from trader.messages import OFF, CleanBar, CleanBars, Cursor, Declared, PositionView, ReadSessionStatus, Turn
+from trader.messages import CleanBar, CleanBars, Cursor, Declared, PositionView, ReadSessionStatus, Turn, TurnDone
 
 
 @pytest.fixture
@@ -23,10 +24,7 @@ def desk() -> Desk:
 
 def declare(desk: Desk, quantity: int, **terms: Any) -> None:
     desk.stamp = max(desk.stamp + 60, int(desk.world.now_utc()))
-    exact = {
-        name: Decimal(value) if isinstance(value, int | str) and value != OFF else value
-        for name, value in terms.items()
-    }
+    exact = {name: Decimal(value) if isinstance(value, int | str) else value for name, value in terms.items()}
     declared = Declared(symbol=SYMBOL, quantity=Decimal(quantity), **exact)
     newest = desk.manager.journal.newest_row
     desk.world.ask(Turn(1, b"", newest, Cursor(SYMBOL, 60, desk.stamp), declarations=(declared,)))
@@ -60,6 +58,17 @@ def long_with_take(desk: Desk, quantity: int = 1) -> None:
 
 def held(desk: Desk) -> Decimal:
     return desk.manager.journal.holding(SYMBOL).quantity
+
+
+def test_what_is_declared_and_seen_passes_the_wire() -> None:
+    """In a simulation messages are handed over as they are: only here they are packed."""
+    trail = Trail(percent=Decimal(1))
+    declared = Declared(SYMBOL, Decimal(1), take=Decimal(170), trail=trail, off=("trail",))
+    sent = Turn(1, b"", 0, Cursor(SYMBOL, 60, 1), declarations=(declared,))
+    assert decode(encode(sent)) == sent
+    seen = PositionView(SYMBOL, Decimal(1), take=Decimal(170), trail=trail, take_held_by="desk")
+    told = TurnDone(rows=(), positions=(seen,))
+    assert decode(encode(told)) == told
 
 
 # -- one intent, several orders ----------------------------------------------------------------------------------------
@@ -223,7 +232,7 @@ def test_a_take_moves_by_replace_and_off_ends_it(desk: Desk) -> None:
     declare(desk, 1, take="171.001")
     assert desk.orders["3"].limit_price == Decimal("171.01"), "away from the market"
     desk.stream()
-    declare(desk, 1, take=OFF)
+    declare(desk, 1, off=("take",))
     assert desk.orders["3"].status is OrderStatus.CANCELLED
     assert desk.orders["2"].working
 

@@ -85,8 +85,9 @@ class Brackets(RuleBasedStateMachine):
             Decimal(quantity),
             stop if quantity else None,
             intended_price=Decimal(167),
-            take=Decimal(167 + side * 20 * near) if take and quantity else "off",
-            trail=Trail(amount=Decimal(near)) if trail and quantity else "off",
+            take=Decimal(167 + side * 20 * near) if take and quantity else None,
+            trail=Trail(amount=Decimal(near)) if trail and quantity else None,
+            off=("take", "trail"),
         )
         desk = self.desk
         desk.stamp = max(desk.stamp + 60, int(desk.world.now_utc()))

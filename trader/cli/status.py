@@ -118,7 +118,7 @@ def _troubles(row: Session, manager: SessionStatus) -> list[str]:
         elif age_s > AGREED_AGE_S_MAX:
             found.append(f"{symbol}: position last agreed {duration(age_s)} ago")
     for position in manager.positions:
-        if position.quantity and position.stop is None:
+        if position.quantity and not position.stop_held_by:
             found.append(f"{position.symbol}: {position.quantity} without a working stop")
     return found
 
