@@ -16,7 +16,7 @@ from brokers.broker import Capabilities
 from brokers.model import Order
 from feeds.config import Timing
 from supervisor.messages import Event, Level
-from trader.intents import IntentState, Kind, Settling
+from trader.intents import Intent, IntentState, Kind, Settling
 from trader.journal import Journal
 from trader.messages import Cursor, Hindrance, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
 from trader.orders import OwnOrder
@@ -38,7 +38,9 @@ class Account:
 
     ``agreed_s``: when the newest read was requested that agreed with us, by symbol. ``differed``: what the last read
     said where it did not. ``changed_s``: our newest fill, acknowledgement or instruction. ``not_ours``: symbols in
-    which a new journal found a position. ``want_read``: somebody should read the account soon. ``unread``: what the
+    which a new journal found a position. ``want_read``: somebody should read the account soon. ``search_since_utc``: an
+    order of ours may have closed since then and be in history. ``missing``: working orders of ours that the newest read
+    did not show, with the moment since which history is to be searched for them (None: it was). ``unread``: what the
     venue said instead of the newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that
     refuses a symbol's declarations over and over, and how often it did since that was recorded.
     """
@@ -59,6 +61,8 @@ class Account:
         self.settling: dict[int, Settling] = {}
         self.foreign_working = 0
         self.want_read = False
+        self.search_since_utc: float | None = None
+        self.missing: dict[str, float | None] = {}
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}
@@ -90,12 +94,23 @@ class Account:
     def working_of(self, symbol: str) -> tuple[OwnOrder, ...]:
         return tuple([order for order in self.journal.working.values() if order.symbol == symbol])
 
-    def unsettled(self, symbol: str) -> bool:
-        """A placing of this symbol has no outcome yet."""
+    def unsettled(self, symbol: str, without: Intent | None = None) -> bool:
+        """A placing of this symbol has no outcome yet (but for this one)."""
         for intent in self.journal.open_intents.values():
-            if intent.kind is Kind.PLACE and intent.symbol == symbol:
+            if intent.kind is Kind.PLACE and intent.symbol == symbol and intent is not without:
                 return True
         return False
+
+    def doubtful(self, symbol: str) -> bool:
+        """An order of this symbol that we do not know may be ours."""
+        return any(intent.symbol == symbol for intent in self.journal.open_intents.values())
+
+    def lately(self, now: Now) -> list[Intent]:
+        """Intents whose request may still be on its way: of unknown fate, or given up not long ago."""
+        on_its_way_s = self.timing.on_its_way_s * now.rate
+        unknown = [i for i in self.journal.open_intents.values() if i.state is IntentState.UNKNOWN]
+        given_up = self.journal.given_up.values()
+        return unknown + [i for i in given_up if now.utc <= (i.settled_utc or now.utc) + on_its_way_s]
 
     @property
     def in_doubt(self) -> bool:
@@ -120,9 +135,10 @@ class Account:
             stop_price=own.stop_price,
         )
 
-    def situation(self, symbol: str, now: Now) -> Situation:
+    def situation(self, symbol: str, now: Now, without: Intent | None = None) -> Situation:
+        """``without``: an intent that is not counted, to see whether it would be planned again."""
         declaration, held = self.journal.declaration(symbol), self.journal.holding(symbol).quantity
-        unsettled = self.unsettled(symbol)
+        unsettled = self.unsettled(symbol, without)
         missing = not unsettled and clamped(declaration.quantity, held) != declaration.quantity
         return Situation(
             declaration=declaration,

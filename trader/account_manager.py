@@ -14,7 +14,18 @@ import msgspec
 from brokers.model import ZERO, Outcome
 from feeds import paths
 from feeds.lease import Lease
-from feeds.messages import OrdersSeen, PositionsSeen, ReadInstrument, ReadSnapshot, Snapshot, SnapshotFailed
+from feeds.messages import (
+    AskHistory,
+    AskOrders,
+    HistoryRead,
+    OrdersRead,
+    OrdersSeen,
+    PositionsSeen,
+    ReadInstrument,
+    ReadSnapshot,
+    Snapshot,
+    SnapshotFailed,
+)
 from feeds.venue import open_broker
 from supervisor.errors import CallFailed, Refused
 from supervisor.messages import Done as Ok
@@ -22,7 +33,17 @@ from supervisor.messages import Down, Message, Request, Subscribed, Up
 from supervisor.process.server import Caller, Server
 from trader.account import Account, Now
 from trader.arguments import SessionArguments
-from trader.execution import doubt_after_restart, expire, frames, outcome, overdue, pending_plans, write_plans
+from trader.execution import (
+    doubt_after_restart,
+    expire,
+    frames,
+    outcome,
+    overdue,
+    pending_plans,
+    send_again,
+    write_plans,
+)
+from trader.inquiry import Inquiry
 from trader.intents import Intent, IntentState, Kind, change, placing
 from trader.journal import SCHEMA, Journal
 from trader.messages import (
@@ -42,6 +63,7 @@ from trader.messages import (
 )
 from trader.risk import Limits
 from trader.sessions import journal_path, trader_name
+from trader.settlement import held_when_overdue, overdue_since_s, settle_by_history
 from trader.store import desk
 from trader.truth import coverage, page_due, read
 from trader.turns import attach, declare, finish, release, turn
@@ -50,6 +72,7 @@ SENDS_AT_ONCE = 20
 """Instructions sent before the mailbox is read again: far above what one step of a session needs."""
 RECORDER_LIMIT_S = 2.0
 """The recorder commits one row; if it is away or slow, the next tick asks again."""
+SENDABLE = (IntentState.WRITTEN, IntentState.UNSENT)
 INSTRUMENT_EVERY_S = 5.0
 """While the tick size of a symbol is not known, the books are asked this often."""
 
@@ -105,6 +128,7 @@ class AccountManager(Server):
         self.account = Account(session, self.journal, self.timing, Limits(), self.broker.capabilities)
         self.trader = trader_name(session.name)
         self.books = paths.books(settings.connection.name, session.account)
+        self.inquiry = Inquiry()
         self.positions_seen: PositionsSeen | None = None
         self.to_send: list[Intent] = []
         self.rows_told = self.journal.newest_row
@@ -122,6 +146,7 @@ class AccountManager(Server):
         self.lease = Lease(self.world, settings.connection, self.timing, feeds=feeds, accounts=(session.account,))
         self.lease.start()
         self.world.subscribe(self.books, "snapshot")
+        self.world.subscribe(self.books, "asked")
         for feed, topic in zip(feeds, ("orders", "positions"), strict=True):
             self.world.subscribe(paths.feed(connection, feed), topic)
         self.world.after(self.timing.look_every_s, Tick())
@@ -157,6 +182,12 @@ class AccountManager(Server):
                 read(self.account, message, now)
         elif isinstance(message, SnapshotFailed):
             self._hindered(self.account.session.account, message.reason)
+        elif isinstance(message, OrdersRead):
+            with self._step() as now:
+                frames(self.account, message.orders, now, message.requested_s)
+        elif isinstance(message, HistoryRead):
+            with self._step() as now:
+                settle_by_history(self.account, message.orders, message.since_utc, now)
         elif isinstance(message, Tick):
             self._tick()
         elif isinstance(message, TerminateTrader):
@@ -233,7 +264,7 @@ class AccountManager(Server):
             if not self.to_send:
                 return
             intent = self.journal.open_intents.get(self.to_send.pop(0).number)
-            if intent is None:
+            if intent is None or intent.state not in SENDABLE:
                 continue
             if overdue(intent, self._now()):
                 with self._step() as now:
@@ -266,17 +297,35 @@ class AccountManager(Server):
     def _tick(self) -> None:
         self.world.after(self.timing.look_every_s, Tick())
         now = self._now()
-        self.to_send += [i for i in self.journal.open_intents.values() if i.state is IntentState.UNSENT]
+        if any(i.state is IntentState.UNSENT for i in self.journal.open_intents.values()):
+            with self._step() as now:
+                self.to_send += send_again(self.account, now)
         due = any(not u.paged and page_due(self.account, s, u, now) for s, u in self.journal.uncovered.items())
         if due or pending_plans(self.account, now):
             with self._step():
                 pass
         if self.account.in_doubt and now.s >= self.next_read_s:
             self._ask_for_read(0.0)
+        if overdue_since_s(self.account, now):
+            with self._step() as now:
+                held_when_overdue(self.account, now)
+        self._inquire(now)
         self._read_instruments(now)
 
+    def _inquire(self, now: Now) -> None:
+        """What a snapshot does not show is asked for; the answers come as publications."""
+        ask = self.inquiry.due(self.account, now)
+        if ask.order_ids:
+            self.world.cast(self.books, AskOrders(ask.order_ids))
+        if ask.since_utc is not None:
+            self.world.cast(self.books, AskHistory(ask.since_utc))
+
     def _ask_for_read(self, after_s: float) -> None:
-        self.next_read_s = self.world.now_s() + self.timing.settle_s / 2
+        """In doubt, the next one comes by itself; over the time that a request can be on its way that is a few reads,
+        and well within the venue's quota."""
+        now_s = self.world.now_s()
+        fresh = any(now_s < one.since_s + self.timing.settle_s for one in self.account.settling.values())
+        self.next_read_s = now_s + (self.timing.settle_s / 2 if fresh else self.timing.settle_s)
         self.world.cast(self.books, ReadSnapshot(after_s))
 
     def _read_instruments(self, now: Now) -> None:

@@ -111,7 +111,7 @@ def closed(path: Path) -> None:
     ("harm", "says"),
     [
         (garbage, "file is not a database"),
-        (newer, "has version 999, this program knows up to 1"),
+        (newer, "has version 999, this program knows up to 2"),
         pytest.param(closed, "unable", marks=pytest.mark.skipif(os.getuid() == 0, reason="root may read all")),
     ],
 )

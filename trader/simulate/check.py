@@ -18,8 +18,10 @@ from trader.demo.verify import Readable
 from trader.simulate.faults import SLOW_MAX_S
 
 EXPECTED_DEATHS = ("feeds.stream.FeedEnded: ",)
-HOLD_BEGINS = ("divergence.adopted", "hold.unexplained", "hold.found", "hold.ambiguous", "hold.unsettled")
-HOLD_ENDS = ("hold.released", "divergence.resumed", "unexplained.over")
+HOLD_BEGINS = (
+    *("divergence.adopted", "hold.unexplained", "hold.found", "hold.ambiguous", "hold.unsettled", "hold.vanished"),
+)
+HOLD_ENDS = ("hold.released", "divergence.resumed", "unexplained.over", "unsettled.over")
 
 
 def crashes(told: Iterable[str]) -> Iterator[str]:

@@ -108,5 +108,21 @@ CREATE TABLE events (
 CREATE INDEX events_by_kind ON events (kind);
 """
 
-migrations: tuple[str, ...] = (_FIRST,)
+_CORRECTED_FILLS = """
+CREATE TABLE fills_kept (
+    number INTEGER PRIMARY KEY,
+    order_id TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL,
+    quantity TEXT NOT NULL, price TEXT NOT NULL, cumulative TEXT NOT NULL,
+    corrections INTEGER NOT NULL DEFAULT 0,
+    seen_utc REAL NOT NULL,
+    UNIQUE (order_id, cumulative, corrections)
+);
+INSERT INTO fills_kept (number, order_id, symbol, side, quantity, price, cumulative, seen_utc)
+    SELECT number, order_id, symbol, side, quantity, price, cumulative, seen_utc FROM fills;
+DROP TABLE fills;
+ALTER TABLE fills_kept RENAME TO fills;
+"""
+"""A broken trade takes an order's total down, and what it fills then may reach the same total once more."""
+
+migrations: tuple[str, ...] = (_FIRST, _CORRECTED_FILLS)
 """Applied in order; PRAGMA user_version counts those that were."""

@@ -24,7 +24,7 @@ INSERT_INTENT = _insert(
     " known, state, result_order_id, reason, settled_utc",
 )
 UPDATE_INTENT = "UPDATE intents SET state = ?, result_order_id = ?, reason = ?, settled_utc = ? WHERE number = ?"
-INSERT_FILL = _insert("fills", "order_id, symbol, side, quantity, price, cumulative, seen_utc")
+INSERT_FILL = _insert("fills", "order_id, symbol, side, quantity, price, cumulative, corrections, seen_utc")
 INSERT_EVENT = _insert("events", "kind, level, subject, text, machine_s, market_utc, incident, incident_state, data")
 INSERT_ROW = "INSERT INTO rows VALUES (?, ?, ?, 0)"
 CONSUME_ROWS = "UPDATE rows SET consumed = 1 WHERE number > ? AND number <= ?"
