@@ -101,6 +101,11 @@ class Account:
                 return True
         return False
 
+    def unsettled_quantities(self, symbol: str) -> tuple[Decimal, ...]:
+        """What the placings of this symbol without outcome may fill, signed."""
+        opened = self.journal.open_intents.values()
+        return tuple([i.side.sign * i.quantity for i in opened if i.kind is Kind.PLACE and i.symbol == symbol])
+
     def doubtful(self, symbol: str) -> bool:
         """An order of this symbol that we do not know may be ours."""
         return any(intent.symbol == symbol for intent in self.journal.open_intents.values())

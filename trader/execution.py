@@ -215,13 +215,21 @@ def _still_wanted(account: Account, intent: Intent, now: Now) -> bool:
 
 def doubt(account: Account, intent: Intent, why: str, now: Now) -> None:
     """Its fate is unknown: reads of the account settle it (``truth``)."""
-    account.journal.write_intent(replace(intent, state=IntentState.UNKNOWN, reason=why))
-    account.settling[intent.number] = Settling(now.s)
+    doubted_utc = now.utc if intent.doubted_utc is None else min(intent.doubted_utc, now.utc)
+    unknown = replace(intent, state=IntentState.UNKNOWN, reason=why, doubted_utc=doubted_utc)
+    account.journal.write_intent(unknown)
+    account.settling[intent.number] = settling_since(unknown, now)
     account.want_read = True
     order = account.journal.orders.get(intent.order_id)
     if order is not None:
         account.journal.write_order(replace(order, unsure=True, pending_since_s=now.s))
     account.event(now, "intent.unknown", "NOTIFY", f"{intent.symbol}: {intent.kind} {intent.key}: {why}")
+
+
+def settling_since(intent: Intent, now: Now) -> Settling:
+    """Nothing was read yet; since when it is in doubt our own death does not change."""
+    doubted_s = 0.0 if intent.doubted_utc is None else max(0.0, now.utc - intent.doubted_utc) / now.rate
+    return Settling(now.s, doubted_s=doubted_s)
 
 
 def doubt_after_restart(account: Account, now: Now) -> None:
@@ -349,7 +357,7 @@ def _out(account: Account, order: OwnOrder, now: Now) -> None:
     for intent in list(account.lately(now)):
         if intent.order_id == order.order_id and intent.kind is Kind.REPLACE:
             if intent.state is IntentState.GIVEN_UP:
-                journal.write_intent(replace(intent, state=IntentState.UNKNOWN, settled_utc=None))
+                journal.write_intent(replace(intent, state=IntentState.UNKNOWN, settled_utc=None, doubted_utc=now.utc))
             account.settling[intent.number] = Settling(now.s)
             asked = {"asked_quantity": intent.quantity, "asked_stop_price": intent.stop_price}
             pending = replace(order, pending="replace", unsure=True, asked_type=intent.type, **asked)

@@ -67,7 +67,8 @@ class IntentState(StrEnum):
 
 class Intent(Value, frozen=True):
     """``order_id``: the order to replace or cancel. ``valid_until_utc``: past it an entry is never sent (market time).
-    ``known``: orders of the symbol that were at the broker before, and so cannot be of this intent."""
+    ``known``: orders of the symbol that were at the broker before, and so cannot be of this intent. ``doubted_utc``:
+    since when its fate is unknown; our own death does not make that later."""
 
     number: int
     key: str
@@ -86,6 +87,7 @@ class Intent(Value, frozen=True):
     result_order_id: str = ""
     reason: str = ""
     settled_utc: float | None = None
+    doubted_utc: float | None = None
 
 
 def order_key(session_key: str, number: int) -> str:
@@ -154,12 +156,19 @@ def _alike(intent: Intent, order: Order) -> bool:
 
 
 class Settling(Value, frozen=True):
-    """What reads have told so far of an intent of unknown fate. ``since_s``: when we came to doubt; only reads
-    requested after that count. ``searched``: history does not have it either."""
+    """What reads have told so far of an intent of unknown fate. ``since_s``: when we came to doubt in this life; only
+    reads requested after that count. ``doubted_s``: for how long it had been in doubt by then. ``searched``: history
+    does not have it either."""
 
     since_s: float
     reads: int = 0
     searched: bool = False
+    doubted_s: float = 0.0
+
+    @property
+    def began_s(self) -> float:
+        """Since when it has been in doubt, over all lives."""
+        return self.since_s - self.doubted_s
 
 
 class Verdict(StrEnum):
@@ -210,6 +219,6 @@ def settle_replace(
 def _unseen(settling: Settling, requested_s: float, wait_s: float) -> tuple[Verdict, None, Settling]:
     if requested_s < settling.since_s:
         return Verdict.NOT_YET, None, settling
-    settling = Settling(settling.since_s, settling.reads + 1, settling.searched)
-    absent = settling.reads >= SETTLING_READS and requested_s >= settling.since_s + wait_s
+    settling = Settling(settling.since_s, settling.reads + 1, settling.searched, settling.doubted_s)
+    absent = settling.reads >= SETTLING_READS and requested_s >= settling.began_s + wait_s
     return (Verdict.ABSENT if absent else Verdict.NOT_YET), None, settling

@@ -14,7 +14,7 @@ import msgspec
 
 from brokers.model import Order
 from trader.account import Account, Now
-from trader.execution import DUPLICATE, ended_by_other, frames, may_go_again, overdue, renamed, settled
+from trader.execution import DUPLICATE, ended_by_other, frames, may_go_again, overdue, renamed, settled, settling_since
 from trader.intents import (
     AGAIN,
     SETTLING_READS,
@@ -22,7 +22,6 @@ from trader.intents import (
     IntentState,
     Kind,
     Purpose,
-    Settling,
     Verdict,
     matches,
     settle,
@@ -66,7 +65,7 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
             _found(account, intent, found[0], now)
         elif found:
             _ambiguous(account, intent, now)
-        account.settling[intent.number] = Settling(so_far.since_s, so_far.reads, True)
+        account.settling[intent.number] = replace(so_far, searched=True)
     frames(account, [o for o in orders if o.order_id in account.journal.orders], now)
     for order_id, missed_since_utc in list(account.missing.items()):
         if missed_since_utc is not None and missed_since_utc >= since_utc:
@@ -85,8 +84,8 @@ def _unknown(account: Account, kind: Kind) -> list[Intent]:
 def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...], requested_s: float, now: Now) -> None:
     timing = account.timing
     wait_s = timing.settle_s if may_go_again(account, intent, now) else timing.on_its_way_s
-    so_far = account.settling.setdefault(intent.number, Settling(now.s))
-    last_utc = now.utc + (so_far.since_s + timing.on_its_way_s - now.s) * now.rate
+    so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
+    last_utc = now.utc + (so_far.began_s + timing.on_its_way_s - now.s) * now.rate
     candidates = [o for o in orders if o.opened_utc <= last_utc and _can_be_of(account, intent, o)]
     verdict, order, so_far = settle(intent, so_far, candidates, (), requested_s, wait_s, _twins(account, intent, now))
     account.settling[intent.number] = so_far
@@ -137,7 +136,7 @@ def _absent(account: Account, intent: Intent, now: Now) -> None:
     if intent.reason == DUPLICATE:
         hold(account, symbol, "unsettled", f"{intent.purpose} {intent.key} cannot be settled by reads", now)
     elif may_go_again(account, intent, now):
-        account.journal.write_intent(replace(intent, state=IntentState.UNSENT, reason=AGAIN))
+        account.journal.write_intent(replace(intent, state=IntentState.UNSENT, reason=AGAIN, doubted_utc=None))
         account.settling.pop(intent.number, None)
     else:
         settled(account, intent, IntentState.GIVEN_UP, "no read shows it", now)
@@ -206,7 +205,7 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
     journal, old = account.journal, account.journal.orders.get(intent.order_id)
     if old is None or not old.out:
         return
-    so_far = account.settling.setdefault(intent.number, Settling(now.s))
+    so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
     strangers = [o for o in orders if not journal.knows_order(o.order_id) and o.order_id not in journal.foreign]
     verdict, order, so_far = settle_replace(
         intent, so_far, strangers, old.filled_quantity, (), requested_s, account.timing.settle_s
@@ -234,7 +233,7 @@ def overdue_since_s(account: Account, now: Now) -> dict[str, float]:
     late: dict[str, float] = {}
     for intent in account.journal.open_intents.values():
         if intent.state is IntentState.UNKNOWN:
-            since_s = account.settling.setdefault(intent.number, Settling(now.s)).since_s
+            since_s = account.settling.setdefault(intent.number, settling_since(intent, now)).began_s
             if now.s > since_s + account.timing.on_its_way_s + UNSETTLED_PAGE_S:
                 late[intent.symbol] = min(since_s, late.get(intent.symbol, since_s))
     return late

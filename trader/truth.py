@@ -44,7 +44,7 @@ def _ours(account: Account, symbol: str) -> Ours:
         known=symbol in account.journal.holdings,
         quantity=account.journal.holding(symbol).quantity,
         changed_s=account.changed_s.get(symbol, 0.0),
-        unsettled=account.unsettled(symbol),
+        unsettled=account.unsettled_quantities(symbol),
         differed=account.differed.get(symbol),
     )
 

@@ -26,8 +26,8 @@ WAITING = "SELECT 1 FROM holds WHERE why IN ('ambiguous', 'unsettled', 'unexplai
 TOLD_BARE = "SELECT 1 FROM uncovered WHERE paged = 1"
 
 
-UNKNOWN = "SELECT 1 FROM intents WHERE state IN ('written', 'unknown')"
-"""An instruction without outcome; what differs may come of it, so it is settled first, within its own bound."""
+UNKNOWN = "SELECT min(number) FROM intents WHERE state IN ('written', 'unknown')"
+"""The oldest instruction without outcome; what differs may come of it, so it is settled first, within its own bound."""
 
 
 def bound_s(timing: Timing) -> float:
@@ -73,6 +73,7 @@ class Watch:
         self.divergence = Lasting()
         self.bare = Lasting()
         self.unknown = Lasting()
+        self._oldest: dict[str, int] = {}
         self.problems: dict[tuple[str, str], str] = {}
 
     def look(self, desk: SimDesk) -> None:
@@ -82,15 +83,18 @@ class Watch:
         for stand in self._stands:
             apart = self._theirs(stand) != self._ours(stand)
             bare = self._bare(stand) and not self._journal_has(stand, TOLD_BARE)
-            unknown = self._journal_has(stand, UNKNOWN)
-            hindered = (apart or bare or unknown) and self._hindered(desk, stand)
+            unknown = self._unknown(stand)
+            hindered = (apart or bare or unknown > 0) and self._hindered(desk, stand)
             timing = self._machine.config.timing
-            lasted_s = self.divergence.look(stand.name, apart, hindered or unknown, now_s)
+            lasted_s = self.divergence.look(stand.name, apart, hindered or unknown > 0, now_s)
             self._judge(stand.name, "book and broker were apart", lasted_s, bound_s(timing))
             lasted_s = self.bare.look(stand.name, bare, hindered, now_s)
             what = "a position had no stop at the broker, and nobody was told"
             self._judge(stand.name, what, lasted_s, bound_s(timing))
-            lasted_s = self.unknown.look(stand.name, unknown, hindered, now_s)
+            if self._oldest.get(stand.name) != unknown:
+                self._oldest[stand.name] = unknown
+                self.unknown.look(stand.name, False, False, now_s)
+            lasted_s = self.unknown.look(stand.name, unknown > 0, hindered, now_s)
             self._judge(stand.name, "an instruction had no outcome", lasted_s, unknown_bound_s(timing))
 
     def _judge(self, name: str, what: str, lasted_s: float, limit_s: float) -> None:
@@ -117,6 +121,11 @@ class Watch:
         orders = (ledger.orders[order_id] for order_id in ledger.open_ids)
         ours = (one for one in orders if (one.account, one.symbol) == (stand.account, stand.symbol))
         return abs(held) > sum(one.quantity for one in ours if one.signed_quantity * held < 0)
+
+    def _unknown(self, stand: Stand) -> int:
+        """The number of its oldest instruction without outcome; 0: there is none."""
+        disk = self._machine.kernel.disks.get(journal_path(stand.name))
+        return (disk.execute(UNKNOWN).fetchone()[0] or 0) if disk is not None else 0
 
     def _journal_has(self, stand: Stand, sql: str) -> bool:
         disk = self._machine.kernel.disks.get(journal_path(stand.name))

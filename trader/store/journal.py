@@ -108,7 +108,7 @@ CREATE TABLE events (
 CREATE INDEX events_by_kind ON events (kind);
 """
 
-_CORRECTED_FILLS = """
+_SETTLEMENT = """
 CREATE TABLE fills_kept (
     number INTEGER PRIMARY KEY,
     order_id TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL,
@@ -121,8 +121,10 @@ INSERT INTO fills_kept (number, order_id, symbol, side, quantity, price, cumulat
     SELECT number, order_id, symbol, side, quantity, price, cumulative, seen_utc FROM fills;
 DROP TABLE fills;
 ALTER TABLE fills_kept RENAME TO fills;
+ALTER TABLE intents ADD COLUMN doubted_utc REAL;
 """
-"""A broken trade takes an order's total down, and what it fills then may reach the same total once more."""
+"""A broken trade takes an order's total down, and what it fills then may reach the same total once more. An intent of
+unknown fate is settled by time, too, which goes on while we are dead."""
 
-migrations: tuple[str, ...] = (_FIRST, _CORRECTED_FILLS)
+migrations: tuple[str, ...] = (_FIRST, _SETTLEMENT)
 """Applied in order; PRAGMA user_version counts those that were."""

@@ -21,9 +21,11 @@ INSERT_TURN = _insert(
 INSERT_INTENT = _insert(
     "intents",
     "number, key, kind, purpose, symbol, side, quantity, type, stop_price, order_id, written_utc, valid_until_utc,"
-    " known, state, result_order_id, reason, settled_utc",
+    " known, state, result_order_id, reason, settled_utc, doubted_utc",
 )
-UPDATE_INTENT = "UPDATE intents SET state = ?, result_order_id = ?, reason = ?, settled_utc = ? WHERE number = ?"
+UPDATE_INTENT = (
+    "UPDATE intents SET state = ?, result_order_id = ?, reason = ?, settled_utc = ?, doubted_utc = ? WHERE number = ?"
+)
 INSERT_FILL = _insert("fills", "order_id, symbol, side, quantity, price, cumulative, corrections, seen_utc")
 INSERT_EVENT = _insert("events", "kind, level, subject, text, machine_s, market_utc, incident, incident_state, data")
 INSERT_ROW = "INSERT INTO rows VALUES (?, ?, ?, 0)"
