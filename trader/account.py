@@ -102,9 +102,17 @@ class Account:
         return False
 
     def unsettled_quantities(self, symbol: str) -> tuple[Decimal, ...]:
-        """What the placings of this symbol without outcome may fill, signed."""
-        opened = self.journal.open_intents.values()
-        return tuple([i.side.sign * i.quantity for i in opened if i.kind is Kind.PLACE and i.symbol == symbol])
+        """What the placings of this symbol without outcome may fill, signed; and its orders that no read shows, or
+        that have ended and nobody knows as what."""
+        opened = [i for i in self.journal.open_intents.values() if i.symbol == symbol]
+        changed = {i.order_id for i in opened}
+        lost = [
+            order
+            for order in self.working_of(symbol)
+            if self.missing.get(order.order_id) is not None or (order.out and order.order_id in changed)
+        ]
+        placings = [i.side.sign * i.quantity for i in opened if i.kind is Kind.PLACE]
+        return (*placings, *(order.side.sign * order.remaining_at_most for order in lost))
 
     def doubtful(self, symbol: str) -> bool:
         """An order of this symbol that we do not know may be ours."""

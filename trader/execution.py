@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from brokers.model import Accepted, Order, OrderStatus, OrderType, Outcome, RefusedByVenue, Unknown
+from brokers.model import ZERO, Accepted, Order, OrderStatus, OrderType, Outcome, RefusedByVenue, Unknown
 from trader.account import Account, Now
 from trader.intents import AGAIN, Intent, IntentState, Kind, Purpose, Settling, remembered
 from trader.messages import FillRow
@@ -264,7 +264,9 @@ def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: flo
         asked = _asked(account, own, now)
         after, told = seen(own, frame, current=current, read=requested_s is not None, asked=asked)
         if current and requested_s is not None and after.pending:
-            after = _given_up_when_overdue(account, after, requested_s)
+            after = _given_up_when_overdue(account, after, requested_s, now)
+        if after.on_its_way is not None and now.utc > after.on_its_way_until_utc:
+            after = replace(after, on_its_way=None)
         if after != own:
             account.journal.write_order(after)
             if replace(after, odd=own.odd, doubted=own.doubted) != own:
@@ -284,10 +286,17 @@ def _asked(account: Account, own: OwnOrder, now: Now) -> Asked:
     return Asked(replaces, any(i.kind is Kind.CANCEL for i in intents))
 
 
-def _given_up_when_overdue(account: Account, order: OwnOrder, requested_s: float) -> OwnOrder:
-    """A replace or cancel that a read does not show so long after it was sent did not take."""
-    overdue_at_s = order.pending_since_s + account.timing.settle_s
-    return given_up(order) if order.working and not order.out and requested_s >= overdue_at_s else order
+def _given_up_when_overdue(account: Account, order: OwnOrder, requested_s: float, now: Now) -> OwnOrder:
+    """A replace or cancel that a read does not show so long after it was sent did not take. A replace may arrive yet:
+    what it would make of the order counts among what that may fill, else a late enlargement could turn the position."""
+    timing = account.timing
+    if not order.working or order.out or requested_s < order.pending_since_s + timing.settle_s:
+        return order
+    if order.pending != "replace":
+        return given_up(order)
+    largest = max(order.asked_quantity or order.quantity, order.on_its_way or ZERO)
+    until_utc = now.utc + timing.on_its_way_s * now.rate
+    return given_up(order, on_its_way=largest, on_its_way_until_utc=until_utc)
 
 
 def _settle_changes(account: Account, order: OwnOrder, now: Now) -> None:

@@ -102,6 +102,9 @@ class OwnOrder(Value, frozen=True):
     unknown fate asked for, reads decide."""
     renews: str = ""
     """The order as which this one was placed: it goes on for it, with what that one had not filled."""
+    on_its_way: Decimal | None = None
+    on_its_way_until_utc: float = 0.0
+    """The quantity that a replace which was given up would make of it, should it arrive after all, and until when."""
     doubted: tuple[Decimal, Decimal | None] | None = None
     """Filled quantity and average as the last read told them, where that takes back what we knew."""
     corrections: int = 0
@@ -120,8 +123,8 @@ class OwnOrder(Value, frozen=True):
         """With a replace under way either quantity may be the one that fills."""
         if self.status.terminal:
             return ZERO
-        largest = max(self.quantity, self.asked_quantity or ZERO) if self.pending == "replace" else self.quantity
-        return largest - self.filled_quantity
+        asked = self.asked_quantity if self.pending == "replace" else None
+        return max(self.quantity, asked or ZERO, self.on_its_way or ZERO) - self.filled_quantity
 
     @property
     def exiting(self) -> bool:

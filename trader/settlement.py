@@ -34,6 +34,8 @@ from trader.turns import UNSETTLED, VANISHED
 HISTORY_S = 7 * 86_400.0
 """So far back history is searched for an order of ours that is gone from today's: over a weekend and two holidays it is
 the last trading day's."""
+BEFORE_ALL_S = -1.0
+"""The age of what history tells: it proves what happened, and never that nothing did."""
 UNSETTLED_PAGE_S = 60.0
 """Machine seconds beyond ``on_its_way_s`` for the reads that settle an intent; one that is open longer (no read is
 good, history is not to be had) is held and paged."""
@@ -57,20 +59,33 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
     """Orders that closed before the venue's today: what an intent became may have left today's with the day."""
     account.search_since_utc = None
     for intent in _unknown(account, Kind.PLACE):
-        so_far = account.settling.get(intent.number)
-        if so_far is None or so_far.reads < SETTLING_READS or intent.written_utc < since_utc:
-            continue
-        found = [order for order in orders if _can_be_of(account, intent, order)]
-        if len(found) == 1:
-            _found(account, intent, found[0], now)
-        elif found:
-            _ambiguous(account, intent, now)
-        account.settling[intent.number] = replace(so_far, searched=True)
+        if _searched(account, intent, since_utc):
+            found = [order for order in orders if _can_be_of(account, intent, order)]
+            if len(found) == 1:
+                _found(account, intent, found[0], now)
+            elif found:
+                _ambiguous(account, intent, now)
     frames(account, [o for o in orders if o.order_id in account.journal.orders], now)
+    for intent in _unknown(account, Kind.REPLACE):
+        _settle_replace(account, intent, orders, BEFORE_ALL_S, now)
+        _searched(account, intent, since_utc)
     for order_id, missed_since_utc in list(account.missing.items()):
         if missed_since_utc is not None and missed_since_utc >= since_utc:
             _vanished(account, order_id, now)
     account.want_read = True
+
+
+def _searched(account: Account, intent: Intent, since_utc: float) -> bool:
+    """Whether history was asked about this intent, once today's orders had not shown it."""
+    so_far = account.settling.get(intent.number)
+    searched = so_far is not None and so_far.reads >= SETTLING_READS and intent.written_utc >= since_utc
+    if so_far is not None and searched:
+        account.settling[intent.number] = replace(so_far, searched=True)
+    return searched
+
+
+def _search(account: Account, intent: Intent) -> None:
+    account.search_since_utc = min(intent.written_utc, account.search_since_utc or intent.written_utc)
 
 
 def _unknown(account: Account, kind: Kind) -> list[Intent]:
@@ -83,7 +98,8 @@ def _unknown(account: Account, kind: Kind) -> list[Intent]:
 
 def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...], requested_s: float, now: Now) -> None:
     timing = account.timing
-    wait_s = timing.settle_s if may_go_again(account, intent, now) else timing.on_its_way_s
+    again = may_go_again(account, intent, now) and intent.reason != DUPLICATE
+    wait_s = timing.settle_s if again else timing.on_its_way_s
     so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
     last_utc = now.utc + (so_far.began_s + timing.on_its_way_s - now.s) * now.rate
     candidates = [o for o in orders if o.opened_utc <= last_utc and _can_be_of(account, intent, o)]
@@ -95,8 +111,8 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
         _ambiguous(account, intent, now)
     elif verdict is Verdict.NOT_YET:
         return
-    elif not (so_far.searched or may_go_again(account, intent, now)):
-        account.search_since_utc = min(intent.written_utc, account.search_since_utc or intent.written_utc)
+    elif not (so_far.searched or again):
+        _search(account, intent)
     else:
         _absent(account, intent, now)
 
@@ -200,13 +216,15 @@ def _vanished(account: Account, order_id: str, now: Now) -> None:
 
 
 def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...], requested_s: float, now: Now) -> None:
-    """While the old order works its own frame tells (``execution``). Where it has ended, it goes on as exactly one new
-    order of what was asked, or somebody has cancelled it."""
+    """While the old order works its own frame tells (``execution``). Where it has ended, or is gone from today's, it
+    goes on as exactly one new order of what was asked, or somebody has cancelled it."""
     journal, old = account.journal, account.journal.orders.get(intent.order_id)
-    if old is None or not old.out:
+    if old is None or not (old.out or all(order.order_id != old.order_id for order in orders)):
         return
     so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
-    strangers = [o for o in orders if not journal.knows_order(o.order_id) and o.order_id not in journal.foreign]
+    strangers = [
+        order for order in orders if not journal.knows_order(order.order_id) and _explains_nothing(account, order)
+    ]
     verdict, order, so_far = settle_replace(
         intent, so_far, strangers, old.filled_quantity, (), requested_s, account.timing.settle_s
     )
@@ -219,10 +237,17 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
         frames(account, [order], now, requested_s)
     elif verdict is Verdict.AMBIGUOUS:
         _ambiguous(account, intent, now)
-    elif verdict is Verdict.ABSENT:
+    elif verdict is Verdict.ABSENT and not so_far.searched:
+        _search(account, intent)
+    elif verdict is Verdict.ABSENT and old.out:
         settled(account, intent, IntentState.GIVEN_UP, "its order has ended, and did not go on", now)
         if not any(other.order_id == old.order_id for other in _unknown(account, Kind.REPLACE)):
             ended_by_other(account, old.order_id, now)
+
+
+def _explains_nothing(account: Account, order: Order) -> bool:
+    """No fill of it was taken for somebody else's, where an agreed position had to be explained."""
+    return not account.journal.foreign.get(order.order_id)
 
 
 # -- what no read settles ----------------------------------------------------------------------------------------------
