@@ -16,7 +16,7 @@ from brokers.broker import Capabilities
 from brokers.model import Order
 from feeds.config import Timing
 from supervisor.messages import Event, Level
-from trader.intents import Intent, IntentState, Kind, Settling
+from trader.intents import AGAIN, Intent, IntentState, Kind, Settling
 from trader.journal import Journal
 from trader.messages import Cursor, Hindrance, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
 from trader.orders import OwnOrder
@@ -111,7 +111,8 @@ class Account:
             for order in self.working_of(symbol)
             if self.missing.get(order.order_id) is not None or (order.out and order.order_id in changed)
         ]
-        placings = [i.side.sign * i.quantity for i in opened if i.kind is Kind.PLACE]
+        sent = [i for i in opened if i.state is not IntentState.UNSENT or i.reason == AGAIN]
+        placings = [i.side.sign * i.quantity for i in sent if i.kind is Kind.PLACE]
         return (*placings, *(order.side.sign * order.remaining_at_most for order in lost))
 
     def doubtful(self, symbol: str) -> bool:
