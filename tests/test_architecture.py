@@ -99,6 +99,7 @@ PURE_FILES = (
     "feeds/config.py",
     "trader/messages.py",
     "trader/bars.py",
+    "trader/inquiry.py",
     "trader/intents.py",
     "trader/orders.py",
     "trader/position.py",

@@ -37,12 +37,14 @@ class Account:
     """State of one session. The journal outlives the process; the rest is learned again from the broker.
 
     ``agreed_s``: when the newest read was requested that agreed with us, by symbol. ``differed``: what the last read
-    said where it did not. ``changed_s``: our newest fill, acknowledgement or instruction. ``not_ours``: symbols in
-    which a new journal found a position. ``want_read``: somebody should read the account soon. ``search_since_utc``: an
-    order of ours may have closed since then and be in history. ``missing``: working orders of ours that the newest read
-    did not show, with the moment since which history is to be searched for them (None: it was). ``unread``: what the
-    venue said instead of the newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that
-    refuses a symbol's declarations over and over, and how often it did since that was recorded.
+    said where it did not. ``differs_since``: since when reads differ, and the level it was told at. ``changed_s``: our
+    newest fill, acknowledgement or instruction. ``not_ours``: symbols in which a new journal found a position.
+    ``streamed``: positions as the stream tells them. ``looked``: symbols that a person released after their position
+    had vanished. ``want_read``: somebody should read the account soon. ``search_since_utc``: an order of ours may have
+    closed since then and be in history. ``missing``: working orders of ours that the newest read did not show, with the
+    moment since which history is to be searched for them (None: it was). ``unread``: what the venue said instead of the
+    newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that refuses a symbol's
+    declarations over and over, and how often it did since that was recorded.
     """
 
     def __init__(
@@ -63,6 +65,9 @@ class Account:
         self.want_read = False
         self.search_since_utc: float | None = None
         self.missing: dict[str, float | None] = {}
+        self.differs_since: dict[str, tuple[float, Level]] = {}
+        self.streamed: dict[str, Decimal] = {}
+        self.looked: set[str] = set()
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}

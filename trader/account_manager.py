@@ -360,6 +360,8 @@ class AccountManager(Server):
         """The stream is only a reason to read: if it still differs a moment later, the books are asked."""
         if isinstance(message, PositionsSeen):
             self.positions_seen = message
+            told = {position.symbol: position.quantity for position in message.positions}
+            self.account.streamed = {symbol: told.get(symbol, ZERO) for symbol in self.account.session.symbols}
             if self._stream_differs(message):
                 self.world.after(self.timing.confirm_after_s, ComparePositions())
         elif self.positions_seen is not None and self._stream_differs(self.positions_seen):

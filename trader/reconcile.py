@@ -28,7 +28,8 @@ class Verdict(StrEnum):
 class Ours(Value, frozen=True):
     """What we hold to be true of one symbol. ``known``: False before a journal's first good read. ``changed_s``:
     machine time of our newest fill, acknowledgement or instruction. ``unsettled``: signed quantities of the placings
-    without outcome. ``differed``: what the last read said, if so."""
+    without outcome. ``differed``: what the last read said, if so. ``looked``: a person has released the symbol since it
+    vanished unexplained, and so has looked."""
 
     symbol: str
     known: bool
@@ -36,6 +37,7 @@ class Ours(Value, frozen=True):
     changed_s: float
     unsettled: tuple[Decimal, ...]
     differed: Decimal | None
+    looked: bool = False
 
 
 class Finding(Value, frozen=True):
@@ -80,7 +82,7 @@ def _verdict(own: Ours, there: Decimal, explained: bool, requested_s: float) -> 
         return Verdict.UNSETTLED
     if own.differed != there:
         return Verdict.DIFFERS
-    if there == 0 and not explained:
+    if there == 0 and not explained and not own.looked:
         return Verdict.UNEXPLAINED
     return Verdict.ADOPT
 

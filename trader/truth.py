@@ -10,6 +10,7 @@ import msgspec
 
 from brokers.model import ZERO, Order
 from feeds.messages import Snapshot
+from supervisor.messages import Level
 from trader.account import Account, Now
 from trader.intents import Purpose
 from trader.journal import Uncovered
@@ -21,6 +22,9 @@ from trader.settlement import hold, settle_intents
 from trader.target import same_side
 from trader.turns import DIVERGENCE
 
+NOTIFY_AFTER_S = 60.0
+PAGE_AFTER_S = 300.0
+"""Machine seconds after which a difference that stays is told, and pages: two cycles of the books, and ten."""
 UNCOVERED_PAGE_S = 5.0
 """Machine seconds an open position may be without its stop before it pages: a stop is placed after the entry's fill."""
 replace = msgspec.structs.replace
@@ -46,6 +50,7 @@ def _ours(account: Account, symbol: str) -> Ours:
         changed_s=account.changed_s.get(symbol, 0.0),
         unsettled=account.unsettled_quantities(symbol),
         differed=account.differed.get(symbol),
+        looked=symbol in account.looked,
     )
 
 
@@ -54,6 +59,7 @@ def _ours(account: Account, symbol: str) -> Ours:
 
 def _found(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:
     symbol = finding.symbol
+    _stays(account, finding, now)
     if finding.verdict is Truth.AGREES:
         _agrees(account, finding, snapshot, theirs, now)
     elif finding.verdict is Truth.NOT_OURS:
@@ -70,9 +76,32 @@ def _found(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
             account.want_read = True
         elif finding.verdict is Truth.UNEXPLAINED:
             text = f"position {finding.ours} vanished without a closing fill; it is not believed, its stop stays"
-            hold(account, symbol, "unexplained", text, now)
+            hold(account, symbol, "unexplained", f"{text}; {_cross_check(account, symbol, snapshot)}", now)
         else:
             _adopt(account, finding, snapshot, theirs, now)
+
+
+def _stays(account: Account, finding: Finding, now: Now) -> None:
+    """A difference that stays raises its level, and is never dropped (order-safety 1.10)."""
+    symbol = finding.symbol
+    if finding.verdict in (Truth.AGREES, Truth.ADOPT, Truth.NOT_OURS) or finding.ours == finding.theirs:
+        account.differs_since.pop(symbol, None)
+        return
+    since_s, told = account.differs_since.setdefault(symbol, (now.s, "LOG"))
+    lasts_s = now.s - since_s
+    level: Level = "PAGE" if lasts_s >= PAGE_AFTER_S else "NOTIFY" if lasts_s >= NOTIFY_AFTER_S else "LOG"
+    if level != told:
+        account.differs_since[symbol] = (since_s, level)
+        text = f"{symbol}: for {lasts_s:.0f} s we have {finding.ours} and reads say otherwise, now {finding.theirs}"
+        account.event(now, "divergence.stays", level, f"{text}: {finding.verdict}")
+
+
+def _cross_check(account: Account, symbol: str, snapshot: Snapshot) -> str:
+    """What stream and balances say to a position that vanished: the person who looks needs it."""
+    told = account.streamed.get(symbol)
+    stream = "says nothing" if told is None else f"says {told}"
+    balance = snapshot.content.balance
+    return f"the stream {stream}, the balances say cash {balance.cash_usd} and equity {balance.equity_usd} USD"
 
 
 def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:
@@ -80,6 +109,7 @@ def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list
     account.agreed_s[symbol] = snapshot.requested_s
     account.differed.pop(symbol, None)
     account.not_ours.discard(symbol)
+    account.looked.discard(symbol)
     if symbol not in journal.holdings:
         journal.hold_position(symbol, Holding(as_of_utc=now.utc))
     journal.account_foreign(o for o in theirs if o.symbol == symbol)
@@ -140,11 +170,13 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
     journal.account_foreign(o for o in theirs if o.symbol == symbol)
     account.agreed_s[symbol] = snapshot.requested_s
     account.differed.pop(symbol, None)
+    account.looked.discard(symbol)
     _record_adoption(account, finding, snapshot, now)
 
 
 def _record_adoption(account: Account, finding: Finding, snapshot: Snapshot, now: Now) -> None:
-    """What we had, what the broker said, which read, how old, what was adopted (order-safety 1.7)."""
+    """What we had, what the broker said, which read, how old, what was adopted (order-safety 1.7). What was won or lost
+    over the gap is not known (1.8): no fill of ours tells it."""
     age_s = now.s - snapshot.requested_s
     account.journal.write_adoption(
         symbol=finding.symbol,
@@ -168,6 +200,7 @@ def _record_adoption(account: Account, finding: Finding, snapshot: Snapshot, now
         read=snapshot.read,
         age_s=age_s,
         explained=finding.explained,
+        profit="unknown",
     )
 
 

@@ -24,6 +24,8 @@ DEATHS_TO_SKIP = 2
 """A bar that has killed the trader so often is skipped (DESIGN 5, the trader's turn)."""
 
 DIVERGENCE = "divergence"
+UNEXPLAINED = "unexplained"
+"""Hold over a position that vanished without a closing fill."""
 VANISHED = "vanished"
 """Hold over an order of ours that neither reads nor history show any more."""
 UNSETTLED = frozenset({"ambiguous", "unsettled"})
@@ -197,6 +199,8 @@ def _give_up_what_no_read_settles(account: Account, symbol: str, why: tuple[str,
     """A person has looked at the broker. What of it was ours cannot be told, so the next reads adopt what is there."""
     for order in account.working_of(symbol) if VANISHED in why else ():
         ended_by_other(account, order.order_id, now)
+    if UNEXPLAINED in why:
+        account.looked.add(symbol)
     if not UNSETTLED.intersection(why):
         return
     for intent in list(account.journal.open_intents.values()):

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from brokers.model import Order, OrderStatus, OrderType
-from feeds.messages import AskHistory, AskOrders, OrdersRead
+from feeds.messages import AskHistory, AskOrders, OrdersRead, PositionsSeen
 from supervisor.errors import HttpFailed
 from tests.trader.session_world import BOOKS, SYMBOL, Desk
 from tests.trader.test_account_manager import with_a_lost_stop
@@ -300,6 +300,35 @@ def test_what_fills_after_a_broken_trade_counts_again() -> None:
     order, told = seen(order, frame(OrderStatus.FILLED, 2), current=True)
     assert [each.quantity for each in told if each.what is What.FILLED] == [1]
     assert order.corrections == 1
+
+
+# -- what differs and stays --------------------------------------------------------------------------------------------
+
+
+def test_a_position_that_vanished_is_cross_checked_and_adopted_once_a_person_has_looked(desk: Desk) -> None:
+    desk.by_hand(-1, shown=False)
+    desk.world.deliver(PositionsSeen((), desk.world.now_s()))
+    for _ in range(4):
+        desk.read()
+    (told,) = [row for row in desk.query("SELECT kind, text FROM events") if row["kind"] == "hold.unexplained"]
+    assert "the stream says 0" in told["text"]
+    assert "cash 0 and equity 0 USD" in told["text"]
+    assert desk.orders["2"].working, "its stop is no orphan"
+    desk.world.ask(ReleaseHold(SYMBOL))
+    desk.read()
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    (adopted,) = desk.query("SELECT data FROM events WHERE kind = 'divergence.adopted'")
+    assert '"profit":"unknown"' in adopted["data"]
+
+
+def test_a_difference_that_stays_raises_its_level(desk: Desk) -> None:
+    desk.by_hand(-1, shown=False)
+    for _ in range(45):
+        desk.world.advance(10.0)
+        desk.read()
+    levels = [row["level"] for row in desk.query("SELECT level FROM events WHERE kind = 'divergence.stays'")]
+    assert levels == ["NOTIFY", "PAGE"]
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------
