@@ -172,6 +172,19 @@ def test_nothing_is_given_up_while_history_is_not_to_be_had_and_that_pages(desk:
     assert desk.manager.journal.holds_of(SYMBOL) == ()
 
 
+def test_our_own_death_does_not_begin_the_wait_anew(desk: Desk) -> None:
+    desk = Desk()
+    desk.ready()
+    with_a_lost_stop(desk, "none")
+    desk.world.advance(70.0)
+    desk.restart()
+    for _ in range(4):
+        desk.world.advance(2.0)
+        desk.read()
+        desk.search()
+    assert desk.query("SELECT state FROM intents WHERE purpose = 'stop'")[0] == {"state": "given_up"}
+
+
 def test_an_order_that_no_read_shows_is_looked_for_in_history_and_protects_nothing_meanwhile(desk: Desk) -> None:
     gone = desk.orders.pop("2")
     desk.read()

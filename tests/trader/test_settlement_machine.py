@@ -160,9 +160,13 @@ class Settlement(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1.0, 4.0, 11.0, 31.0, 62.0]), fates=fates_drawn)
     def time_passes(self, seconds: float, fates: list[str]) -> None:
-        self.s += seconds
+        """And the books are read meanwhile, as they are while something is in doubt."""
         self.fates = fates
-        self._step(self._tick)
+        until_s = self.s + seconds
+        while self.s < until_s:
+            self.s += min(6.0, until_s - self.s)
+            self._step(self._tick)
+            self._read(self._look())
 
     def _tick(self, now: Now) -> list[Intent]:
         held_when_overdue(self.account, now)
