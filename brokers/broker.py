@@ -82,7 +82,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     """What a venue can do; callers decide by this and never by a broker's name."""
 
     id_dedupe: Literal["forever", "window", "none"]
-    """Whether the venue refuses a client key that it saw before; ``window``: for a limited or unknown time."""
+    """Whether the venue surely refuses a client key that it saw before; ``window``: for ``id_dedupe_window_s`` after
+    the first request; ``none``: also where nobody knows."""
     replace_to_market: bool
     key_length_max: int
     order_types: tuple[OrderType, ...] = tuple(OrderType)
@@ -101,6 +102,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     """As far as was seen; callers take the id of the answer all the same."""
     history_days_max: int = 0
     """So far back closed orders can be read."""
+    id_dedupe_window_s: float = 0.0
 
 
 class StreamRequest(msgspec.Struct, frozen=True):

@@ -2,7 +2,8 @@
 
 Shares no fate with the streams (order-safety 2). A read is whole or it failed: a failed, partial or contradicting
 one is published as ``SnapshotFailed`` and changes nothing (law 6). It judges nothing: account managers reconcile.
-It is fresh as long as an entry may rely on what it has read; past that it is *stale*, by night as by day.
+It is fresh as long as an entry may rely on what it has read; past that it is *stale*, by night as by day. Beside the
+snapshot it reads what account managers miss: orders by id, and history. Many who ask at once are one read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from brokers.broker import AccountSnapshot
 from brokers.errors import BrokerError, Unavailable
 from brokers.model import Instrument
 from feeds.messages import (
+    AskHistory,
+    AskOrders,
+    HistoryRead,
     InstrumentRead,
     LastSnapshot,
     OrdersRead,
@@ -34,6 +38,16 @@ INSTRUMENT_VALID_S = 3600.0
 """An instrument read is used so long: tick sizes hardly change, but @ES rolls to another contract."""
 
 
+ASKED_EVERY_S = 5.0
+"""At most one read beside the snapshot in so many seconds, whoever asks: the snapshot comes first in the quota."""
+IDS_MAX = 200
+"""Order ids that wait to be read: four requests. Whoever asked for more asks again."""
+
+
+class ReadAsked(Message, frozen=True):
+    """Timer: what was asked for is due."""
+
+
 class ReadBooks(Message, frozen=True):
     """Timer: a read is due that begins at ``due_s`` or later. ``rhythm``: the regular one, which goes on."""
 
@@ -42,7 +56,8 @@ class ReadBooks(Message, frozen=True):
 
 
 class Books(Server):
-    """``connections/<name>/books/<account>``; publishes ``Snapshot`` or ``SnapshotFailed`` on "snapshot"."""
+    """``connections/<name>/books/<account>``; publishes ``Snapshot`` or ``SnapshotFailed`` on "snapshot", and
+    ``OrdersRead`` and ``HistoryRead`` on "asked"."""
 
     def init(self) -> None:
         settings = msgspec.convert(self.arguments, BooksArguments)
@@ -54,6 +69,10 @@ class Books(Server):
         self.last: Snapshot | None = None
         self.failing = False
         self.instruments: dict[str, tuple[Instrument, float]] = {}
+        self.asked_ids: dict[str, None] = {}
+        self.asked_since_utc: float | None = None
+        self.asked_not_before_s = 0.0
+        self.asked_timer = False
         self.world.fresh(self.timing.agreed_max_age_s)  # books that never come to a read are stale too
         self._read_at(self.world.now_s(), rhythm=True)
 
@@ -70,12 +89,20 @@ class Books(Server):
         if isinstance(message, ReadSnapshot):
             after_s = min(max(0.0, message.after_s), self.timing.snapshot_every_s)
             self._read_at(self.world.now_s() + after_s, rhythm=False)
+        elif isinstance(message, AskOrders):
+            self.asked_ids |= dict.fromkeys(message.order_ids[: IDS_MAX - len(self.asked_ids)])
+            self._read_asked_soon()
+        elif isinstance(message, AskHistory):
+            self.asked_since_utc = min(message.since_utc, self.asked_since_utc or message.since_utc)
+            self._read_asked_soon()
         else:
             super().handle_cast(message)
 
     def handle_info(self, message: Message) -> None:
         if isinstance(message, ReadBooks):
             self._due(message)
+        elif isinstance(message, ReadAsked):
+            self._read_asked()
         else:
             super().handle_info(message)
 
@@ -135,6 +162,32 @@ class Books(Server):
     @property
     def _incident(self) -> str:
         return f"unread:{self.world.name}"
+
+    # -- beside the snapshot ----------------------------------------------------------------------------------
+
+    def _read_asked_soon(self) -> None:
+        if not self.asked_timer:
+            self.asked_timer = True
+            due_s = max(self.asked_not_before_s, self.not_before_s)
+            self.world.after(max(0.0, due_s - self.world.now_s()), ReadAsked())
+
+    def _read_asked(self) -> None:
+        """One read; the rest waits its turn. What fails is forgotten: who still misses it asks again."""
+        self.asked_timer = False
+        requested_s = self.world.now_s()
+        self.asked_not_before_s = requested_s + ASKED_EVERY_S
+        try:
+            if self.asked_ids:
+                ids, self.asked_ids = tuple(self.asked_ids), {}
+                self.world.publish("asked", OrdersRead(requested_s, self.broker.orders_by_id(self.account, ids)))
+            elif self.asked_since_utc is not None:
+                since_utc, self.asked_since_utc = self.asked_since_utc, None
+                orders = self.broker.historical_orders(self.account, since_utc)
+                self.world.publish("asked", HistoryRead(requested_s, since_utc, orders))
+        except BrokerError as error:
+            self.world.log.warning("what was asked for was not read", reason=f"{type(error).__name__}: {error}")
+        if self.asked_ids or self.asked_since_utc is not None:
+            self._read_asked_soon()
 
     # -- answers ---------------------------------------------------------------------------------------------
 

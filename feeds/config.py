@@ -38,7 +38,11 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entry_valid_s: float = 60.0
     """Market seconds in which an entry may still be sent (order-safety 3.3)."""
     settle_s: float = 10.0
-    """An order of unknown fate that no read shows for this long, in at least two reads, was not placed."""
+    """A change of an order that no read shows for this long did not take; a placing that two reads or more do not show
+    for this long goes again where the venue remembers keys."""
+    on_its_way_s: float = 60.0
+    """So long a request whose answer never came may still reach the venue: six times ``http_limit_s``. Before that what
+    it asked for is not asked for under another key, and what opens later than that is somebody else's."""
     ensure_every_s: float = 5.0
     """Rhythm of ensure_sessions."""
     look_every_s: float = 1.0

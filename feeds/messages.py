@@ -200,6 +200,8 @@ class LastSnapshot(Request[Snapshot], frozen=True):
 
 
 class OrdersRead(Message, frozen=True):
+    """Orders by id: an answer, or published on topic "asked" by books."""
+
     requested_s: float
     orders: tuple[Order, ...]
 
@@ -209,6 +211,27 @@ class ReadOrders(Request[OrdersRead], frozen=True):
 
     REPLY = OrdersRead
     order_ids: tuple[str, ...]
+
+
+class AskOrders(Message, frozen=True):
+    """Cast to books: read these orders by id soon (they are overdue); ``OrdersRead`` is published on topic "asked"."""
+
+    order_ids: tuple[str, ...]
+
+
+class AskHistory(Message, frozen=True):
+    """Cast to books: read the orders that closed before the venue's today, since this moment (market time) or a few
+    hours before; ``HistoryRead`` is published on topic "asked"."""
+
+    since_utc: float
+
+
+class HistoryRead(Message, frozen=True):
+    """Published on topic "asked" by books: all closed orders since then. Never a part."""
+
+    requested_s: float
+    since_utc: float
+    orders: tuple[Order, ...]
 
 
 class InstrumentRead(Message, frozen=True):

@@ -100,6 +100,7 @@ PURE_FILES = (
     "trader/messages.py",
     "trader/bars.py",
     "trader/holds.py",
+    "trader/inquiry.py",
     "trader/intents.py",
     "trader/orders.py",
     "trader/position.py",

@@ -17,7 +17,7 @@ from brokers.model import Order
 from feeds.config import Timing
 from supervisor.messages import Event, Level
 from trader.holds import NOTHING_STANDS
-from trader.intents import IntentState, Kind, Settling
+from trader.intents import AGAIN, Intent, IntentState, Kind, Settling
 from trader.journal import Journal
 from trader.messages import Cursor, Hindrance, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
 from trader.orders import OwnOrder
@@ -38,10 +38,14 @@ class Account:
     """State of one session. The journal outlives the process; the rest is learned again from the broker.
 
     ``agreed_s``: when the newest read was requested that agreed with us, by symbol. ``differed``: what the last read
-    said where it did not. ``changed_s``: our newest fill, acknowledgement or instruction. ``not_ours``: symbols in
-    which a new journal found a position. ``want_read``: somebody should read the account soon. ``unread``: what the
-    venue said instead of the newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that
-    refuses a symbol's declarations over and over, and how often it did since that was recorded. ``in_force``: what a
+    said where it did not. ``differs_since``: since when reads differ, and the level it was told at. ``changed_s``: our
+    newest fill, acknowledgement or instruction. ``not_ours``: symbols in which a new journal found a position.
+    ``streamed``: positions as the stream tells them. ``looked``: symbols that a person released after their position
+    had vanished. ``want_read``: somebody should read the account soon. ``search_since_utc``: an order of ours may have
+    closed since then and be in history. ``missing``: working orders of ours that the newest read did not show, with the
+    moment since which history is to be searched for them (None: it was). ``unread``: what the venue said instead of the
+    newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that refuses a symbol's
+    declarations over and over, and how often it did since that was recorded. ``in_force``: what a
     person has stopped; ``flatten_since_s``: when this life took up the flatten that is under way.
     """
 
@@ -61,6 +65,11 @@ class Account:
         self.settling: dict[int, Settling] = {}
         self.foreign_working = 0
         self.want_read = False
+        self.search_since_utc: float | None = None
+        self.missing: dict[str, float | None] = {}
+        self.differs_since: dict[str, tuple[float, Level]] = {}
+        self.streamed: dict[str, Decimal] = {}
+        self.looked: set[str] = set()
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}
@@ -103,12 +112,37 @@ class Account:
     def working_of(self, symbol: str) -> tuple[OwnOrder, ...]:
         return tuple([order for order in self.journal.working.values() if order.symbol == symbol])
 
-    def unsettled(self, symbol: str) -> bool:
-        """A placing of this symbol has no outcome yet."""
+    def unsettled(self, symbol: str, without: Intent | None = None) -> bool:
+        """A placing of this symbol has no outcome yet (but for this one)."""
         for intent in self.journal.open_intents.values():
-            if intent.kind is Kind.PLACE and intent.symbol == symbol:
+            if intent.kind is Kind.PLACE and intent.symbol == symbol and intent is not without:
                 return True
         return False
+
+    def unsettled_quantities(self, symbol: str) -> tuple[Decimal, ...]:
+        """What the placings of this symbol without outcome may fill, signed; and its orders that no read shows, or
+        that have ended and nobody knows as what."""
+        opened = [i for i in self.journal.open_intents.values() if i.symbol == symbol]
+        changed = {i.order_id for i in opened}
+        lost = [
+            order
+            for order in self.working_of(symbol)
+            if self.missing.get(order.order_id) is not None or (order.out and order.order_id in changed)
+        ]
+        sent = [i for i in opened if i.state is not IntentState.UNSENT or i.reason == AGAIN]
+        placings = [i.side.sign * i.quantity for i in sent if i.kind is Kind.PLACE]
+        return (*placings, *(order.side.sign * order.remaining_at_most for order in lost))
+
+    def doubtful(self, symbol: str) -> bool:
+        """An order of this symbol that we do not know may be ours."""
+        return any(intent.symbol == symbol for intent in self.journal.open_intents.values())
+
+    def lately(self, now: Now) -> list[Intent]:
+        """Intents whose request may still be on its way: of unknown fate, or given up not long ago."""
+        on_its_way_s = self.timing.on_its_way_s * now.rate
+        unknown = [i for i in self.journal.open_intents.values() if i.state is IntentState.UNKNOWN]
+        given_up = self.journal.given_up.values()
+        return unknown + [i for i in given_up if now.utc <= (i.settled_utc or now.utc) + on_its_way_s]
 
     @property
     def in_doubt(self) -> bool:
@@ -133,9 +167,10 @@ class Account:
             stop_price=own.stop_price,
         )
 
-    def situation(self, symbol: str, now: Now) -> Situation:
+    def situation(self, symbol: str, now: Now, without: Intent | None = None) -> Situation:
+        """``without``: an intent that is not counted, to see whether it would be planned again."""
         declaration, held = self.journal.declaration(symbol), self.journal.holding(symbol).quantity
-        unsettled = self.unsettled(symbol)
+        unsettled = self.unsettled(symbol, without)
         missing = not unsettled and clamped(declaration.quantity, held) != declaration.quantity
         return Situation(
             declaration=declaration,

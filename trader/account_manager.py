@@ -14,7 +14,18 @@ import msgspec
 from brokers.model import ZERO, Outcome
 from feeds import paths
 from feeds.lease import Lease
-from feeds.messages import OrdersSeen, PositionsSeen, ReadInstrument, ReadSnapshot, Snapshot, SnapshotFailed
+from feeds.messages import (
+    AskHistory,
+    AskOrders,
+    HistoryRead,
+    OrdersRead,
+    OrdersSeen,
+    PositionsSeen,
+    ReadInstrument,
+    ReadSnapshot,
+    Snapshot,
+    SnapshotFailed,
+)
 from feeds.venue import open_broker
 from supervisor.errors import CallFailed, Refused, StoreFailed
 from supervisor.messages import Done as Ok
@@ -30,10 +41,12 @@ from trader.execution import (
     outcome,
     overdue,
     pending_plans,
+    send_again,
     write_plans,
 )
 from trader.halting import follow_flatten, impose, take, unconfirmed
 from trader.holds import HALT_FILE, InForce, in_force
+from trader.inquiry import Inquiry
 from trader.intents import Intent, IntentState, Kind, Purpose, change, placing
 from trader.journal import SCHEMA, Journal
 from trader.messages import (
@@ -54,6 +67,7 @@ from trader.messages import (
 )
 from trader.risk import Limits
 from trader.sessions import journal_path, trader_name
+from trader.settlement import held_when_overdue, overdue_since_s, settle_by_history
 from trader.store import desk
 from trader.store.holds import HoldsReader
 from trader.truth import coverage, page_due, read
@@ -120,6 +134,7 @@ class AccountManager(Server):
         self.account = Account(session, self.journal, self.timing, Limits(), self.broker.capabilities)
         self.trader = trader_name(session.name)
         self.books = paths.books(settings.connection.name, session.account)
+        self.inquiry = Inquiry()
         self.positions_seen: PositionsSeen | None = None
         self.to_send: list[Intent] = []
         self.rows_told = self.journal.newest_row
@@ -138,6 +153,7 @@ class AccountManager(Server):
         self.lease = Lease(self.world, settings.connection, self.timing, feeds=feeds, accounts=(session.account,))
         self.lease.start()
         self.world.subscribe(self.books, "snapshot")
+        self.world.subscribe(self.books, "asked")
         for feed, topic in zip(feeds, ("orders", "positions"), strict=True):
             self.world.subscribe(paths.feed(connection, feed), topic)
         self.world.after(self.timing.look_every_s, Tick())
@@ -181,6 +197,12 @@ class AccountManager(Server):
                 read(self.account, message, now)
         elif isinstance(message, SnapshotFailed):
             self._hindered(self.account.session.account, message.reason)
+        elif isinstance(message, OrdersRead):
+            with self._step() as now:
+                frames(self.account, message.orders, now, message.requested_s)
+        elif isinstance(message, HistoryRead):
+            with self._step() as now:
+                settle_by_history(self.account, message.orders, message.since_utc, now)
         elif isinstance(message, Tick):
             self._tick()
         elif isinstance(message, TerminateTrader):
@@ -259,7 +281,7 @@ class AccountManager(Server):
             if not self.to_send:
                 return
             intent = self.journal.open_intents.get(self.to_send.pop(0).number)
-            if intent is None:
+            if intent is None or intent.state is not IntentState.WRITTEN:
                 continue
             if intent.kind is Kind.PLACE and intent.purpose is Purpose.ENTRY and self._entry_is_off(intent):
                 continue
@@ -304,13 +326,19 @@ class AccountManager(Server):
         self.world.after(self.timing.look_every_s, Tick())
         self._look_at_holds()
         now = self._now()
-        self.to_send += [i for i in self.journal.open_intents.values() if i.state is IntentState.UNSENT]
+        if any(i.state is IntentState.UNSENT for i in self.journal.open_intents.values()):
+            with self._step() as now:
+                self.to_send += send_again(self.account, now)
         due = any(not u.paged and page_due(self.account, s, u, now) for s, u in self.journal.uncovered.items())
         if due or self.account.flattening or pending_plans(self.account, now):
             with self._step():
                 pass
         if (self.account.in_doubt or self.account.flattening) and now.s >= self.next_read_s:
             self._ask_for_read(0.0)
+        if overdue_since_s(self.account, now):
+            with self._step() as now:
+                held_when_overdue(self.account, now)
+        self._inquire(now)
         self._read_instruments(now)
 
     def _look_at_holds(self) -> None:
@@ -328,8 +356,20 @@ class AccountManager(Server):
         except StoreFailed as failed:
             return msgspec.structs.replace(before, unread=f"holds cannot be read: {failed}")
 
+    def _inquire(self, now: Now) -> None:
+        """What a snapshot does not show is asked for; the answers come as publications."""
+        ask = self.inquiry.due(self.account, now)
+        if ask.order_ids:
+            self.world.cast(self.books, AskOrders(ask.order_ids))
+        if ask.since_utc is not None:
+            self.world.cast(self.books, AskHistory(ask.since_utc))
+
     def _ask_for_read(self, after_s: float) -> None:
-        self.next_read_s = self.world.now_s() + self.timing.settle_s / 2
+        """In doubt, the next one comes by itself; over the time that a request can be on its way that is a few reads,
+        and well within the venue's quota."""
+        now_s = self.world.now_s()
+        fresh = any(now_s < one.since_s + self.timing.settle_s for one in self.account.settling.values())
+        self.next_read_s = now_s + (self.timing.settle_s / 2 if fresh else self.timing.settle_s)
         self.world.cast(self.books, ReadSnapshot(after_s))
 
     def _read_instruments(self, now: Now) -> None:
@@ -364,6 +404,8 @@ class AccountManager(Server):
         """The stream is only a reason to read: if it still differs a moment later, the books are asked."""
         if isinstance(message, PositionsSeen):
             self.positions_seen = message
+            told = {position.symbol: position.quantity for position in message.positions}
+            self.account.streamed = {symbol: told.get(symbol, ZERO) for symbol in self.account.session.symbols}
             if self._stream_differs(message):
                 self.world.after(self.timing.confirm_after_s, ComparePositions())
         elif self.positions_seen is not None and self._stream_differs(self.positions_seen):

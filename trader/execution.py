@@ -10,13 +10,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from brokers.model import Accepted, Order, OrderType, Outcome, RefusedByVenue, Unknown
+from brokers.model import ZERO, Accepted, Order, OrderStatus, OrderType, Outcome, RefusedByVenue, Unknown
 from trader.account import Account, Now
-from trader.intents import Intent, IntentState, Kind, Purpose, Settling
+from trader.intents import AGAIN, Intent, IntentState, Kind, Purpose, Settling, remembered
 from trader.messages import FillRow
-from trader.orders import Happening, OwnOrder, What, given_up, placed, seen
+from trader.orders import NOTHING_ASKED, Asked, Happening, OwnOrder, What, given_up, placed, seen
 from trader.position import Holding, after_fill
-from trader.target import Action, Cancel, Declaration, Place, RefuseEntry, ReplaceStop, clamped, plan
+from trader.target import Action, Cancel, Declaration, Place, RefuseEntry, ReplaceStop, clamped, plan, same_side
 
 CLOCK_BACK_S = 1.0
 """A clock that is kept right by NTP is slewed, or steps back by less than this; more is somebody who sets it."""
@@ -142,14 +142,15 @@ def _accepted(account: Account, intent: Intent, order_id: str, now: Now) -> None
         if not journal.knows_order(order_id):
             journal.write_order(placed(done, order_id))
     elif intent.kind is Kind.REPLACE and order_id and order_id != intent.order_id:
-        _renamed(account, intent, order_id)
+        renamed(account, intent, order_id)
 
 
-def _renamed(account: Account, intent: Intent, order_id: str) -> None:
-    """A venue that answers a replace with another id: the id in the reply is used (tradestation-v3, 7.3)."""
+def renamed(account: Account, intent: Intent, order_id: str) -> None:
+    """A venue that answers a replace with another id: the id in the reply is used (tradestation-v3, 7.3). The old order
+    has ended; what of its fills we have not heard yet, its frames will tell, and the new one's first frame agrees."""
     old = account.journal.orders[intent.order_id]
-    account.journal.write_order(given_up(replace(old, pending="cancel")))
-    new = replace(placed(intent, order_id), purpose=old.purpose)
+    new = replace(placed(intent, order_id), purpose=old.purpose, renews=old.order_id, late=old.late)
+    account.journal.write_order(given_up(replace(old, status=OrderStatus.CANCELLED, out=False)))
     account.journal.write_order(replace(new, quantity=intent.quantity - old.filled_quantity))
 
 
@@ -182,21 +183,73 @@ def _unknown(account: Account, intent: Intent, result: Unknown, now: Now) -> Non
     if result.sent:
         doubt(account, intent, result.reason, now)
     elif intent.kind is Kind.PLACE:
-        account.journal.write_intent(replace(intent, state=IntentState.UNSENT, reason=result.reason))
+        why = AGAIN if intent.reason == AGAIN else result.reason
+        account.journal.write_intent(replace(intent, state=IntentState.UNSENT, reason=why))
     else:
-        settled(account, intent, IntentState.GIVEN_UP, f"not sent: {result.reason}", now)
+        settled(account, intent, IntentState.REFUSED, f"not sent: {result.reason}", now)
         account.journal.write_order(given_up(account.journal.orders[intent.order_id]))
+
+
+def send_again(account: Account, now: Now) -> list[Intent]:
+    """Placings that were not sent, as far as they are still what is wanted now: what has been decided since (a hold,
+    another declaration, a position that went) counts. And those that no read shows, as long as the venue surely
+    remembers their key. Like the first time, it is on disk that they may have been sent before they are."""
+    again: list[Intent] = []
+    for intent in [i for i in account.journal.open_intents.values() if i.state is IntentState.UNSENT]:
+        if intent.reason == AGAIN:
+            if may_go_again(account, intent, now):
+                again.append(_written_anew(account, intent))
+            else:
+                doubt(account, intent, "no read shows it, and its key may be forgotten", now)
+        elif overdue(intent, now):
+            expire(account, intent, now)
+        elif intent.purpose is Purpose.ENTRY and account.holds_of(intent.symbol):
+            hold_back(account, intent, now)
+        elif _still_wanted(account, intent, now):
+            again.append(_written_anew(account, intent))
+        else:
+            settled(account, intent, IntentState.REFUSED, "not sent, and not wanted any more", now)
+    return again
+
+
+def _written_anew(account: Account, intent: Intent) -> Intent:
+    """What may be on its way from now on counts from now."""
+    written = replace(intent, state=IntentState.WRITTEN, reason="", doubted_utc=None)
+    account.journal.write_intent(written)
+    return written
+
+
+def may_go_again(account: Account, intent: Intent, now: Now) -> bool:
+    """Never an entry: what was sent of it is only settled (order-safety 3.3)."""
+    can = account.capabilities
+    closes = intent.purpose is not Purpose.ENTRY and account.journal.holding(intent.symbol).quantity != 0
+    return closes and remembered(intent, can.id_dedupe, can.id_dedupe_window_s, now.utc, now.rate)
+
+
+def _still_wanted(account: Account, intent: Intent, now: Now) -> bool:
+    terms = (intent.purpose, intent.side, intent.quantity, intent.type, intent.stop_price)
+    actions = plan(account.situation(intent.symbol, now, without=intent))
+    placings = [action for action in actions if isinstance(action, Place)]
+    return any(terms == (a.purpose, a.side, a.quantity, a.type, a.stop_price) for a in placings)
 
 
 def doubt(account: Account, intent: Intent, why: str, now: Now) -> None:
     """Its fate is unknown: reads of the account settle it (``truth``)."""
-    account.journal.write_intent(replace(intent, state=IntentState.UNKNOWN, reason=why))
-    account.settling[intent.number] = Settling(now.s)
+    doubted_utc = now.utc if intent.doubted_utc is None else min(intent.doubted_utc, now.utc)
+    unknown = replace(intent, state=IntentState.UNKNOWN, reason=why, doubted_utc=doubted_utc)
+    account.journal.write_intent(unknown)
+    account.settling[intent.number] = settling_since(unknown, now)
     account.want_read = True
     order = account.journal.orders.get(intent.order_id)
     if order is not None:
         account.journal.write_order(replace(order, unsure=True, pending_since_s=now.s))
     account.event(now, "intent.unknown", "NOTIFY", f"{intent.symbol}: {intent.kind} {intent.key}: {why}")
+
+
+def settling_since(intent: Intent, now: Now) -> Settling:
+    """Nothing was read yet; since when it is in doubt our own death does not change."""
+    doubted_s = 0.0 if intent.doubted_utc is None else max(0.0, now.utc - intent.doubted_utc) / now.rate
+    return Settling(now.s, doubted_s=doubted_s)
 
 
 def doubt_after_restart(account: Account, now: Now) -> None:
@@ -225,33 +278,56 @@ def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: flo
     for frame in orders:
         own = account.journal.orders.get(frame.order_id)
         if own is None:
-            account.want_read |= account.unsettled(frame.symbol)
+            account.want_read |= account.doubtful(frame.symbol)
             continue
         current = requested_s is None or requested_s >= account.changed_s.get(own.symbol, 0.0)
-        after, told = seen(own, frame, current=current)
+        asked = _asked(account, own, now)
+        after, told = seen(own, frame, current=current, read=requested_s is not None, asked=asked)
         if current and requested_s is not None and after.pending:
-            after = _given_up_when_overdue(account, after, requested_s)
+            after = _given_up_when_overdue(account, after, requested_s, now)
+        if after.on_its_way is not None and now.utc > after.on_its_way_until_utc:
+            after = replace(after, on_its_way=None)
         if after != own:
             account.journal.write_order(after)
-            account.changed_s[own.symbol] = max(account.changed_s.get(own.symbol, 0.0), requested_s or now.s)
+            if replace(after, odd=own.odd, doubted=own.doubted) != own:
+                account.changed_s[own.symbol] = max(account.changed_s.get(own.symbol, 0.0), requested_s or now.s)
         for happening in told:
             _happened(account, after, happening, now)
         _settle_changes(account, after, now)
 
 
-def _given_up_when_overdue(account: Account, order: OwnOrder, requested_s: float) -> OwnOrder:
-    """A replace or cancel that a read does not show so long after it was sent did not take."""
-    overdue_at_s = order.pending_since_s + account.timing.settle_s
-    return given_up(order) if order.working and requested_s >= overdue_at_s else order
+def _asked(account: Account, own: OwnOrder, now: Now) -> Asked:
+    """Changes of this order whose fate is unknown, or which were given up so lately that they may still be on their
+    way."""
+    intents = [i for i in account.lately(now) if i.order_id == own.order_id]
+    if not intents:
+        return NOTHING_ASKED
+    replaces = tuple([(i.quantity, i.stop_price, i.type) for i in intents if i.kind is Kind.REPLACE])
+    return Asked(replaces, any(i.kind is Kind.CANCEL for i in intents))
+
+
+def _given_up_when_overdue(account: Account, order: OwnOrder, requested_s: float, now: Now) -> OwnOrder:
+    """A replace or cancel that a read does not show so long after it was sent did not take. A replace may arrive yet:
+    what it would make of the order counts among what that may fill, else a late enlargement could turn the position."""
+    timing = account.timing
+    if not order.working or order.out or requested_s < order.pending_since_s + timing.settle_s:
+        return order
+    if order.pending != "replace":
+        return given_up(order)
+    largest = max(order.asked_quantity or order.quantity, order.on_its_way or ZERO)
+    until_utc = now.utc + timing.on_its_way_s * now.rate
+    return given_up(order, on_its_way=largest, on_its_way_until_utc=until_utc)
 
 
 def _settle_changes(account: Account, order: OwnOrder, now: Now) -> None:
     """Replaces and cancels of unknown fate are settled by what the order is now."""
-    if order.pending and order.working:
+    if (order.pending or order.out) and order.working:
         return
     for intent in list(account.journal.open_intents.values()):
         if intent.order_id == order.order_id:
-            took = not order.working or (order.quantity, order.type) == (intent.quantity, intent.type)
+            ended = order.status is OrderStatus.CANCELLED if intent.kind is Kind.CANCEL else False
+            terms = (order.quantity, order.stop_price, order.type)
+            took = ended or (order.working and terms == (intent.quantity, intent.stop_price, intent.type))
             state = IntentState.ACCEPTED if took else IntentState.GIVEN_UP
             settled(account, intent, state, f"settled by a read: {order.status}", now, order.order_id)
 
@@ -267,7 +343,12 @@ def _happened(account: Account, order: OwnOrder, told: Happening, now: Now) -> N
         _cancelled_by_other(account, order, told, now)
     elif told.what is What.CHANGED_BY_OTHER:
         _changed_by_other(account, order, told, now)
-    elif told.what is What.ODD:
+    elif told.what is What.OUT:
+        _out(account, order, now)
+    elif told.what is What.CORRECTED:
+        _corrected(account, order, told, now)
+    elif told.what in (What.ODD, What.TAKEN_BACK):
+        account.want_read |= told.what is What.TAKEN_BACK
         account.event(now, "order.odd", "DIGEST", f"{order.symbol} order {order.order_id}: {told.text}")
 
 
@@ -278,7 +359,8 @@ def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> Non
     held = after_fill(before, order.side, told.quantity, told.price, now.utc)
     journal.hold_position(symbol, held)
     declaration = journal.declaration(symbol)
-    if order.late or _filled_over_a_halt(account, order, declaration, before):
+    late = order.late and (order.purpose is Purpose.ENTRY or not same_side(held.quantity, declaration.quantity))
+    if late or _filled_over_a_halt(account, order, declaration, before):
         declaration = replace(declaration, quantity=held.quantity)
     elif order.purpose is Purpose.STOP and not order.exiting:
         declaration = replace(declaration, quantity=clamped(declaration.quantity, held.quantity))
@@ -306,6 +388,37 @@ def _filled_over_a_halt(account: Account, order: OwnOrder, declaration: Declarat
     """An entry that filled while a halt was cancelling it is kept and protected: a halt closes nothing."""
     kept = account.in_force.halted and not account.flattening and declaration.quantity == before.quantity
     return kept and order.purpose is Purpose.ENTRY
+
+
+def _out(account: Account, order: OwnOrder, now: Now) -> None:
+    """It has ended while a replace of it may have taken under another id. A replace that was given up is in doubt
+    again; reads settle it (``settlement``)."""
+    journal = account.journal
+    for intent in list(account.lately(now)):
+        if intent.order_id == order.order_id and intent.kind is Kind.REPLACE:
+            if intent.state is IntentState.GIVEN_UP:
+                journal.write_intent(replace(intent, state=IntentState.UNKNOWN, settled_utc=None, doubted_utc=now.utc))
+            account.settling[intent.number] = Settling(now.s)
+            asked = {"asked_quantity": intent.quantity, "asked_stop_price": intent.stop_price}
+            pending = replace(order, pending="replace", unsure=True, asked_type=intent.type, **asked)
+            journal.write_order(replace(pending, pending_since_s=now.s))
+    account.want_read = True
+
+
+def ended_by_other(account: Account, order_id: str, now: Now) -> None:
+    """It did not go on under another id: somebody else has cancelled it."""
+    order = account.journal.orders.get(order_id)
+    if order is not None and order.out:
+        ended = given_up(replace(order, status=OrderStatus.CANCELLED, out=False))
+        account.journal.write_order(ended)
+        _happened(account, ended, Happening(What.CANCELLED_BY_OTHER), now)
+
+
+def _corrected(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
+    """A broken or corrected trade. No fill is invented for it: what is held now, two reads of the position say."""
+    account.want_read = True
+    text = f"{order.symbol}: the broker took back or changed fills of our {order.purpose} {order.order_id}: {told.text}"
+    account.event(now, "fill.corrected", "PAGE", text, order_id=order.order_id, quantity=told.quantity)
 
 
 def _cancelled_by_other(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:

@@ -23,7 +23,7 @@ from supervisor.messages import Event
 from supervisor.process.world import Store
 from supervisor.process.writes import Writes
 from trader.holds import Taken
-from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind, order_key
+from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, order_key
 from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SyncRow, Turn
 from trader.money import Adoption
 from trader.orders import OwnOrder
@@ -77,6 +77,8 @@ DEAD_ORDERS_KEPT = 500
 IDS_KEPT = 20_000
 """Newest ids of orders of ours kept in memory: the file is asked only where it has more."""
 
+GIVEN_UP_KEPT = 100
+"""Newest intents that were given up: what of them still shows up does so within a minute."""
 FOREIGN_KEPT = 200
 """Newest orders of others that an intent remembers as not its own; older ones are excluded by their time."""
 
@@ -132,10 +134,8 @@ class Journal:
             intent.number: intent
             for intent in map(intent_of, query("SELECT * FROM intents WHERE state IN ('written', 'unsent', 'unknown')"))
         }
-        self.given_up = {
-            intent.number: intent
-            for intent in map(intent_of, query("SELECT * FROM intents WHERE state = 'given_up' AND kind = 'place'"))
-        }
+        given_up = f"SELECT * FROM intents WHERE state = 'given_up' ORDER BY number DESC LIMIT {GIVEN_UP_KEPT}"
+        self.given_up = {intent.number: intent for intent in map(intent_of, query(given_up)[::-1])}
         newest = f"SELECT body FROM orders WHERE working = 0 ORDER BY intent DESC LIMIT {DEAD_ORDERS_KEPT}"
         ids = query(f"SELECT order_id FROM orders ORDER BY intent DESC LIMIT {IDS_KEPT}")
         self._ids = dict.fromkeys([row["order_id"] for row in ids[::-1]])
@@ -287,8 +287,10 @@ class Journal:
         self.given_up.pop(intent.number, None)
         if intent.state.open:
             self.open_intents[intent.number] = intent
-        elif intent.state is IntentState.GIVEN_UP and intent.kind is Kind.PLACE:
+        elif intent.state is IntentState.GIVEN_UP:
             self.given_up[intent.number] = intent
+            if len(self.given_up) > GIVEN_UP_KEPT:
+                del self.given_up[next(iter(self.given_up))]
 
     def write_order(self, order: OwnOrder) -> None:
         self._keep(order)
@@ -309,7 +311,10 @@ class Journal:
 
     def write_fill(self, order: OwnOrder, quantity: Decimal, price: Decimal, now_utc: float) -> None:
         total = str(order.filled_quantity)
-        row = (order.order_id, order.symbol, str(order.side), str(quantity), str(price), total, now_utc)
+        row = (
+            *(order.order_id, order.symbol, str(order.side), str(quantity), str(price), total),
+            *(order.corrections, now_utc),
+        )
         self._writes.add(INSERT_FILL, row)
 
     def write_fee(self, order: OwnOrder, fee_usd: Decimal, now_utc: float) -> None:

@@ -18,6 +18,9 @@ from trader.intents import Intent, Purpose
 
 Pending = Literal["", "replace", "cancel"]
 
+PRICE_NOISE = Decimal("0.00005")
+"""Share of a price by which two tellings of one average may differ: less than a tick of what we trade."""
+
 R, W, C = OrderStatus.RECEIVED, OrderStatus.WORKING, OrderStatus.CANCELLING
 F, X, E, J, U = (
     OrderStatus.FILLED,
@@ -94,7 +97,20 @@ class OwnOrder(Value, frozen=True):
     commission_usd: Decimal = ZERO
     """What the broker has charged for it so far."""
     late: bool = False
-    """It showed up after its intent had been given up: what it fills is kept and protected, never undone by us."""
+    """It showed up after its intent had been given up or its validity had ended: it is cancelled at once; what it fills
+    is kept and protected, never undone by us."""
+    out: bool = False
+    """The broker says that it has ended. Whether it was cancelled, or goes on under another id as the replace of
+    unknown fate asked for, reads decide."""
+    renews: str = ""
+    """The order as which this one was placed: it goes on for it, with what that one had not filled."""
+    on_its_way: Decimal | None = None
+    on_its_way_until_utc: float = 0.0
+    """The quantity that a replace which was given up would make of it, should it arrive after all, and until when."""
+    doubted: tuple[Decimal, Decimal | None] | None = None
+    """Filled quantity and average as the last read told them, where that takes back what we knew."""
+    corrections: int = 0
+    """How often the broker took back or changed what it had told of fills."""
 
     @property
     def working(self) -> bool:
@@ -109,8 +125,8 @@ class OwnOrder(Value, frozen=True):
         """With a replace under way either quantity may be the one that fills."""
         if self.status.terminal:
             return ZERO
-        largest = max(self.quantity, self.asked_quantity or ZERO) if self.pending == "replace" else self.quantity
-        return largest - self.filled_quantity
+        asked = self.asked_quantity if self.pending == "replace" else None
+        return max(self.quantity, asked or ZERO, self.on_its_way or ZERO) - self.filled_quantity
 
     @property
     def exiting(self) -> bool:
@@ -120,7 +136,7 @@ class OwnOrder(Value, frozen=True):
     @property
     def protecting(self) -> bool:
         """A stop that the broker says is working; sent is not working, and one being cancelled protects no more."""
-        works = self.status is OrderStatus.WORKING and not self.cancelling
+        works = self.status is OrderStatus.WORKING and not self.cancelling and not self.out
         return works and self.purpose is Purpose.STOP and not self._market
 
     @property
@@ -141,6 +157,9 @@ class What(StrEnum):
     ENDED = "ended"
     CONFIRMED = "confirmed"
     ODD = "odd"
+    OUT = "ended, and reads decide as what"
+    TAKEN_BACK = "fills taken back or changed, in one read"
+    CORRECTED = "fills taken back or changed, in two reads"
 
 
 class Happening(Value, frozen=True):
@@ -167,10 +186,30 @@ def placed(intent: Intent, order_id: str) -> OwnOrder:
     )
 
 
-def seen(own: OwnOrder, frame: Order, *, current: bool) -> tuple[OwnOrder, tuple[Happening, ...]]:
+Terms = tuple[Decimal, Decimal | None, OrderType]
+"""Quantity, stop price and type of an order; a market order has no price."""
+
+
+class Asked(Value, frozen=True):
+    """What we asked of an order and do not know the fate of, or gave up so lately that it can still take.
+    ``replaces``: what those replaces would make of it. ``cancel``: one of them was a cancel."""
+
+    replaces: tuple[Terms, ...] = ()
+    cancel: bool = False
+
+
+NOTHING_ASKED = Asked()
+
+
+def seen(
+    own: OwnOrder, frame: Order, *, current: bool, read: bool = False, asked: Asked = NOTHING_ASKED
+) -> tuple[OwnOrder, tuple[Happening, ...]]:
     """A frame of one of our orders. ``current`` False: requested before our last word on it, so that only what can
-    never be undone counts (fills, ends), and no price or quantity."""
+    never be undone counts (fills, ends), and no price or quantity. ``read``: it comes of a read and not of a stream,
+    whose replays can be older than what we know."""
     told: list[Happening] = []
+    if own.out and current and not (frame.status.terminal or frame.status is U):
+        own = _replaced(own, out=False)  # that version had ended, and it lives on under its id
     status, odd = next_status(own.status, frame.status)
     if odd and odd != own.odd:
         told.append(Happening(What.ODD, f"{own.status} -> {frame.status} ({frame.venue_status}): {odd}"))
@@ -180,12 +219,20 @@ def seen(own: OwnOrder, frame: Order, *, current: bool) -> tuple[OwnOrder, tuple
     told += fill
     after, fee = _charged(after, frame)
     told += fee
-    if current and not status.terminal:
-        after, changes = _terms(after, frame)
+    if current and read:
+        after, taken_back = _taken_back(after, frame)
+        told += taken_back
+    replaced = status is OrderStatus.CANCELLED and bool(asked.replaces) and not own.cancelling
+    if replaced and not own.status.terminal:
+        status = own.status
+        if not own.out:
+            after, told = _replaced(after, out=True), [*told, Happening(What.OUT)]
+    elif current and not status.terminal and not own.out:
+        after, changes = _terms(after, frame, asked)
         told += changes
     if status.terminal and not own.status.terminal:
-        told += _ended(own, status, frame)
-        after = given_up(after, quantity=frame.quantity, type=frame.type)
+        told += _ended(own, status, frame, asked)
+        after = given_up(after, quantity=frame.quantity, type=frame.type, out=False)
     if status is not after.status or (odd and odd != after.odd):
         after = _replaced(after, status=status, odd=odd or own.odd)
     return after, tuple(told)
@@ -199,7 +246,7 @@ def _filled(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
         return own, []
     paid_before = own.filled_quantity * (own.average_fill_price or ZERO)
     price = average if own.filled_quantity == 0 else (frame.filled_quantity * average - paid_before) / quantity
-    after = _replaced(own, filled_quantity=frame.filled_quantity, average_fill_price=average)
+    after = _replaced(own, filled_quantity=frame.filled_quantity, average_fill_price=average, doubted=None)
     return after, [Happening(What.FILLED, quantity=quantity, price=price)]
 
 
@@ -211,7 +258,31 @@ def _charged(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
     return _replaced(own, commission_usd=frame.commission_usd), [Happening(What.CHARGED, fee_usd=fee_usd)]
 
 
-def _terms(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
+def _taken_back(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
+    """A trade that was broken or corrected: the total goes down, or its price changes. Two reads must say so. Never a
+    fill the other way: what it does to the position, the reads of the position tell."""
+    told = (frame.filled_quantity, frame.average_fill_price)
+    had = (own.filled_quantity, own.average_fill_price)
+    if told[0] > had[0] or (told[0] == had[0] and _same_price(told[1], had[1])):
+        return (own if own.doubted is None else _replaced(own, doubted=None)), []
+    text = f"filled {had[0]} at {had[1]} -> {told[0]} at {told[1]} ({frame.venue_status})"
+    if own.doubted != told:
+        return _replaced(own, doubted=told), [Happening(What.TAKEN_BACK, text)]
+    price = told[1] if told[0] else None
+    after = _replaced(
+        own, filled_quantity=told[0], average_fill_price=price, doubted=None, corrections=own.corrections + 1
+    )
+    return after, [Happening(What.CORRECTED, text, quantity=told[0] - had[0])]
+
+
+def _same_price(told: Decimal | None, had: Decimal | None) -> bool:
+    """Where nothing is told nothing is changed; averages come rounded, each time in another way."""
+    if told is None or had is None:
+        return True
+    return abs(told - had) <= abs(had) * PRICE_NOISE
+
+
+def _terms(own: OwnOrder, frame: Order, asked: Asked) -> tuple[OwnOrder, list[Happening]]:
     """Quantity, stop price and type of an open order: ours as asked, as before, or somebody else's doing."""
     now = (frame.quantity, frame.stop_price if frame.type is not OrderType.MARKET else None, frame.type)
     had = (own.quantity, own.stop_price if own.type is not OrderType.MARKET else None, own.type)
@@ -221,21 +292,29 @@ def _terms(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
     if now == had:
         return own, []
     taken = _replaced(own, quantity=frame.quantity, stop_price=frame.stop_price, type=frame.type)
+    if now in asked.replaces or _goes_on_with_less(own, now, had):
+        return taken, [Happening(What.CONFIRMED)]
     text = f"quantity {had[0]} -> {now[0]}, stop {had[1]} -> {now[1]}, {had[2]} -> {now[2]}"
     return taken, [Happening(What.CHANGED_BY_OTHER, text)]
 
 
-def asked_terms(own: OwnOrder) -> tuple[Decimal, Decimal | None, OrderType]:
+def _goes_on_with_less(own: OwnOrder, now: Terms, had: Terms) -> bool:
+    """The first frame of an order that goes on for another one, of which more was filled than we had heard."""
+    first = bool(own.renews) and own.status is OrderStatus.RECEIVED
+    return first and now[1:] == had[1:] and now[0] < had[0]
+
+
+def asked_terms(own: OwnOrder) -> Terms:
     """What the order is when the pending replace has taken."""
     kind = own.asked_type or own.type
     price = None if kind is OrderType.MARKET else own.asked_stop_price or own.stop_price
     return own.asked_quantity or own.quantity, price, kind
 
 
-def _ended(own: OwnOrder, status: OrderStatus, frame: Order) -> list[Happening]:
+def _ended(own: OwnOrder, status: OrderStatus, frame: Order, asked: Asked) -> list[Happening]:
     if status is OrderStatus.REJECTED:
         return [Happening(What.REJECTED, frame.reject_reason or "rejected by the venue")]
-    if status is OrderStatus.CANCELLED and not own.cancelling:
+    if status is OrderStatus.CANCELLED and not own.cancelling and not asked.cancel:
         return [Happening(What.CANCELLED_BY_OTHER, frame.reject_reason)]
     return [Happening(What.ENDED, str(status))]
 

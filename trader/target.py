@@ -97,7 +97,7 @@ def plan(s: Situation) -> tuple[Action, ...]:
         return ()
     o = _sorted_out(s)
     actions: list[Action] = []
-    if o.entries or o.astray or len(o.stops) > 1:
+    if o.entries or o.astray or len(o.stops) > 1 or any(order.late for order in o.exits):
         actions += _withdraw(s, o)
     if o.closing:
         actions += _close(s, o)
@@ -138,6 +138,7 @@ def _sorted_out(s: Situation) -> _Orders:
             astray.append(order)
         else:
             (exits if order.exiting else stops).append(order)
+    stops.sort(key=_late)
     exiting = _at_most(exits) if exits else ZERO
     declared, held = s.declaration.quantity, abs(s.position)
     if same_side(s.position, declared):
@@ -163,16 +164,19 @@ def clamped(quantity: Decimal, limit: Decimal) -> Decimal:
 
 
 def _withdraw(s: Situation, o: _Orders) -> list[Action]:
-    """Cancel what must not fill any more: entries beyond the declaration, stops that protect nothing, second stops."""
+    """Cancel what must not fill any more: entries beyond the declaration, stops that protect nothing, second stops, and
+    what showed up late (a late stop that is the only one may stay)."""
     cancels: list[OwnOrder] = []
     room = o.room
     for order in o.entries:
-        if same_side(order.side.sign * Decimal(1), s.declaration.quantity) and order.remaining <= room:
+        wanted = same_side(order.side.sign * Decimal(1), s.declaration.quantity) and not order.late
+        if wanted and order.remaining <= room:
             room -= order.remaining
         else:
             cancels.append(order)
     cancels += o.astray
     cancels += o.stops[1:]
+    cancels += [order for order in o.exits if order.late]
     return [Cancel(order) for order in cancels if not order.cancelling and not order.pending]
 
 
@@ -272,6 +276,10 @@ def _free(s: Situation, o: _Orders) -> Decimal:
 
 def _against(position: Decimal) -> Side:
     return Side.SELL if position > 0 else Side.BUY
+
+
+def _late(order: OwnOrder) -> bool:
+    return order.late
 
 
 def same_side(a: Decimal, b: Decimal) -> bool:

@@ -15,8 +15,8 @@ from brokers.model import ZERO
 from supervisor.errors import Refused
 from trader.account import Account, Now
 from trader.bars import is_late
-from trader.execution import settled
-from trader.intents import IntentState, Kind
+from trader.execution import ended_by_other, settled
+from trader.intents import IntentState
 from trader.messages import Attach, Attached, Cursor, Declared, Turn
 from trader.target import Declaration, clamped, same_side
 
@@ -24,8 +24,12 @@ DEATHS_TO_SKIP = 2
 """A bar that has killed the trader so often is skipped (DESIGN 5, the trader's turn)."""
 
 DIVERGENCE = "divergence"
+UNEXPLAINED = "unexplained"
+"""Hold over a position that vanished without a closing fill."""
+VANISHED = "vanished"
+"""Hold over an order of ours that neither reads nor history show any more."""
 UNSETTLED = frozenset({"ambiguous", "unsettled"})
-"""Holds over a placing that no read can settle: several orders could be of it, or none that is shown."""
+"""Holds over an instruction that no read can settle: several orders could be of it, or none that is shown."""
 replace = msgspec.structs.replace
 
 
@@ -195,11 +199,16 @@ def _resume(account: Account, symbol: str, now: Now) -> None:
 
 def _give_up_what_no_read_settles(account: Account, symbol: str, why: tuple[str, ...], now: Now) -> None:
     """A person has looked at the broker. What of it was ours cannot be told, so the next reads adopt what is there."""
+    for order in account.working_of(symbol) if VANISHED in why else ():
+        ended_by_other(account, order.order_id, now)
+    if UNEXPLAINED in why:
+        account.looked.add(symbol)
     if not UNSETTLED.intersection(why):
         return
     for intent in list(account.journal.open_intents.values()):
-        if intent.symbol == symbol and intent.kind is Kind.PLACE and intent.state is IntentState.UNKNOWN:
+        if intent.symbol == symbol and intent.state is IntentState.UNKNOWN:
             settled(account, intent, IntentState.GIVEN_UP, "released by a person, its order was never told apart", now)
+            ended_by_other(account, intent.order_id, now)
             account.want_read = True
     declaration, held = account.journal.declaration(symbol), account.journal.holding(symbol).quantity
     account.journal.declare(replace(declaration, quantity=clamped(declaration.quantity, held)))

@@ -87,7 +87,7 @@ class TradeStation(Broker):
     """One environment (``api_url``). ``timeout_s`` bounds each request."""
 
     capabilities = Capabilities(
-        id_dedupe="window",
+        id_dedupe="none",
         replace_to_market=True,
         key_length_max=KEY_LENGTH_MAX,
         gtc_days_max=90,

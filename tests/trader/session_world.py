@@ -12,7 +12,16 @@ import msgspec
 from brokers.broker import AccountSnapshot
 from brokers.model import Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
 from feeds.config import ConnectionConfig, Timing
-from feeds.messages import InstrumentRead, OrdersSeen, ReadInstrument, ReadToken, Snapshot, Token
+from feeds.messages import (
+    AskHistory,
+    HistoryRead,
+    InstrumentRead,
+    OrdersSeen,
+    ReadInstrument,
+    ReadToken,
+    Snapshot,
+    Token,
+)
 from supervisor.errors import StoreFailed
 from supervisor.messages import Done, Predecessor, Request
 from supervisor.process.world import HttpReply
@@ -87,6 +96,7 @@ class Desk:
     def __init__(self, session: Session = SESSION) -> None:
         self.world = session_world(MANAGER, session)
         self.orders: dict[str, Order] = {}
+        self.history: dict[str, Order] = {}
         self.numbers, self.reads = itertools.count(1), itertools.count(1)
         self.position = 0
         self.stamp = OPENED_UTC
@@ -184,6 +194,27 @@ class Desk:
         )
         at_s = now_s if requested_s is None else requested_s
         self.world.deliver(Snapshot(next(self.reads), at_s, now_s, content))
+
+    def settle(self) -> None:
+        """Reads and, where it is searched, history, until nothing can be on its way any more."""
+        for _ in range(16):
+            self.world.advance(5.0)
+            self.read()
+            self.search()
+
+    def search(self) -> None:
+        """The books answer what was asked of history."""
+        asked = [message for to, message in self.world.casts if to == BOOKS and isinstance(message, AskHistory)]
+        self.world.casts[:] = [each for each in self.world.casts if not isinstance(each[1], AskHistory)]
+        for one in asked:
+            self.world.deliver(HistoryRead(self.world.now_s(), one.since_utc, tuple(self.history.values())))
+
+    def remembers(self, memory: str, window_s: float = 0.0) -> None:
+        """How long the venue is said to remember a key."""
+        account = self.manager.account
+        account.capabilities = msgspec.structs.replace(
+            account.capabilities, id_dedupe=memory, id_dedupe_window_s=window_s
+        )
 
     def attach(self, start_no: int = 1) -> Any:
         return self.world.ask(Attach(start_no, self.world.incarnation))

@@ -136,5 +136,23 @@ CREATE TABLE fees (
 """Fees as told (of a fill: those with its order and cumulative quantity); the price at which something was declared;
 which fills of others explain an adoption, and after which own fill it came: a sequence that no clock tells."""
 
-migrations: tuple[str, ...] = (_FIRST, _MONEY)
+_SETTLEMENT = """
+CREATE TABLE fills_kept (
+    number INTEGER PRIMARY KEY,
+    order_id TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL,
+    quantity TEXT NOT NULL, price TEXT NOT NULL, cumulative TEXT NOT NULL,
+    corrections INTEGER NOT NULL DEFAULT 0,
+    seen_utc REAL NOT NULL,
+    UNIQUE (order_id, cumulative, corrections)
+);
+INSERT INTO fills_kept (number, order_id, symbol, side, quantity, price, cumulative, seen_utc)
+    SELECT number, order_id, symbol, side, quantity, price, cumulative, seen_utc FROM fills;
+DROP TABLE fills;
+ALTER TABLE fills_kept RENAME TO fills;
+ALTER TABLE intents ADD COLUMN doubted_utc REAL;
+"""
+"""A broken trade takes an order's total down, and what it fills then may reach the same total once more. An intent of
+unknown fate is settled by time, too, which goes on while we are dead."""
+
+migrations: tuple[str, ...] = (_FIRST, _MONEY, _SETTLEMENT)
 """Applied in order; PRAGMA user_version counts those that were."""

@@ -21,10 +21,12 @@ INSERT_TURN = _insert(
 INSERT_INTENT = _insert(
     "intents",
     "number, key, kind, purpose, symbol, side, quantity, type, stop_price, order_id, written_utc, valid_until_utc,"
-    " known, state, result_order_id, reason, settled_utc, intended_price",
+    " known, state, result_order_id, reason, settled_utc, intended_price, doubted_utc",
 )
-UPDATE_INTENT = "UPDATE intents SET state = ?, result_order_id = ?, reason = ?, settled_utc = ? WHERE number = ?"
-INSERT_FILL = _insert("fills", "order_id, symbol, side, quantity, price, cumulative, seen_utc")
+UPDATE_INTENT = (
+    "UPDATE intents SET state = ?, result_order_id = ?, reason = ?, settled_utc = ?, doubted_utc = ? WHERE number = ?"
+)
+INSERT_FILL = _insert("fills", "order_id, symbol, side, quantity, price, cumulative, corrections, seen_utc")
 INSERT_FEE = _insert("fees", "order_id, symbol, filled_quantity, fee_usd, seen_utc")
 INSERT_ADOPTION = """
 INSERT INTO adoptions (symbol, before_quantity, after_quantity, average_price, read, age_s, explained, taken_over,
