@@ -46,13 +46,15 @@ class RefreshLife(msgspec.Struct, frozen=True):
 
 
 class TokenIssued(_Event, frozen=True):
-    """``refresh_token`` is set when one was handed out; ``revoked`` when an older one ended with it."""
+    """``refresh_token`` is set when one was handed out; ``revoked`` when an older one ended with it; ``scope`` where
+    the sign-in asked for another one than usual."""
 
     access_token: str
     expires_s: float
     refresh_token: str = ""
     revoked: str = ""
     life: RefreshLife | None = None
+    scope: str = ""
 
 
 class RefreshRevoked(_Event, frozen=True):

@@ -69,7 +69,7 @@ def _group(body: Body) -> tuple[str, list[Body]]:
         raise unbuilt(f"a group has {len(orders)} orders, the limits are 1 and {GROUP_ORDERS_MAX}")
     if any(one.get("osos") for one in orders):
         raise unbuilt("OSOs inside a group are not served by this emulator")
-    if kind == "BRK" and len({(one.get("symbol"), str(one.get("tradeaction")).lower()) for one in orders}) > 1:
+    if kind == "BRK" and len({(str(one.get("symbol")), str(one.get("tradeaction")).lower()) for one in orders}) > 1:
         raise unbuilt("the orders of a bracket have one symbol and one side")
     return kind, orders
 
