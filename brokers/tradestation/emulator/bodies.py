@@ -75,5 +75,13 @@ def amount(body: Body, name: str) -> Decimal:
     return number
 
 
+def truth(body: Body, name: str) -> bool:
+    """Also as a word; absent is false."""
+    given = body.get(name)
+    if given is None or isinstance(given, bool):
+        return bool(given)
+    return choice(body, name, {"true": "true", "false": "false"}) == "true"
+
+
 def unbuilt(why: str) -> Refusal:
     return bad_request(f"Failed to build order: {why}")

@@ -1,7 +1,7 @@
 """Quotes: the snapshot, and what a change stream sends after it. PURE.
 
 A day is one of UTC. Bid and ask come from the quote file of the symbol; without one they show the last price. Fields
-that minute bars cannot know (open interest, the venue of the last trade) are left out.
+that minute bars cannot know (open interest, the venue of the last trade, without ticks its size) are left out.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def quote_object(state: State, name: str, now: Now) -> Object | None:
         "Symbol": name,
         **_day(today, last.price),
         **_last(last, earlier[0].close if earlier else last.price),
+        **_sizes(series, now, earlier),
         **_year(series, now),
         **_sides(series.quotes.at(now.market_utc) if series.quotes else Quote(last.price, 0, last.price, 0)),
         "TickSizeTier": "0",
@@ -106,6 +107,19 @@ def _last(last: Print, previous: Decimal) -> Object:
         "Close": wire.number(last.price),
         "TradeTime": wire.time_text(last.at_utc),
     }
+
+
+def _sizes(series: Series, now: Now, earlier: list[Bar]) -> Object:
+    """The size of the last trade where the data hold ticks, the volume of the last day before this one that traded."""
+    shown: Object = {}
+    size = series.last_size(now.market_utc)
+    if size:
+        shown["LastSize"] = str(size)
+    if earlier:
+        midnight = (earlier[0].stamp_utc - 1) // _DAY_S * _DAY_S
+        before = series.closed(1, midnight, midnight + _DAY_S)
+        shown["PreviousVolume"] = str(sum(bar.volume for bar in before))
+    return shown
 
 
 def _year(series: Series, now: Now) -> Object:
