@@ -36,7 +36,7 @@ class ScriptedVenue:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 what = f"{self.command} {unquote(urlsplit(self.path).path)}"
                 venue.asked.append(what)
-                if what == "POST /oauth/token":
+                if what in ("POST /oauth/token", "POST /oauth/revoke"):
                     venue.forms.append({name: values[0] for name, values in parse_qs(body.decode()).items()})
                 status, content = venue.answers.get(what, (404, b'{"Error":"NotFound","Message":"nothing here"}'))
                 self.send_response_only(status)
