@@ -44,6 +44,9 @@ def test_a_snapshot_has_the_fields_of_the_sample() -> None:
         "Low52Week": "980",
         "Low52WeekTimestamp": "2013-10-07T00:00:00Z",
         "PreviousVolume": "50",
+        "DailyOpenInterest": "0",
+        "LastSize": "0",
+        "LastVenue": "CME",
         "Bid": "1010",
         "BidSize": "0",
         "Ask": "1010",
@@ -132,5 +135,5 @@ def test_ticks_tell_the_size_of_the_last_trade() -> None:
     for seconds in (1, 10, 40, 100):
         emulator.pass_time(seconds - emulator.seconds)
         quotes = emulator.get(f"{SNAPSHOT}/ESZ13")["Quotes"]
-        sizes.append(quotes[0].get("LastSize") if quotes else None)
+        sizes.append(quotes[0]["LastSize"] if quotes else None)
     assert sizes == [None, "7", "2", "2"]
