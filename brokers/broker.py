@@ -19,6 +19,7 @@ from brokers.model import (
     Bar,
     Change,
     Duration,
+    Estimate,
     Group,
     GroupKind,
     GroupOutcome,
@@ -29,6 +30,8 @@ from brokers.model import (
     Placing,
     Position,
     Quote,
+    Route,
+    Trigger,
     Value,
 )
 
@@ -242,6 +245,16 @@ class Broker(Protocol):
         """One order, and those that the venue sends once it is filled."""
 
     def place_group(self, group: Group) -> GroupOutcome: ...
+
+    def confirm(self, placing: Placing) -> tuple[Estimate, ...]:
+        """What the venue expects of an order and of each child; nothing is placed. ``NotAllowed`` where it would
+        refuse it."""
+
+    def confirm_group(self, group: Group) -> tuple[Estimate, ...]: ...
+
+    def routes(self) -> tuple[Route, ...]: ...
+
+    def activation_triggers(self) -> tuple[Trigger, ...]: ...
 
     def replace(self, order: Order, change: Change) -> Outcome: ...
 

@@ -61,6 +61,9 @@ class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Mode 0600. JSON, written by ``nightdesk login`` and the connection."""
     broker: Literal["tradestation"] = "tradestation"
     environment: Literal["SIM", "LIVE"] = "SIM"
+    key_sharers: int = 1
+    """Connections of this desk with the same ``client_id``, this one included; counted at the start, never written. The
+    venue counts by user and key and tells no SIM from LIVE (tradestation v3, 3): they divide its quotas."""
     secrets: str = "nightdesk"
     """Secrets that are not in the file are looked for as ``<this>.client_secret`` and ``<this>.refresh_token``."""
 

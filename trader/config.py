@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
     connections = content.get("connections", {})
     if not isinstance(connections, dict) or not connections:
         raise BadConfig(f"{where}: [connections.NAME] is missing; a desk needs at least one connection.")
+    for name, each in connections.items():
+        if isinstance(each, dict) and "key_sharers" in each:
+            raise BadConfig(f"{where}: connections.{name}.key_sharers is counted, not configured. Take it out.")
     named = {name: {**each, "name": name} if isinstance(each, dict) else each for name, each in connections.items()}
     try:
         config = msgspec.convert({**content, "connections": named}, DeskConfig)
@@ -88,4 +92,12 @@ def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
                 f"{where}: connections.{name}.environment is LIVE, and this version has no limits of position, daily "
                 "loss and orders per day yet, without which LIVE does not start. Use SIM."
             )
-    return config
+    return msgspec.structs.replace(config, connections=with_sharers(config.connections))
+
+
+def with_sharers(connections: dict[str, ConnectionConfig]) -> dict[str, ConnectionConfig]:
+    """Each told how many use its key: the venue's quotas are the key's."""
+    users = Counter(each.client_id for each in connections.values())
+    return {
+        name: msgspec.structs.replace(each, key_sharers=users[each.client_id]) for name, each in connections.items()
+    }

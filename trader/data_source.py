@@ -19,12 +19,12 @@ from brokers.model import Bar
 from feeds import paths
 from feeds.lease import Lease
 from feeds.messages import Bars, BarsClosed, Listing, ReadHistory, ReadListing, ReadRecent, ReadSigns
-from supervisor.errors import CallFailed, Refused
+from supervisor.errors import CallFailed, Refused, StoreFailed
 from supervisor.messages import Done, Down, Message, Request, Subscribed, Up
 from supervisor.process.server import Caller, Server
 from trader.arguments import SessionArguments
 from trader.bars import BarSeries, is_late, late_limit_s
-from trader.listing import ASK_AGAIN_S, ASK_EVERY_S, changes
+from trader.listing import ASK_AGAIN_S, ASK_EVERY_S, changes, contracts_in, contracts_path
 from trader.messages import BarsAfter, CleanBar, CleanBars, Need, NeedBars
 
 RETRY_MIN_S = 0.5
@@ -62,6 +62,8 @@ class DataSource(Server):
     def init(self) -> None:
         settings = msgspec.convert(self.arguments, SessionArguments)
         self.timing, self.connection = settings.timing, settings.connection.name
+        self.contracts_file = self.world.file(contracts_path(settings.session))
+        self.contracts = self._contracts_kept()
         self.kept: dict[tuple[str, int], Kept] = {}
         self.lease = Lease(self.world, settings.connection, self.timing, feeds=())
         self.lease.start()
@@ -157,12 +159,34 @@ class DataSource(Server):
             return
         kept.ask_listing_s = self.world.now_s() + ASK_EVERY_S
         incident = f"delayed:{self.world.name}:{kept.feed}"
-        for each in changes(kept.need.symbol, kept.listing, listing):
+        for each in changes(kept.need.symbol, self._listed_before(kept), listing):
             joins = incident if each.opened or each.resolved else ""
             self.world.event(
                 each.kind, each.level, each.text, incident=joins, opened=each.opened, resolved=each.resolved
             )
         kept.listing = listing
+        self._keep_contract(kept.need.symbol, listing.contract)
+
+    def _contracts_kept(self) -> dict[str, str]:
+        try:
+            return contracts_in(self.contracts_file.read())
+        except StoreFailed as failed:
+            self.world.log.warning("the contracts that were kept are not read", why=str(failed))
+            return {}
+
+    def _listed_before(self, kept: Kept) -> Listing | None:
+        """After a restart: the contract that an earlier incarnation knew, and nothing of an entitlement."""
+        contract = self.contracts.get(kept.need.symbol)
+        return kept.listing or (Listing(contract, delayed=False) if contract else None)
+
+    def _keep_contract(self, symbol: str, contract: str) -> None:
+        if self.contracts.get(symbol) == contract:
+            return
+        self.contracts[symbol] = contract
+        try:
+            self.contracts_file.write(msgspec.json.encode(self.contracts))
+        except StoreFailed as failed:
+            self.world.log.warning("the contract is not kept; a roll in a restart would go untold", why=str(failed))
 
     def _judge_freshness(self, kept: Kept) -> None:
         """A series in doubt for too long: nobody can say whether a bar is missing. By symbol, others may go on."""

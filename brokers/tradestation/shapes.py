@@ -211,6 +211,40 @@ class QuotesPage(Page, frozen=True, kw_only=True):
     quotes: tuple[QuoteShape, ...]
 
 
+class ConfirmationShape(Shape, frozen=True, kw_only=True):
+    account_id: str
+    estimated_price: Decimal | None = None
+    estimated_cost: Decimal | None = None
+    estimated_commission: Decimal | None = None
+    summary_message: str | None = ""
+
+
+class ConfirmationsPage(Page, frozen=True, kw_only=True):
+    confirmations: tuple[ConfirmationShape, ...]
+
+
+class RouteShape(Shape, frozen=True):
+    """The one object of the venue whose id is spelt ``Id``."""
+
+    route_id: str = msgspec.field(name="Id")
+    name: str
+    asset_types: tuple[str, ...] | None = ()
+
+
+class RoutesPage(Page, frozen=True, kw_only=True):
+    routes: tuple[RouteShape, ...]
+
+
+class TriggerShape(Shape, frozen=True):
+    key: str
+    name: str
+    description: str | None = ""
+
+
+class TriggersPage(Page, frozen=True, kw_only=True):
+    activation_triggers: tuple[TriggerShape, ...]
+
+
 class Frame(Shape, frozen=True):
     """One line of a stream, as far as it tells what kind of line it is."""
 

@@ -19,6 +19,7 @@ from brokers.model import (
     Balance,
     Bar,
     Duration,
+    Estimate,
     Instrument,
     Link,
     Order,
@@ -33,6 +34,7 @@ from brokers.tradestation.shapes import (
     AccountShape,
     BalanceShape,
     BarShape,
+    ConfirmationShape,
     Failure,
     Leg,
     OrderShape,
@@ -48,8 +50,17 @@ ORDER_TYPES = {
     "StopMarket": OrderType.STOP_MARKET,
     "StopLimit": OrderType.STOP_LIMIT,
 }
-DURATIONS = {"GTC": Duration.GTC, "GCP": Duration.GTC}
-"""All others (DAY, GTD to a date, IOC, minutes) protect no longer than the day, so to us they are DAY."""
+DURATIONS = {
+    "DAY": Duration.DAY,
+    "DYP": Duration.DAY_EXTENDED,
+    "GTC": Duration.GTC,
+    "GCP": Duration.GTC_EXTENDED,
+    "GTD": Duration.GTD,
+    "GDP": Duration.GTD_EXTENDED,
+    "IOC": Duration.IOC,
+    "FOK": Duration.FOK,
+}
+"""All others (OPG, CLO, minutes) protect no longer than the day, so to us they are DAY."""
 
 PASSING_ERRORS = frozenset({"TooManyRequests", "InternalServerError", "ServiceUnavailable", "GatewayTimeout"})
 """Error names after which the same read may go well."""
@@ -171,6 +182,16 @@ def quote(shape: QuoteShape) -> Quote:
         traded_utc=epoch_utc(shape.trade_time) if shape.trade_time else None,
         delayed=flags.is_delayed if flags else None,
         halted=flags.is_halted if flags else None,
+    )
+
+
+def estimate(shape: ConfirmationShape) -> Estimate:
+    return Estimate(
+        account=shape.account_id,
+        price=known(shape.estimated_price),
+        cost_usd=known(shape.estimated_cost),
+        commission_usd=known(shape.estimated_commission),
+        text=shape.summary_message or "",
     )
 
 

@@ -45,6 +45,7 @@ def test_connection_is_named_by_its_section_and_is_sim_by_default(tmp_path: Path
         (GOOD.replace("]", "", 1), r"nightdesk\.toml"),
         (GOOD + "environment = 'LIVE'", "LIVE does not start"),
         (GOOD + "environment = 'PAPER'", "environment"),
+        (GOOD + "key_sharers = 1", r"connections\.sim\.key_sharers is counted"),
         (GOOD.replace("sim", "'../../etc'"), "connection name '../../etc': wanted"),
         ("x = " + "[" * 100_000, "nested too deep"),
         ("# " + "x" * 1_000_000, "larger than 1000000 bytes"),
@@ -72,3 +73,9 @@ def test_a_folder_in_the_files_place_is_refused(tmp_path: Path) -> None:
 def test_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match=str(tmp_path)):
         read_config(tmp_path)
+
+
+def test_connections_of_one_key_are_told_how_many_they_are(tmp_path: Path) -> None:
+    more = GOOD.replace("sim", "more") + GOOD.replace("sim", "other").replace('"c"', '"d"')
+    config = read_config(configured(tmp_path, GOOD + more))
+    assert {name: each.key_sharers for name, each in config.connections.items()} == {"sim": 2, "more": 2, "other": 1}
