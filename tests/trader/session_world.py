@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from brokers.broker import AccountSnapshot
-from brokers.model import Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
+from brokers.model import Account, Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
 from feeds.config import ConnectionConfig, Timing
-from feeds.messages import InstrumentRead, OrdersSeen, ReadInstrument, ReadToken, Snapshot, Token
+from feeds.messages import AccountSeen, InstrumentRead, OrdersSeen, ReadInstrument, ReadToken, Snapshot, Token
 from supervisor.errors import StoreFailed
 from supervisor.messages import Done, Predecessor, Request
 from supervisor.process.world import HttpReply
@@ -89,6 +89,7 @@ class Desk:
         self.orders: dict[str, Order] = {}
         self.numbers, self.reads = itertools.count(1), itertools.count(1)
         self.position = 0
+        self.status, self.equity, self.day_trades = "Active", Decimal(100_000), None
         self.stamp = OPENED_UTC
         self.on_order: Any = None
         self.world.answer_http("POST", "/orderexecution/orders", self._placed)
@@ -180,10 +181,12 @@ class Desk:
             ACCOUNT,
             tuple(self.orders.values()),
             (position,) if self.position else (),
-            Balance(ACCOUNT, Decimal(0), Decimal(0)),
+            Balance(ACCOUNT, self.equity, self.equity, self.day_trades),
         )
         at_s = now_s if requested_s is None else requested_s
         self.world.deliver(Snapshot(next(self.reads), at_s, now_s, content))
+        account = Account(ACCOUNT, "Margin", self.status, "USD")
+        self.world.deliver(AccountSeen(at_s, account, "2013-10-07", Decimal(100_000), {}))
 
     def attach(self, start_no: int = 1) -> Any:
         return self.world.ask(Attach(start_no, self.world.incarnation))

@@ -26,7 +26,14 @@ from trader.simulate.faults import SLOW_MAX_S
 from trader.store.books import read_book
 
 EXPECTED_DEATHS = ("feeds.stream.FeedEnded: ",)
-HOLD_BEGINS = ("divergence.adopted", "hold.unexplained", "hold.found", "hold.ambiguous", "hold.unsettled")
+HOLD_BEGINS = (
+    "divergence.adopted",
+    "hold.unexplained",
+    "hold.found",
+    "hold.ambiguous",
+    "hold.unsettled",
+    "hold.rejects",
+)
 HOLD_ENDS = ("hold.released", "divergence.resumed", "unexplained.over")
 
 
