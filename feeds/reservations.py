@@ -46,8 +46,8 @@ class AccountRead(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """``not_before_s``: reads requested earlier tell too little: an entry that an older keeper has let pass may still be
-    on its way then. ``given`` by order key."""
+    """``not_before_s``: reads requested earlier tell too little, since an entry that an older keeper has let pass
+    may still be on its way then. ``given`` by order key."""
 
     limits: AccountLimits
     read_max_age_s: float
@@ -179,9 +179,8 @@ class Standing(msgspec.Struct, frozen=True):
         held = {position.symbol: position for position in content.positions}
         for position in held.values():
             side = Side.BUY if position.quantity > 0 else Side.SELL
-            stops = [
-                order for order in content.orders if order.symbol == position.symbol and order.side is side.opposite
-            ]
+            closing = position.symbol, side.opposite
+            stops = [order for order in content.orders if (order.symbol, order.side) == closing]
             yield position.symbol, _to_stops(position, side, stops)
         for order in content.orders:
             position_of = held.get(order.symbol)

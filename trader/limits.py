@@ -99,8 +99,8 @@ def live_refusal(session: Session, environment: str, section: LimitsSection) -> 
     said = "LIVE" if session.live else "SIM"
     if said != environment:
         return (
-            f"session {session.name} is {said}, its connection {session.connection} is {environment}: both must say the "
-            "same. A session that trades LIVE is added with `session add --live`"
+            f"session {session.name} is {said}, its connection {session.connection} is {environment}: both must say "
+            "the same. A session that trades LIVE is added with `session add --live`"
         )
     missing = missing_for_live(section, session.account) if session.live else ()
     if missing:
