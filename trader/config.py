@@ -95,7 +95,7 @@ def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
         if each.account_limits:
             raise BadConfig(f"{where}: connections.{name}.account_limits: write [limits.accounts.ID] instead.")
         _check_environment(each, config.limits, where)
-    return msgspec.structs.replace(config, connections=_with_account_limits(config))
+    return with_account_limits(config)
 
 
 def _check_environment(connection: ConnectionConfig, limits: LimitsSection, where: str) -> None:
@@ -121,7 +121,10 @@ def _check_environment(connection: ConnectionConfig, limits: LimitsSection, wher
         )
 
 
-def _with_account_limits(config: DeskConfig) -> dict[str, ConnectionConfig]:
+def with_account_limits(config: DeskConfig) -> DeskConfig:
     """Whoever starts a connection starts it with the limits of the accounts."""
-    accounts = config.limits.accounts
-    return {name: msgspec.structs.replace(each, account_limits=accounts) for name, each in config.connections.items()}
+    of_accounts = config.limits.accounts
+    connections = {
+        name: msgspec.structs.replace(each, account_limits=of_accounts) for name, each in config.connections.items()
+    }
+    return msgspec.structs.replace(config, connections=connections)

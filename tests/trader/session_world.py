@@ -11,13 +11,15 @@ import msgspec
 
 from brokers.broker import AccountSnapshot
 from brokers.model import Account, Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
-from feeds.config import ConnectionConfig, Timing
+from feeds.config import AccountLimits, ConnectionConfig, Timing
 from feeds.messages import AccountSeen, InstrumentRead, OrdersSeen, ReadInstrument, ReadToken, Snapshot, Token
+from feeds.specs import plain
 from supervisor.errors import StoreFailed
 from supervisor.messages import Done, Predecessor, Request
 from supervisor.process.world import HttpReply
 from tests.scripted_world import HttpRequest, MemoryStore, ScriptedWorld
 from trader.account_manager import AccountManager
+from trader.limits import DEFAULTS, Limits
 from trader.messages import Attach, Cursor, Declared, SetWanted, Turn
 from trader.sessions import Code, Session
 from trader.store import desk
@@ -84,7 +86,13 @@ def session_world(name: str, session: Session = SESSION, source: str = "") -> Se
 class Desk:
     """An account manager over a small venue: orders it accepts appear in ``orders``, nothing fills by itself."""
 
-    def __init__(self, session: Session = SESSION) -> None:
+    def __init__(
+        self, session: Session = SESSION, *, limits: Limits = DEFAULTS, of_account: AccountLimits | None = None
+    ) -> None:
+        connection = msgspec.convert(ARGUMENTS["connection"], ConnectionConfig)
+        if of_account is not None:
+            connection = msgspec.structs.replace(connection, account_limits={ACCOUNT: of_account})
+        self.arguments = {**ARGUMENTS, "connection": plain(connection), "limits": plain(limits)}
         self.world = session_world(MANAGER, session)
         self.orders: dict[str, Order] = {}
         self.numbers, self.reads = itertools.count(1), itertools.count(1)
@@ -162,7 +170,7 @@ class Desk:
     # -- what the account manager is told ----------------------------------------------------------------------------
 
     def start(self) -> None:
-        self.manager = self.world.start(AccountManager, ARGUMENTS)
+        self.manager = self.world.start(AccountManager, self.arguments)
 
     def restart(self) -> None:
         """kill -9, and the next incarnation."""

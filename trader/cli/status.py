@@ -198,9 +198,8 @@ def _print_status(
     workers = [child for child in tree.children if child.type == "worker"]
     restarts = sum(child.restarts for child in workers)
     up = sum(child.state == "up" for child in workers)
-    click.echo(
-        f"{'▲' if degraded else '●'} nightdesk  {environments(views)}  {'degraded' if degraded else 'ok'}   pid {tree.pid}"
-    )
+    sign, word = ("▲", "degraded") if degraded else ("●", "ok")
+    click.echo(f"{sign} nightdesk  {environments(views)}  {word}   pid {tree.pid}")
     click.echo(f"  processes  {up} up of {len(workers)}   restarts {restarts}")
     for hold in holds:
         click.echo(f"  ▲ {'HALTED' if hold.session == EVERYBODY else 'held ' + hold.session}  {hold_line(hold)}")
