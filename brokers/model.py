@@ -157,16 +157,22 @@ class Position(Value, frozen=True):
 
 
 class Balance(Value, frozen=True):
+    """``day_trades``: in the last five business days, where the venue counts them."""
+
     account: str
     cash_usd: Decimal
     equity_usd: Decimal
+    day_trades: int | None = None
 
 
 class Account(Value, frozen=True):
+    """``status``: the venue's own word. ``day_trading_qualified``: None where the venue does not say."""
+
     account: str
     kind: str
     status: str
     currency: str
+    day_trading_qualified: bool | None = None
 
 
 class Instrument(Value, frozen=True):

@@ -8,14 +8,17 @@ snapshot it reads what account managers miss: orders by id, and history. Many wh
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from brokers.broker import AccountSnapshot
 from brokers.errors import BrokerError, Unavailable
-from brokers.model import Instrument
+from brokers.model import Account, Instrument
+from feeds.day_start import DayStarts
 from feeds.messages import (
+    AccountSeen,
     AskHistory,
     AskOrders,
     HistoryRead,
@@ -30,12 +33,15 @@ from feeds.messages import (
 )
 from feeds.specs import BooksArguments
 from feeds.venue import open_broker
-from supervisor.errors import Refused
+from supervisor.errors import Refused, StoreFailed
 from supervisor.messages import Message, Request
 from supervisor.process.server import Caller, Server
 
 INSTRUMENT_VALID_S = 3600.0
 """An instrument read is used so long: tick sizes hardly change, but @ES rolls to another contract."""
+
+STATUS_VALID_S = 300.0
+"""The account's status (restricted, closing only) is read again so often: every tenth snapshot."""
 
 
 ASKED_EVERY_S = 5.0
@@ -73,6 +79,12 @@ class Books(Server):
         self.asked_since_utc: float | None = None
         self.asked_not_before_s = 0.0
         self.asked_timer = False
+        self.status: Account | None = None
+        self.ask_status_s = float("-inf")
+        self.days = DayStarts(self.world, settings.config.name, self.account)
+        limits = settings.config.account_limits.get(self.account)
+        self.risk_limited = limits is not None and limits.max_open_risk_usd is not None
+        self.told_trouble = ""
         self.world.fresh(self.timing.agreed_max_age_s)  # books that never come to a read are stale too
         self._read_at(self.world.now_s(), rhythm=True)
 
@@ -149,6 +161,53 @@ class Books(Server):
             self.failing = False
             text = f"{self.account}: orders, positions and balance are read again"
             self.world.event("books.read_again", "DIGEST", text, incident=self._incident, resolved=True)
+        self._tell_account(requested_s, content)
+
+    def _tell_account(self, requested_s: float, content: AccountSnapshot) -> None:
+        """What limits need beside the snapshot, after it: nothing of this may hold the snapshot up or fail it. While
+        the status was never read nothing is told, and entries wait."""
+        self._read_status()
+        if self.status is None:
+            return
+        try:
+            start = self.days.of(content.balance.equity_usd, self.status.kind)
+        except StoreFailed as error:
+            self._trouble(f"{self.account}: the day's loss cannot be measured, entries wait: {error}")
+            return
+        self._trouble("")
+        points = self._point_values(content) if self.risk_limited else {}
+        self.world.publish("snapshot", AccountSeen(requested_s, self.status, start.day, start.equity_usd, points))
+
+    def _read_status(self) -> None:
+        """A failed read leaves what was known: unknown is not restricted, and not active either."""
+        now_s = self.world.now_s()
+        if self.status is not None and now_s < self.ask_status_s:
+            return
+        try:
+            found = [each for each in self.broker.accounts() if each.account == self.account]
+        except BrokerError as error:
+            self.world.log.warning("the account's status was not read", error=str(error))
+            return
+        if not found:
+            self.world.log.warning("the login does not have this account", account=self.account)
+            return
+        self.status, self.ask_status_s = found[0], now_s + STATUS_VALID_S
+
+    def _point_values(self, content: AccountSnapshot) -> dict[str, Decimal]:
+        symbols = {each.symbol for each in content.positions} | {o.symbol for o in content.orders if o.working}
+        points: dict[str, Decimal] = {}
+        for symbol in sorted(symbols):
+            try:
+                points[symbol] = self._instrument(symbol).point_value_usd
+            except Refused as refused:
+                self.world.log.warning("a point value is missing, the open risk is not known", why=str(refused))
+        return points
+
+    def _trouble(self, text: str) -> None:
+        if text != self.told_trouble:
+            self.told_trouble = text
+            if text:
+                self.world.event("books.day_start", "NOTIFY", text)
 
     def _failed(self, requested_s: float, reason: str) -> None:
         self.reads += 1

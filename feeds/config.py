@@ -5,6 +5,7 @@ Every machine period of the desk has its name, unit and reason in ``Timing``; a 
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -49,6 +50,23 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Account managers and data sources look this often for what no message tells: an overdue bar, a retry, a page."""
 
 
+class AccountLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of entries on one account, over all its sessions; None: no such limit. Exits and stops never ask."""
+
+    max_order_quantity: Decimal | None = None
+    """Units (shares, contracts) in one order."""
+    max_position_quantity: Decimal | None = None
+    """Units held of one symbol, whatever of the working entries fills."""
+    max_orders_per_minute: int | None = None
+    """New orders in 60 market seconds: entries, stops and exits; moves and cancels do not count."""
+    max_orders_per_day: int | None = None
+    """New orders in the account's trading day."""
+    max_open_risk_usd: Decimal | None = None
+    """Sum over all positions and entries: distance from entry to stop x quantity x point value."""
+    max_daily_loss_usd: Decimal | None = None
+    """What the account's equity may have lost since its trading day began; then no more entries that day."""
+
+
 class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One login at one broker in one environment. SIM is the default (law 10); LIVE must be written out."""
 
@@ -66,6 +84,8 @@ class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     venue counts by user and key and tells no SIM from LIVE (tradestation v3, 3): they divide its quotas."""
     secrets: str = "nightdesk"
     """Secrets that are not in the file are looked for as ``<this>.client_secret`` and ``<this>.refresh_token``."""
+    account_limits: dict[str, AccountLimits] = {}
+    """By account: taken from ``[limits.accounts]``, so that whoever starts this connection hands them on."""
 
     @property
     def client_secret_name(self) -> str:

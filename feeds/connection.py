@@ -16,7 +16,7 @@ from feeds import paths
 from feeds.leases import LeaseBook
 from feeds.login import Login
 from feeds.messages import ReadLeases, ReadLogin, ReadShares, ReadToken, Shares, StillNeeded, TakeLogin
-from feeds.specs import ConnectionArguments, books_spec, feed_spec
+from feeds.specs import ConnectionArguments, books_spec, feed_spec, limits_spec
 from feeds.venue import streams_at_once
 from supervisor.errors import CallFailed, Refused
 from supervisor.messages import ChildSpec, Message, Request
@@ -184,6 +184,9 @@ class Connection(Server):
         for account in accounts:
             spec = books_spec(self.config, self.timing, account)
             specs[paths.books(name, account)] = (paths.supervisor(name), spec)
+            if account in self.config.account_limits:
+                spec = limits_spec(self.config, self.timing, account)
+                specs[paths.limits(name, account)] = (paths.supervisor(name), spec)
         return specs
 
     def _ensure(self, specs: dict[str, tuple[str, ChildSpec]]) -> None:
@@ -202,7 +205,8 @@ class Connection(Server):
                 self._end_child(name)
 
     def _running(self) -> list[str]:
-        ours = (paths.feeds(self.config.name) + "/", paths.books(self.config.name, ""))
+        name = self.config.name
+        ours = (paths.feeds(name) + "/", paths.books(name, ""), paths.limits(name, ""))
         tree = self.world.supervisor.tree(paths.supervisor(self.config.name))
         return [child.name for child in tree.children if child.name.startswith(ours)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import quote
 
 import msgspec
 
@@ -42,6 +43,16 @@ def feed(connection: str, name: str) -> str:
 
 def books(connection: str, account: str) -> str:
     return f"{CONNECTIONS}/{connection}/books/{account}"
+
+
+def limits(connection: str, account: str) -> str:
+    """The keeper of the account's own limits, where it has any."""
+    return f"{CONNECTIONS}/{connection}/limits/{account}"
+
+
+def day_start(connection: str, account: str) -> str:
+    """The file, below the home, with the account's equity at the beginning of its trading day."""
+    return f"accounts/{connection}/{quote(account, safe='')}.json"
 
 
 def bars(symbol: str, interval_s: int) -> str:

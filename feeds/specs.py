@@ -83,6 +83,17 @@ def books_spec(config: ConnectionConfig, timing: Timing, account: str) -> ChildS
     )
 
 
+def limits_spec(config: ConnectionConfig, timing: Timing, account: str) -> ChildSpec:
+    """The keeper of an account's own limits, beside its books."""
+    return ChildSpec(
+        id=f"limits/{account}",
+        start="feeds.limits_keeper:LimitsKeeper",
+        arguments=plain(BooksArguments(config, timing, account)),
+        restart="permanent",
+        shutdown_s=LAST_WORDS_S,
+    )
+
+
 def shutdown_limit_s(timing: Timing) -> float:
     """More than the longest declared blocking call (DESIGN 3): a request may take its limit twice (the world), a
     call for a token or the wait for the token file one limit of connecting and one of reading."""

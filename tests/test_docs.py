@@ -33,6 +33,7 @@ from trader.cli import common
 from trader.cli.main import EXIT_CODES, main
 from trader.code import find_code
 from trader.config import DeskSection, parse_config
+from trader.limits import LimitsSection
 from trader.messages import Attach, Attached, BeginSeries, CleanBar, CleanBars, NeedBars, Turn, TurnDone
 from trader.runner import Trader
 
@@ -242,7 +243,7 @@ def test_no_section_tells_of_a_command_that_is_not_there() -> None:
     assert told == known
 
 
-@pytest.mark.parametrize("section", [DeskSection, ConnectionConfig, Timing])
+@pytest.mark.parametrize("section", [DeskSection, ConnectionConfig, Timing, LimitsSection])
 def test_every_configuration_key_is_in_operating(section: type[msgspec.Struct]) -> None:
     keys = {row[0].strip("`") for row in rows(doc("operating.md"))}
     assert not set(section.__struct_fields__) - keys
@@ -321,6 +322,12 @@ def test_every_module_that_a_page_names_exists() -> None:
 def test_the_configuration_shown_is_accepted(page: str) -> None:
     content = tomllib.loads(blocks(doc(page), "config")["emulator"])
     assert list(parse_config(content, page).connections) == ["sim"]
+
+
+def test_the_limits_shown_are_accepted() -> None:
+    shown = blocks(doc("operating.md"), "config")
+    config = parse_config(tomllib.loads(shown["emulator"] + shown["limits"]), "operating.md")
+    assert config.connections["sim"].account_limits["SIM100001F"].max_daily_loss_usd == Decimal("750.50")
 
 
 @pytest.mark.parametrize(

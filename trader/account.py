@@ -7,6 +7,7 @@ process, a clock or a socket: time comes in as ``Now``.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -15,15 +16,24 @@ import msgspec
 from brokers.broker import Capabilities
 from brokers.model import Order
 from feeds.config import Timing
+from feeds.messages import AccountSeen
+from feeds.trading_day import began_utc
 from supervisor.messages import Event, Level
+from trader.exposure import Exposure, open_risk_usd
 from trader.holds import NOTHING_STANDS
 from trader.intents import AGAIN, Intent, IntentState, Kind, Settling
 from trader.journal import Journal
-from trader.messages import Cursor, Hindrance, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
+from trader.limits import Limits
+from trader.messages import CleanBar, Cursor, Hindrance, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
 from trader.orders import OwnOrder
-from trader.risk import EntryGates, Limits, entry_refusal
+from trader.risk import EntryGates, entry_refusal
 from trader.sessions import Session
-from trader.target import Declaration, Situation, clamped
+from trader.target import Declaration, Place, Situation, clamped
+from trader.usage import MINUTE_S, since
+
+REJECTS = "rejects"
+"""Why entries are held: refusals in a loop."""
+replace = msgspec.structs.replace
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -32,6 +42,10 @@ class Now(msgspec.Struct, frozen=True):
     s: float
     utc: float
     rate: float
+
+
+Reserve = Callable[[str, Place], tuple[str, str] | None]
+"""Asks for a part of the account's own limits for an entry of this symbol; gives the gate and reason of a refusal."""
 
 
 class Account:
@@ -45,8 +59,10 @@ class Account:
     closed since then and be in history. ``missing``: working orders of ours that the newest read did not show, with the
     moment since which history is to be searched for them (None: it was). ``unread``: what the venue said instead of the
     newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that refuses a symbol's
-    declarations over and over, and how often it did since that was recorded. ``in_force``: what a
-    person has stopped; ``flatten_since_s``: when this life took up the flatten that is under way.
+    declarations over and over, and how often it did since that was recorded. ``in_force``: what a person has stopped;
+    ``flatten_since_s``: when this life took up the flatten that is under way. ``seen``, ``equity_usd`` and
+    ``day_trades``: the venue's account as the books last told it. ``prices``: last closes, where a limit needs them.
+    ``reserve``: asks for a part of the account's own limits before an entry is written; None where it has none.
     """
 
     def __init__(
@@ -75,6 +91,13 @@ class Account:
         self.repeats: dict[str, tuple[str, int]] = {}
         self.in_force = NOTHING_STANDS
         self.flatten_since_s = 0.0
+        self.live_connection = False
+        self.seen: AccountSeen | None = None
+        self.equity_usd: Decimal | None = None
+        self.day_trades: int | None = None
+        self.prices: dict[str, Decimal] = {}
+        self.price_utc: dict[str, int] = {}
+        self.reserve: Reserve | None = None
         self._resting = False
         self._differed_at_rest: dict[str, Decimal] = {}
         self._views: tuple[PositionView, ...] = ()
@@ -186,9 +209,24 @@ class Account:
 
     def refusal(self, wanted: Declaration, now: Now, *, late: bool = False) -> tuple[str, str] | None:
         """The gate that forbids an entry towards this declaration now."""
-        symbol = wanted.symbol
+        symbol, limits, seen = wanted.symbol, self.limits, self.seen
         agreed_s = self.agreed_s.get(symbol)
+        usage = self.journal.usage
+        day_utc = began_utc(now.utc, seen.account.kind) if seen is not None else 0.0
         gates = EntryGates(
+            limits=limits,
+            agreed_max_age_s=self.timing.agreed_max_age_s,
+            position_after=abs(wanted.quantity),
+            live_connection=self.live_connection,
+            live_session=self.session.live,
+            account=seen.account if seen is not None else None,
+            day_trades=self.day_trades,
+            equity_usd=self.equity_usd,
+            day_start_usd=seen.day_start_usd if seen is not None else None,
+            placed_in_minute=since(usage.placed, now.utc - MINUTE_S),
+            placed_today=since(usage.placed, day_utc),
+            round_trips_today=since(usage.trips, day_utc),
+            open_risk_usd=self.open_risk_usd(wanted) if limits.max_open_risk_usd is not None else None,
             trading_done=self.trading_done,
             holds=self.holds_of(symbol),
             agreed_age_s=None if agreed_s is None else now.s - agreed_s,
@@ -198,7 +236,34 @@ class Account:
             quantity=self._entry_quantity(wanted),
             instrument=self.journal.instruments.get(symbol),
         )
-        return entry_refusal(gates, self.limits, self.timing.agreed_max_age_s)
+        return entry_refusal(gates)
+
+    def open_risk_usd(self, wanted: Declaration) -> Decimal | None:
+        """Of all that this session holds or is entering, with this declaration as the symbol's; None: no bound."""
+        return open_risk_usd(
+            self.exposure(wanted if symbol == wanted.symbol else self._on_the_way(symbol))
+            for symbol in self.session.symbols
+        )
+
+    def _on_the_way(self, symbol: str) -> Declaration:
+        """What is declared where it adds to what is held, else what is held."""
+        declared = self.journal.declaration(symbol)
+        if self._entry_missing(symbol):
+            return declared
+        return replace(declared, quantity=self.journal.holding(symbol).quantity)
+
+    def exposure(self, wanted: Declaration) -> Exposure:
+        symbol = wanted.symbol
+        journal = self.journal
+        instrument, last = journal.instruments.get(symbol), self.prices.get(symbol)
+        return Exposure(wanted.quantity, journal.holding(symbol), wanted.stop, last, instrument)
+
+    def price_seen(self, bars: Iterable[CleanBar]) -> None:
+        """Closed bars of one of the session's series: of several the newest close counts."""
+        for each in bars:
+            bar = each.bar
+            if bar.closed_utc >= self.price_utc.get(bar.symbol, 0):
+                self.prices[bar.symbol], self.price_utc[bar.symbol] = bar.close, bar.closed_utc
 
     def _entry_quantity(self, wanted: Declaration) -> Decimal:
         held = self.journal.holding(wanted.symbol).quantity
@@ -261,6 +326,18 @@ class Account:
 
     def _tell_refusal(self, symbol: str, gate: str, text: str, quantity: Decimal, now: Now) -> None:
         self.journal.add_row(RejectRow(symbol=symbol, gate=gate, text=text, quantity=quantity, refused_utc=now.utc))
+        self._hold_after_rejects(now)
+
+    def _hold_after_rejects(self, now: Now) -> None:
+        """A session that is refused over and over goes round in a loop: it enters nothing more before a person looks
+        (order-safety 4). One incident for all its symbols."""
+        most, minutes = self.limits.max_rejects, self.limits.rejects_within_minutes
+        if most is None or minutes is None or since(self.journal.usage.rejects, now.utc - minutes * MINUTE_S) < most:
+            return
+        held = [symbol for symbol in self.session.symbols if self.journal.add_hold(symbol, REJECTS, now.utc)]
+        if held:
+            text = f"{most} refusals within {minutes} market minutes: entries of {', '.join(held)} are held"
+            self.event(now, "hold.rejects", "PAGE", text, incident=REJECTS, state="opened")
 
     def refuse_again(self, now: Now, symbol: str, gate: str, text: str, quantity: Decimal, *, row: bool) -> None:
         """A declaration refused. A strategy that says the same on each bar makes one event, then a count."""

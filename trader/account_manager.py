@@ -15,6 +15,7 @@ from brokers.model import ZERO, Outcome
 from feeds import paths
 from feeds.lease import Lease
 from feeds.messages import (
+    AccountSeen,
     AskHistory,
     AskOrders,
     HistoryRead,
@@ -52,6 +53,7 @@ from trader.journal import SCHEMA, Journal
 from trader.messages import (
     Attach,
     BeginSeries,
+    CleanBars,
     EndTrading,
     HoldsChanged,
     ReadRows,
@@ -65,8 +67,8 @@ from trader.messages import (
     Turn,
     TurnDone,
 )
-from trader.risk import Limits
-from trader.sessions import journal_path, trader_name
+from trader.reserving import Reserving
+from trader.sessions import data_source_name, journal_path, trader_name
 from trader.settlement import held_when_overdue, overdue_since_s, settle_by_history
 from trader.store import desk
 from trader.store.holds import HoldsReader
@@ -131,7 +133,8 @@ class AccountManager(Server):
         self.holds = HoldsReader(stored)
         self.journal = Journal(self.world.store(journal_path(session.name), schema=SCHEMA), self.world.new_id)
         self.broker = open_broker(self.world, settings.connection, self.timing)
-        self.account = Account(session, self.journal, self.timing, Limits(), self.broker.capabilities)
+        self.account = Account(session, self.journal, self.timing, settings.limits, self.broker.capabilities)
+        self.account.live_connection = settings.connection.environment == "LIVE"
         self.trader = trader_name(session.name)
         self.books = paths.books(settings.connection.name, session.account)
         self.inquiry = Inquiry()
@@ -142,6 +145,7 @@ class AccountManager(Server):
         self.trader_finished = False
         self.no_plans_before_s = self.next_ask_s = self.next_read_s = 0.0
         self._take_up(settings)
+        self._limit(settings)
 
     def _take_up(self, settings: SessionArguments) -> None:
         """What the last incarnation left without outcome is unknown until a read settles it."""
@@ -157,6 +161,17 @@ class AccountManager(Server):
         for feed, topic in zip(feeds, ("orders", "positions"), strict=True):
             self.world.subscribe(paths.feed(connection, feed), topic)
         self.world.after(self.timing.look_every_s, Tick())
+
+    def _limit(self, settings: SessionArguments) -> None:
+        """Where the account has limits of its own, entries ask; where risk is limited, prices must be known."""
+        of_account = settings.connection.account_limits.get(self.account.session.account)
+        self.reserving: Reserving | None = None
+        if of_account is not None:
+            self.reserving = Reserving(self.world, self.account, settings.connection)
+            self.reserving.start()
+        risk_limits = settings.limits.max_open_risk_usd, of_account and of_account.max_open_risk_usd
+        if any(limit is not None for limit in risk_limits):
+            self.world.subscribe(data_source_name(self.account.session.name), "bars")
 
     # -- messages ----------------------------------------------------------------------------------------------------
 
@@ -189,10 +204,18 @@ class AccountManager(Server):
                 frames(self.account, message.orders, now)
         elif isinstance(message, PositionsSeen | ComparePositions):
             self._compare_positions(message)
+        elif isinstance(message, CleanBars):
+            self.account.price_seen(message.bars)
+            return
         elif self.lease.handle_info(message):
+            return
+        elif isinstance(message, AccountSeen):
+            self.account.seen = message
             return
         elif isinstance(message, Snapshot):
             self.account.unread.pop(self.account.session.account, None)
+            balance = message.content.balance
+            self.account.equity_usd, self.account.day_trades = balance.equity_usd, balance.day_trades
             with self._step() as now:
                 read(self.account, message, now)
         elif isinstance(message, SnapshotFailed):
@@ -209,6 +232,8 @@ class AccountManager(Server):
             self._terminate_trader(message)
         elif isinstance(message, Subscribed) and message.publisher == self.books:
             self._ask_for_read(0.0)
+        elif isinstance(message, Up) and self.reserving is not None:
+            self.reserving.handle_info(message)
         elif not isinstance(message, Subscribed | Up | Down):
             super().handle_info(message)
         self._after_commit()
@@ -273,6 +298,8 @@ class AccountManager(Server):
         if self.account.want_read:
             self.account.want_read = False
             self._ask_for_read(self.timing.confirm_after_s)
+        if self.reserving is not None:
+            self.reserving.tell_over()
         self._mind()
 
     def _send(self) -> None:

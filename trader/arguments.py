@@ -5,11 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from feeds.config import ConnectionConfig, Timing
+from trader.limits import DEFAULTS, Limits
 
 
 class SessionArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``session`` is the name; the rest of it is read from desk.db at each start."""
+    """``session`` is the name; the rest of it is read from desk.db at each start. ``limits``: of this session, the
+    desk's included."""
 
     session: str
     connection: ConnectionConfig
     timing: Timing
+    limits: Limits = DEFAULTS

@@ -13,6 +13,7 @@ from supervisor.messages import Down, Message, Up
 from supervisor.process.server import Server
 from supervisor.process.world import Store
 from trader.config import DeskConfig
+from trader.limits import live_refusal
 from trader.messages import EndTrading, EnsureNow
 from trader.plan import EndOf, Step, Terminate, plan_sessions
 from trader.plan import RestartTrader as Again
@@ -84,6 +85,8 @@ class EnsureSessions(Server):
         match step:
             case Begin() if step.session.connection not in self.config.connections:
                 raise Refused(f"its connection {step.session.connection!r} is not in nightdesk.toml any more")
+            case Begin() if no := self._may_not_run(step.session):
+                raise Refused(f"{no}. Mend it, then restart the desk")
             case Begin():
                 supervisor.ensure_child(SESSIONS, session_spec(step.session, self.config))
                 self.world.event("session.started", "LOG", f"session {name} runs, wanted: {step.session.wanted}")
@@ -94,6 +97,10 @@ class EnsureSessions(Server):
                 supervisor.restart_child(trader_name(name))
             case EndOf():
                 self.end_trading(step.session)
+
+    def _may_not_run(self, session: Session) -> str | None:
+        environment = self.config.connections[session.connection].environment
+        return live_refusal(session, environment, self.config.limits)
 
     def end_trading(self, session: Session) -> None:
         request = EndTrading(start_no=session.start_no, reason="session stop")

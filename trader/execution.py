@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from brokers.model import ZERO, Accepted, Order, OrderStatus, OrderType, Outcome, RefusedByVenue, Unknown
-from trader.account import Account, Now
+from trader.account import Account, Now, Reserve
 from trader.intents import AGAIN, Intent, IntentState, Kind, Purpose, Settling, remembered
 from trader.messages import FillRow
 from trader.orders import NOTHING_ASKED, Asked, Happening, OwnOrder, What, given_up, placed, seen
@@ -39,6 +39,8 @@ def write_plans(account: Account, now: Now) -> list[Intent]:
 
 
 def _write(account: Account, symbol: str, action: Action, now: Now) -> list[Intent]:
+    if isinstance(action, Place) and action.purpose is Purpose.ENTRY and account.reserve is not None:
+        action = _reserved(account, symbol, action, account.reserve)
     if isinstance(action, RefuseEntry):
         declaration = account.journal.declaration(symbol)
         account.reject(now, symbol, action.gate, action.text, declaration.quantity)
@@ -47,6 +49,14 @@ def _write(account: Account, symbol: str, action: Action, now: Now) -> list[Inte
     intent = _place(account, symbol, action, now) if isinstance(action, Place) else _change(account, action, now)
     account.journal.write_intent(intent)
     return [intent]
+
+
+def _reserved(account: Account, symbol: str, entry: Place, reserve: Reserve) -> Place | RefuseEntry:
+    """An entry asks for its part of the account's limits before it is written; exits and stops never ask."""
+    refusal = reserve(symbol, entry)
+    if refusal is None:
+        return entry
+    return RefuseEntry(*refusal, account.journal.declaration(symbol).quantity - entry.side.sign * entry.quantity)
 
 
 def _place(account: Account, symbol: str, action: Place, now: Now) -> Intent:

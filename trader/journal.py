@@ -23,11 +23,12 @@ from supervisor.messages import Event
 from supervisor.process.world import Store
 from supervisor.process.writes import Writes
 from trader.holds import Taken
-from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, order_key
+from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind, order_key
 from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SyncRow, Turn
 from trader.money import Adoption
 from trader.orders import OwnOrder
 from trader.position import Holding, price_of_new
+from trader.risk import WAITING_GATES
 from trader.store.columns import (
     adoption_row,
     decimal_or_none,
@@ -66,6 +67,7 @@ from trader.store.statements import (
     UPDATE_INTENT,
 )
 from trader.target import Declaration
+from trader.usage import STAMPS_KEPT, Usage, nothing_used
 
 SCHEMA = "trader.store.journal:migrations"
 NOTHING_HELD = Holding()
@@ -100,7 +102,8 @@ class Uncovered(msgspec.Struct, frozen=True):
 
 class Journal:
     """See the module's text. ``orders``: all that work and the newest dead ones; ``working``: those that work.
-    ``holdings`` has a symbol once its first good read was compared, or a fill of ours."""
+    ``holdings`` has a symbol once its first good read was compared, or a fill of ours. ``usage``: what of the limits is
+    used up, made of intents and rows."""
 
     def __init__(self, store: Store, new_key: Callable[[], str]) -> None:
         self._store = store
@@ -164,6 +167,24 @@ class Journal:
         self.instruments = {
             row["symbol"]: from_json(row["body"], Instrument) for row in query("SELECT * FROM instruments")
         }
+        self.usage = self._usage()
+
+    def _usage(self) -> Usage:
+        placed = f"SELECT written_utc FROM intents WHERE kind = 'place' ORDER BY number DESC LIMIT {STAMPS_KEPT}"
+        newest = f"SELECT number, body FROM rows ORDER BY number DESC LIMIT {STAMPS_KEPT}"
+        usage = nothing_used()
+        usage.placed.extend(row["written_utc"] for row in self._store.query(placed)[::-1])
+        counted_from = self._number("SELECT max(value) AS n FROM meta WHERE name = 'rejects_from'")
+        for row in self._store.query(newest)[::-1]:
+            self._count(usage, from_json(row["body"], Row), counted_from)
+        return usage
+
+    def _count(self, usage: Usage, row: Row, counted_from: int) -> None:
+        told = row.content
+        if isinstance(told, FillRow) and told.position == 0:
+            usage.trips.append(told.filled_utc)
+        elif isinstance(told, RejectRow) and row.number > counted_from and told.gate not in WAITING_GATES:
+            usage.rejects.append(told.refused_utc)
 
     # -- as one ------------------------------------------------------------------------------------------------------
 
@@ -255,6 +276,7 @@ class Journal:
         row = Row(number=self.newest_row, content=content)
         self._writes.add(INSERT_ROW, (row.number, content.symbol, to_json(row)))
         self._waiting_rows.append(row)
+        self._count(self.usage, row, 0)
 
     def rows_after(self, number: int) -> tuple[Row, ...]:
         if number >= self.newest_row:
@@ -281,6 +303,8 @@ class Journal:
         if intent.number > self.newest_intent:
             self.newest_intent = intent.number
             self._writes.put(("new intent", intent.number), INSERT_INTENT, intent_row, intent)
+            if intent.kind is Kind.PLACE:
+                self.usage.placed.append(intent.written_utc)
         else:
             self._writes.put(("intent", intent.number), UPDATE_INTENT, outcome_row, intent)
         self.open_intents.pop(intent.number, None)
@@ -391,6 +415,11 @@ class Journal:
             del self.holds[key]
             self._writes.put(("hold", *key), DROP_HOLD, itself, key)
         return tuple(key[1] for key in gone)
+
+    def forget_rejects(self) -> None:
+        """A person has released the hold that they made: a new count begins."""
+        self.usage.rejects.clear()
+        self._set("rejects_from", self.newest_row)
 
     def holds_of(self, symbol: str) -> tuple[str, ...]:
         return tuple(why for held, why in sorted(self.holds) if held == symbol)

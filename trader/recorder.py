@@ -290,6 +290,12 @@ def refuse_clash(new: Session, sessions: list[Session]) -> None:
     for other in sessions:
         if other.name == new.name:
             raise Refused(f"a session is called {new.name!r} already; choose another name or `session rm` that one")
+        if other.account == new.account and other.connection != new.connection:
+            raise Refused(
+                f"session {other.name} trades account {new.account} by connection {other.connection}; one connection "
+                f"an account, or its limits would be counted twice. {new.name!r} was not added. Use that connection, "
+                f"or `session rm {other.name}`."
+            )
         both = set(new.symbols) & set(other.symbols)
         if other.account == new.account and both:
             raise Refused(

@@ -38,6 +38,8 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start_no: int = 0
     take_over: bool = False
     """Take over a position that a new journal finds at the broker (order-safety 3.7)."""
+    live: bool = False
+    """Trades LIVE: said by a person when the session is added; its connection must say the same (DESIGN, law 10)."""
 
 
 class Code(msgspec.Struct, frozen=True):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from feeds.specs import plain
 from supervisor.messages import BackOff, ChildSpec, SupervisorFlags
 from trader.config import DeskConfig
+from trader.limits import limits_of
 from trader.sessions import Session
 
 INTENSITY = 4
@@ -20,6 +22,7 @@ PRELOAD = (
     "feeds.bars",
     "feeds.accounts",
     "feeds.books",
+    "feeds.limits_keeper",
     "trader.control",
     "trader.recorder",
     "trader.ensure",
@@ -53,6 +56,7 @@ def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
         "session": session.name,
         "connection": msgspec.to_builtins(config.connections[session.connection]),
         "timing": msgspec.to_builtins(config.timing),
+        "limits": plain(limits_of(config.limits, session.name)),
     }
     last_words_s = 2 * config.timing.http_limit_s + config.timing.connect_limit_s + LAST_WORDS_S
     return ChildSpec(

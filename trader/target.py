@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from brokers.model import ZERO, Instrument, OrderType, Side, Value
 from trader.intents import Purpose
 from trader.orders import OwnOrder
+from trader.risk import ExitGates, StopGates, exit_refusal, stop_refusal
 
 
 class Declaration(Value, frozen=True):
@@ -183,11 +184,9 @@ def _withdraw(s: Situation, o: _Orders) -> list[Action]:
 def _close(s: Situation, o: _Orders) -> list[Action]:
     """Get rid of what is held beyond the declaration, without two orders that could both fill."""
     need = o.closing - o.exiting
-    if need <= 0 or Purpose.EXIT in s.declaration.refused:
+    if need <= 0 or exit_refusal(ExitGates(Purpose.EXIT in s.declaration.refused, o.closing, _sure(s))):
         return []
     keep = abs(s.position) - o.closing
-    if o.closing > _sure(s):  # an order that finds less than it closes would open the other side
-        return []
     if o.stops and keep == 0:
         return _stop_becomes_exit(s, o, need)
     if _free(s, o) < need:  # a stop that is too large is shrunk first (_protect)
@@ -207,8 +206,9 @@ def _stop_becomes_exit(s: Situation, o: _Orders, need: Decimal) -> list[Action]:
 def _protect(s: Situation, o: _Orders) -> list[Action]:
     """The one protective stop: there, at the declared price, as large as what is held and is not being closed."""
     wanted = abs(s.position) - max(o.exiting, o.closing)
-    if wanted <= 0 or s.instrument is None or Purpose.STOP in s.declaration.refused:
+    if wanted <= 0 or stop_refusal(stop_gates(s.declaration, s.instrument, works=bool(o.stops))):
         return []
+    assert s.instrument is not None
     if not o.stops:
         return _place_stop(s, o, wanted, s.instrument)
     stop = o.stops[0]
@@ -222,9 +222,13 @@ def _protect(s: Situation, o: _Orders) -> list[Action]:
     return [ReplaceStop(stop, total, price)]
 
 
+def stop_gates(d: Declaration, instrument: Instrument | None, *, works: bool) -> StopGates:
+    return StopGates(instrument, Purpose.STOP in d.refused, works, d.stop is not None, d.stop_by_person == "removed")
+
+
 def _place_stop(s: Situation, o: _Orders, wanted: Decimal, instrument: Instrument) -> list[Action]:
     d = s.declaration
-    if d.stop is None or d.stop_by_person == "removed" or _free(s, o) < wanted:
+    if d.stop is None or _free(s, o) < wanted:
         return []
     side = _against(s.position)
     price = safe_stop(d.stop, side.opposite, instrument.tick_size)

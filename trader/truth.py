@@ -19,8 +19,9 @@ from trader.money import Adoption
 from trader.position import Holding
 from trader.reconcile import Finding, Ours, foreign_fills, reconcile
 from trader.reconcile import Verdict as Truth
+from trader.risk import stop_refusal
 from trader.settlement import hold, settle_intents
-from trader.target import same_side
+from trader.target import same_side, stop_gates
 from trader.turns import DIVERGENCE
 
 NOTIFY_AFTER_S = 60.0
@@ -259,9 +260,6 @@ def _stop_is_coming(account: Account, symbol: str) -> bool:
 
 
 def _why(account: Account, symbol: str) -> str:
-    declaration = account.journal.declaration(symbol)
-    if declaration.stop_by_person == "removed":
-        return "somebody else cancelled it, and it is not put back before a release"
-    if Purpose.STOP in declaration.refused:
-        return "the venue refused it"
-    return "the strategy declared none" if declaration.stop is None else "it does not work yet"
+    journal = account.journal
+    shut = stop_refusal(stop_gates(journal.declaration(symbol), journal.instruments.get(symbol), works=False))
+    return shut[1] if shut is not None else "it does not work yet"

@@ -13,7 +13,7 @@ import msgspec
 
 from brokers.model import ZERO
 from supervisor.errors import Refused
-from trader.account import Account, Now
+from trader.account import REJECTS, Account, Now
 from trader.bars import is_late
 from trader.execution import ended_by_other, settled
 from trader.intents import IntentState
@@ -227,4 +227,14 @@ def release(account: Account, symbol: str, now: Now) -> None:
         account.event(now, "stop.released", "NOTIFY", f"{symbol}: a person lets the desk place its stop again")
     for each in why:
         text = f"{symbol} released by a person: {each}"
-        account.event(now, "hold.released", "NOTIFY", text, incident=f"{each}:{symbol}", state="resolved")
+        if each == REJECTS and not _rejects_forgotten(account):
+            account.event(now, "hold.released", "NOTIFY", text)
+            continue
+        incident = each if each == REJECTS else f"{each}:{symbol}"
+        account.event(now, "hold.released", "NOTIFY", text, incident=incident, state="resolved")
+
+
+def _rejects_forgotten(account: Account) -> bool:
+    """A new count begins with the first release; the one incident of all symbols is over with the last."""
+    account.journal.forget_rejects()
+    return not any(why == REJECTS for _, why in account.journal.holds)

@@ -76,21 +76,33 @@ class Page(Shape, frozen=True):
     next_token: str | None = ""
 
 
+class AccountDetailShape(Shape, frozen=True):
+    day_trading_qualified: bool | None = None
+
+
 class AccountShape(Shape, frozen=True):
     account_id: str
     account_type: str
     status: str = ""
     currency: str = ""
+    account_detail: AccountDetailShape | None = None
 
 
 class AccountsPage(Page, frozen=True, kw_only=True):
     accounts: tuple[AccountShape, ...]
 
 
+class BalanceDetailShape(Shape, frozen=True):
+    """``day_trades``: accounts of stocks only; taken as it comes, so that no read of an account fails by it."""
+
+    day_trades: str | int | float | None = None
+
+
 class BalanceShape(Shape, frozen=True):
     account_id: str
     cash_balance: Decimal
     equity: Decimal
+    balance_detail: BalanceDetailShape | None = None
 
 
 class BalancesPage(Page, frozen=True, kw_only=True):

@@ -79,11 +79,28 @@ def whole(failures: Iterable[Failure] | None) -> None:
 
 
 def account(shape: AccountShape) -> Account:
-    return Account(account=shape.account_id, kind=shape.account_type, status=shape.status, currency=shape.currency)
+    detail = shape.account_detail
+    return Account(
+        account=shape.account_id,
+        kind=shape.account_type,
+        status=shape.status,
+        currency=shape.currency,
+        day_trading_qualified=detail.day_trading_qualified if detail is not None else None,
+    )
+
+
+DAY_TRADES_DIGITS = 6
+"""Of a count of five days; what is longer is no count."""
 
 
 def balance(shape: BalanceShape) -> Balance:
-    return Balance(account=shape.account_id, cash_usd=finite(shape.cash_balance), equity_usd=finite(shape.equity))
+    told = str(shape.balance_detail.day_trades) if shape.balance_detail is not None else ""
+    return Balance(
+        account=shape.account_id,
+        cash_usd=finite(shape.cash_balance),
+        equity_usd=finite(shape.equity),
+        day_trades=int(told) if told.isascii() and told.isdigit() and len(told) <= DAY_TRADES_DIGITS else None,
+    )
 
 
 def position(shape: PositionShape) -> Position:

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from brokers.broker import AccountSnapshot
-from brokers.model import Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
-from feeds.config import ConnectionConfig, Timing
+from brokers.model import Account, Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
+from feeds.config import AccountLimits, ConnectionConfig, Timing
 from feeds.messages import (
+    AccountSeen,
     AskHistory,
     HistoryRead,
     InstrumentRead,
@@ -22,11 +23,13 @@ from feeds.messages import (
     Snapshot,
     Token,
 )
+from feeds.specs import plain
 from supervisor.errors import StoreFailed
 from supervisor.messages import Done, Predecessor, Request
 from supervisor.process.world import HttpReply
 from tests.scripted_world import HttpRequest, MemoryStore, ScriptedWorld
 from trader.account_manager import AccountManager
+from trader.limits import DEFAULTS, Limits
 from trader.messages import Attach, Cursor, Declared, SetWanted, Turn
 from trader.sessions import Code, Session
 from trader.store import desk
@@ -93,12 +96,19 @@ def session_world(name: str, session: Session = SESSION, source: str = "") -> Se
 class Desk:
     """An account manager over a small venue: orders it accepts appear in ``orders``, nothing fills by itself."""
 
-    def __init__(self, session: Session = SESSION) -> None:
+    def __init__(
+        self, session: Session = SESSION, *, limits: Limits = DEFAULTS, of_account: AccountLimits | None = None
+    ) -> None:
+        connection = msgspec.convert(ARGUMENTS["connection"], ConnectionConfig)
+        if of_account is not None:
+            connection = msgspec.structs.replace(connection, account_limits={ACCOUNT: of_account})
+        self.arguments = {**ARGUMENTS, "connection": plain(connection), "limits": plain(limits)}
         self.world = session_world(MANAGER, session)
         self.orders: dict[str, Order] = {}
         self.history: dict[str, Order] = {}
         self.numbers, self.reads = itertools.count(1), itertools.count(1)
         self.position = 0
+        self.status, self.equity, self.day_trades = "Active", Decimal(100_000), None
         self.stamp = OPENED_UTC
         self.on_order: Any = None
         self.world.answer_http("POST", "/orderexecution/orders", self._placed)
@@ -171,7 +181,7 @@ class Desk:
     # -- what the account manager is told ----------------------------------------------------------------------------
 
     def start(self) -> None:
-        self.manager = self.world.start(AccountManager, ARGUMENTS)
+        self.manager = self.world.start(AccountManager, self.arguments)
 
     def restart(self) -> None:
         """kill -9, and the next incarnation."""
@@ -190,10 +200,12 @@ class Desk:
             ACCOUNT,
             tuple(self.orders.values()),
             (position,) if self.position else (),
-            Balance(ACCOUNT, Decimal(0), Decimal(0)),
+            Balance(ACCOUNT, self.equity, self.equity, self.day_trades),
         )
         at_s = now_s if requested_s is None else requested_s
         self.world.deliver(Snapshot(next(self.reads), at_s, now_s, content))
+        account = Account(ACCOUNT, "Margin", self.status, "USD")
+        self.world.deliver(AccountSeen(at_s, account, "2013-10-07", Decimal(100_000), {}))
 
     def settle(self) -> None:
         """Reads and, where it is searched, history, until nothing can be on its way any more."""

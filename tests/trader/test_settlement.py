@@ -325,7 +325,7 @@ def test_a_position_that_vanished_is_cross_checked_and_adopted_once_a_person_has
         desk.read()
     (told,) = [row for row in desk.query("SELECT kind, text FROM events") if row["kind"] == "hold.unexplained"]
     assert "the stream says 0" in told["text"]
-    assert "cash 0 and equity 0 USD" in told["text"]
+    assert "cash 100000 and equity 100000 USD" in told["text"]
     assert desk.orders["2"].working, "its stop is no orphan"
     desk.world.ask(ReleaseHold(SYMBOL))
     desk.read()

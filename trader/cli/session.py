@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from feeds.config import AccountLimits
 from supervisor.control.client import Client
 from trader.cli.common import (
     BadConfiguration,
@@ -26,8 +27,10 @@ from trader.cli.holding import flatten, hold, release
 from trader.cli.main import home_option
 from trader.cli.stored import hold_line, live, status_of, stored, stored_holds, stored_one
 from trader.code import BadStrategy, find_code
-from trader.config import BadConfig, read_config
+from trader.config import BadConfig, DeskConfig, read_config
 from trader.holds import EVERYBODY
+from trader.limits import limits_of, live_refusal
+from trader.limits import shown as shown_limits
 from trader.messages import (
     AddSession,
     RemoveSession,
@@ -61,6 +64,7 @@ for command in (hold, flatten, release):
 @click.option("--account", required=True)
 @click.option("--symbol", "symbols", multiple=True, required=True, help="Repeatable.")
 @click.option("--connection", default=None, help="Of nightdesk.toml; default: its first.")
+@click.option("--live", is_flag=True, help="It trades LIVE; without this word it is SIM.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the strategy; repeatable.")
 @home_option
 @click.pass_context
@@ -71,6 +75,7 @@ def add(
     account: str,
     symbols: tuple[str, ...],
     connection: str | None,
+    live: bool,
     settings: tuple[str, ...],
     home: str | None,
 ) -> None:
@@ -79,6 +84,7 @@ def add(
     if not NAME.fullmatch(name):
         raise BadUsage(f"session name {name!r}: wanted 1 to 40 of a-z 0-9 _ -, beginning with a letter or digit")
     code, class_name = _code(strategy)
+    config = _config(folder)
     new = Session(
         name=name,
         strategy=_absolute(strategy),
@@ -86,9 +92,13 @@ def add(
         code_sha256=code.sha256,
         account=account,
         symbols=symbols,
-        connection=_connection(folder, connection),
+        connection=_connection(config, connection),
         parameters=parameters_of(settings),
+        live=live,
     )
+    refusal = live_refusal(new, config.connections[new.connection].environment, config.limits)
+    if refusal is not None:
+        raise BadConfiguration(f"{refusal}. It was not added.")
     with control(folder) as client:
         client.call(AddSession(session=new, code=code))
     click.echo(f"session {name} added, off. → nightdesk session start {name}", err=True)
@@ -105,7 +115,8 @@ def list_(context: click.Context, as_json: bool, home: str | None) -> None:
         print_json({"sessions": sessions})
         return
     for each in sessions:
-        click.echo("\t".join((each.name, each.wanted, each.account, ",".join(each.symbols), each.strategy)))
+        cells = (each.name, each.wanted, each.account, ",".join(each.symbols), each.strategy, environment(each))
+        click.echo("\t".join(cells))
 
 
 @session.command()
@@ -118,14 +129,20 @@ def show(context: click.Context, name: str, as_json: bool, home: str | None) -> 
     folder = home_of(context, home)
     row = stored_one(folder, name)
     tree, status = live(folder, name)
+    limits = _limits(folder, row)
     holds = [each for each in stored_holds(folder).standing if each.session in (EVERYBODY, name)]
     if as_json:
         processes = tree.children if tree else ()
-        print_json({"session": row, "holds": holds, "processes": processes, "account_manager": status})
+        print_json(
+            {"session": row, "limits": limits, "holds": holds, "processes": processes, "account_manager": status}
+        )
         return
-    click.echo(f"{row.name}  wanted {row.wanted}  start {row.start_no}  {row.account}  {', '.join(row.symbols)}")
+    symbols = ", ".join(row.symbols)
+    click.echo(f"{row.name}  {environment(row)}  wanted {row.wanted}  start {row.start_no}  {row.account}  {symbols}")
     click.echo(f"  strategy  {row.strategy} ({row.class_name})  code {row.code_sha256[:12]}{_changed(row)}")
     click.echo(f"  parameters  {json.dumps(row.parameters)}")
+    click.echo(f"  limits  {shown_limits(limits['session'])}")
+    click.echo(f"  limits of {row.account}  {shown_limits(limits['account'])}")
     of_the_file = [each for each in status.person_holds if not each.number] if status else []
     for each in (*holds, *of_the_file):
         click.echo(f"  hold  {hold_line(each)}")
@@ -316,11 +333,25 @@ def _changed(row: Session) -> str:
     return "" if code.sha256 == row.code_sha256 else "  file changed since start"
 
 
-def _connection(home: Path, name: str | None) -> str:
+def environment(row: Session) -> str:
+    """SIM or LIVE, shown wherever a session is."""
+    return "LIVE" if row.live else "SIM"
+
+
+def _limits(home: Path, row: Session) -> dict[str, AccountLimits]:
+    """As nightdesk.toml has them now; a desk that runs has read it at its start."""
+    section = _config(home).limits
+    return {"session": limits_of(section, row.name), "account": section.accounts.get(row.account, AccountLimits())}
+
+
+def _config(home: Path) -> DeskConfig:
     try:
-        config = read_config(home)
+        return read_config(home)
     except BadConfig as error:
         raise BadConfiguration(str(error)) from error
+
+
+def _connection(config: DeskConfig, name: str | None) -> str:
     if name is not None and name not in config.connections:
         raise BadUsage(
             f"no connection is called {name!r} in nightdesk.toml (there are: {', '.join(config.connections)})"

@@ -16,6 +16,7 @@ from supervisor.process.store import SqliteStore
 from trader.cli.books import config_of, look_with, text
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
+from trader.cli.session import environment
 from trader.cli.stored import hold_line, stored, stored_holds
 from trader.holds import EVERYBODY, PersonHold
 from trader.messages import ReadSessionStatus, SessionStatus
@@ -197,7 +198,8 @@ def _print_status(
     workers = [child for child in tree.children if child.type == "worker"]
     restarts = sum(child.restarts for child in workers)
     up = sum(child.state == "up" for child in workers)
-    click.echo(f"{'▲' if degraded else '●'} nightdesk  SIM  {'degraded' if degraded else 'ok'}   pid {tree.pid}")
+    sign, word = ("▲", "degraded") if degraded else ("●", "ok")
+    click.echo(f"{sign} nightdesk  {environments(views)}  {word}   pid {tree.pid}")
     click.echo(f"  processes  {up} up of {len(workers)}   restarts {restarts}")
     for hold in holds:
         click.echo(f"  ▲ {'HALTED' if hold.session == EVERYBODY else 'held ' + hold.session}  {hold_line(hold)}")
@@ -224,11 +226,18 @@ def money_line(line: Standing, agreed_s: float | None) -> str:
     return "  ".join(told)
 
 
+def environments(views: list[SessionView]) -> str:
+    """What trades here: SIM unless a session says LIVE."""
+    words = {environment(view.session) for view in views}
+    return " and ".join(sorted(words)) or "SIM"
+
+
 def _print_session(view: SessionView) -> None:
     row, manager = view.session, view.account_manager
     sign = "▲" if view.trouble else "○" if row.wanted is Wanted.OFF else "●"
+    live = "LIVE  " if row.live else ""
     click.echo(
-        f"  {sign} {row.name}  {', '.join(row.symbols)}  {row.account}  wanted {row.wanted}, trader {view.state}"
+        f"  {sign} {row.name}  {live}{', '.join(row.symbols)}  {row.account}  wanted {row.wanted}, trader {view.state}"
     )
     for line in view.money:
         click.echo(f"      {money_line(line, manager.agreed_age_s.get(line.symbol) if manager else None)}")

@@ -16,7 +16,8 @@ from supervisor.process.store import SqliteStore
 from supervisor.sim.desk import SimDesk
 from supervisor.sim.disk import new_disk
 from supervisor.sim.kernel import START_S, Chances, Kernel
-from trader.config import DeskConfig
+from trader.config import DeskConfig, with_account_limits
+from trader.limits import LimitsSection
 from trader.sessions import Code, Session, Wanted
 from trader.simulate.outside import URL, EmulatorOutside
 from trader.specs import root_spec
@@ -56,21 +57,23 @@ def machine(
     settings: Settings | None = None,
     timing: Timing | None = None,
     chances: Chances | None = None,
+    limits: LimitsSection | None = None,
 ) -> Machine:
     """``sessions`` are in its desk.db, wanted to trade. ``rate``: market seconds in a machine second, from
     ``begins_s`` (machine time) on; before that market time stands at its origin."""
     outside = EmulatorOutside(settings or Settings(), market, origin_utc, rate, begins_s)
-    built = Machine(Kernel(seed, outside, chances), outside, desk_config(timing or Timing()))
+    built = Machine(Kernel(seed, outside, chances), outside, desk_config(timing or Timing(), limits))
     built.kernel.files[LOGIN_FILE] = LOGIN
     _write_sessions(built.kernel, sessions)
     return built
 
 
-def desk_config(timing: Timing) -> DeskConfig:
+def desk_config(timing: Timing, limits: LimitsSection | None = None) -> DeskConfig:
     connection = ConnectionConfig(
         name=CONNECTION, api_url=URL, signin_url=URL, client_id="demo-client", login_file=LOGIN_FILE
     )
-    return DeskConfig(connections={CONNECTION: connection}, timing=timing)
+    config = DeskConfig(connections={CONNECTION: connection}, timing=timing, limits=limits or LimitsSection())
+    return with_account_limits(config)
 
 
 def _write_sessions(kernel: Kernel, sessions: Iterable[tuple[Session, Code]]) -> None:

@@ -28,6 +28,7 @@ from trader.store.books import read_book
 EXPECTED_DEATHS = ("feeds.stream.FeedEnded: ",)
 HOLD_BEGINS = (
     *("divergence.adopted", "hold.unexplained", "hold.found", "hold.ambiguous", "hold.unsettled", "hold.vanished"),
+    "hold.rejects",
 )
 HOLD_ENDS = ("hold.released", "divergence.resumed", "unexplained.over", "unsettled.over")
 

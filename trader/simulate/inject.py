@@ -200,10 +200,10 @@ class Injector:
 
 
 def role_of(name: str) -> str:
-    """The kind of process that a name belongs to."""
+    """The kind of process that a name belongs to. An account's books and the keeper of its limits are one kind."""
     feeds = f"{paths.feeds(CONNECTION)}/"
     if name.startswith(feeds):
         return name.removeprefix(feeds).partition("/")[0]
-    if name.startswith(paths.books(CONNECTION, "")):
+    if name.startswith((paths.books(CONNECTION, ""), paths.limits(CONNECTION, ""))):
         return "books"
     return name.rpartition("/")[2]

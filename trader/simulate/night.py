@@ -20,6 +20,7 @@ from brokers.tradestation.emulator.switches import Switches
 from supervisor.sim.desk import SimDesk
 from trader.demo.script import Stand
 from trader.demo.verify import Books, Count, books_differ, count, count_bars
+from trader.limits import LimitsSection
 from trader.sessions import journal_path
 from trader.simulate import cast, check, week
 from trader.simulate.assembly import Machine, machine
@@ -73,8 +74,9 @@ class Plan(msgspec.Struct, frozen=True):
 class Night:
     """One night. ``machine`` and ``lives`` are left for whoever looks for the cause of a failure."""
 
-    def __init__(self, plan: Plan, *, keep_log: bool = False) -> None:
+    def __init__(self, plan: Plan, *, keep_log: bool = False, limits: LimitsSection | None = None) -> None:
         self.plan = plan
+        self._limits = limits
         self.stands = cast.stands(plan.sessions)
         self._mishaps = Mishaps(ODDS[plan.level])
         self._keep_log = keep_log
@@ -101,6 +103,7 @@ class Night:
                 rules=Rules(session_hours=False),  # the desk trades when bars come, and here they come by night too
             ),
             chances=self._mishaps,
+            limits=self._limits,
         )
 
     @property
