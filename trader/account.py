@@ -18,7 +18,9 @@ from feeds.config import Timing
 from supervisor.messages import Event, Level
 from trader.intents import IntentState, Kind, Settling
 from trader.journal import Journal
-from trader.messages import Cursor, Hindrance, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
+from trader.market_hours import UNKNOWN_HOURS, HoursConfig, MarketHours, Moment
+from trader.market_hours import entry_refusal as market_refusal
+from trader.messages import Cursor, Hindrance, Market, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
 from trader.orders import OwnOrder
 from trader.risk import EntryGates, Limits, entry_refusal
 from trader.sessions import Session
@@ -40,7 +42,8 @@ class Account:
     said where it did not. ``changed_s``: our newest fill, acknowledgement or instruction. ``not_ours``: symbols in
     which a new journal found a position. ``want_read``: somebody should read the account soon. ``unread``: what the
     venue said instead of the newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that
-    refuses a symbol's declarations over and over, and how often it did since that was recorded.
+    refuses a symbol's declarations over and over, and how often it did since that was recorded. ``hours``: by symbol,
+    missing where they are unknown; ``closing_s``: so long before a close no entry goes.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class Account:
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}
+        self.hours: dict[str, MarketHours] = {}
+        self.closing_s = HoursConfig().closing_s
         self._resting = False
         self._differed_at_rest: dict[str, Decimal] = {}
         self._views: tuple[PositionView, ...] = ()
@@ -136,6 +141,10 @@ class Account:
             replace_to_market=self.capabilities.replace_to_market,
         )
 
+    def moment(self, symbol: str, now: Now) -> Moment:
+        """The phase of the symbol's market."""
+        return self.hours.get(symbol, UNKNOWN_HOURS).moment(now.utc, self.closing_s)
+
     def refusal(self, wanted: Declaration, now: Now, *, late: bool = False) -> tuple[str, str] | None:
         """The gate that forbids an entry towards this declaration now."""
         symbol = wanted.symbol
@@ -149,6 +158,7 @@ class Account:
             stop_given=wanted.stop is not None,
             quantity=self._entry_quantity(wanted),
             instrument=self.journal.instruments.get(symbol),
+            market=market_refusal(symbol, self.moment(symbol, now)),
         )
         return entry_refusal(gates, self.limits, self.timing.agreed_max_age_s)
 
@@ -275,7 +285,12 @@ class Account:
             last_divergence=journal.last_event("divergence.adopted"),
             foreign_orders=self.foreign_working,
             hindrances=self._hindrances(),
+            markets=tuple(self._market(symbol, now) for symbol in self.session.symbols),
         )
+
+    def _market(self, symbol: str, now: Now) -> Market:
+        moment = self.moment(symbol, now)
+        return Market(symbol, moment.phase, moment.until_utc)
 
     def _hindrances(self) -> tuple[Hindrance, ...]:
         account = self.session.account

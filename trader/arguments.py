@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from feeds.config import ConnectionConfig, Timing
+from trader.market_hours import HoursConfig
 
 
 class SessionArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -13,3 +14,4 @@ class SessionArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session: str
     connection: ConnectionConfig
     timing: Timing
+    market_hours: HoursConfig = HoursConfig()

@@ -3,6 +3,7 @@
 [desk]                      # all optional
 [connections.NAME]          # one for each login and environment
 [timing]                    # machine periods, all optional
+[market_hours]              # by which calendar a symbol trades, where its kind does not tell
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 
 from feeds.config import ConnectionConfig, Timing
+from trader.market_hours import DAY_S, HoursConfig
 
 CONFIG_FILE = "nightdesk.toml"
 CONFIG_BYTES_MAX = 1_000_000
@@ -43,6 +45,7 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections: dict[str, ConnectionConfig]
     desk: DeskSection = DeskSection()
     timing: Timing = Timing()
+    market_hours: HoursConfig = HoursConfig()
 
 
 def read_config(home: Path) -> DeskConfig:
@@ -80,6 +83,10 @@ def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
     for key, value in msgspec.structs.asdict(config.timing).items():
         if not 0 < value < SECONDS_MAX:
             raise BadConfig(f"{where}: timing.{key} is {value}, wanted: seconds above 0 and below {SECONDS_MAX:g}.")
+    if not 0 <= config.market_hours.closing_s < DAY_S:
+        raise BadConfig(
+            f"{where}: market_hours.closing_s is {config.market_hours.closing_s}, wanted: 0 or more and below {DAY_S}."
+        )
     for name, each in config.connections.items():
         if not CONNECTION_NAME.fullmatch(name):
             raise BadConfig(f"{where}: connection name {name!r}: wanted 1 to 40 of a-z 0-9 _ -. Mend the file.")

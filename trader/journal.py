@@ -23,7 +23,7 @@ from supervisor.messages import Event
 from supervisor.process.world import Store
 from supervisor.process.writes import Writes
 from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind, order_key
-from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SyncRow, Turn
+from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SessionRow, SyncRow, Turn
 from trader.money import Adoption
 from trader.orders import OwnOrder
 from trader.position import Holding, price_of_new
@@ -60,6 +60,7 @@ from trader.store.statements import (
     PUT_INSTRUMENT,
     PUT_META,
     PUT_ORDER,
+    PUT_PHASE,
     PUT_POSITION,
     PUT_UNCOVERED,
     UPDATE_INTENT,
@@ -162,6 +163,7 @@ class Journal:
         self.instruments = {
             row["symbol"]: from_json(row["body"], Instrument) for row in query("SELECT * FROM instruments")
         }
+        self.phases = {row["symbol"]: (row["phase"], float(row["began_utc"])) for row in query("SELECT * FROM phases")}
 
     # -- as one ------------------------------------------------------------------------------------------------------
 
@@ -241,7 +243,7 @@ class Journal:
 
     # -- rows for the strategy ---------------------------------------------------------------------------------------
 
-    def add_row(self, content: FillRow | SyncRow | RejectRow) -> None:
+    def add_row(self, content: FillRow | SyncRow | RejectRow | SessionRow) -> None:
         self.newest_row += 1
         row = Row(number=self.newest_row, content=content)
         self._writes.add(INSERT_ROW, (row.number, content.symbol, to_json(row)))
@@ -259,7 +261,7 @@ class Journal:
     def unseen(self, symbol: str, after: int) -> bool:
         """Whether there are fills or syncs of a symbol that the strategy had not seen."""
         rows = self.rows_after(after)
-        return any(r.content.symbol == symbol and not isinstance(r.content, RejectRow) for r in rows)
+        return any(r.content.symbol == symbol and isinstance(r.content, FillRow | SyncRow) for r in rows)
 
     # -- intents and orders ------------------------------------------------------------------------------------------
 
@@ -394,6 +396,11 @@ class Journal:
         self.instruments[instrument.symbol] = instrument
         row = (instrument.symbol, to_json(instrument))
         self._writes.put(("instrument", instrument.symbol), PUT_INSTRUMENT, itself, row)
+
+    def write_phase(self, symbol: str, phase: str, began_utc: float) -> None:
+        """The newest phase of a market that was told, and since when it is by its calendar."""
+        self.phases[symbol] = (phase, began_utc)
+        self._writes.put(("phase", symbol), PUT_PHASE, itself, (symbol, phase, began_utc))
 
     # -- the record --------------------------------------------------------------------------------------------------
 

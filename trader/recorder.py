@@ -9,9 +9,18 @@ import msgspec
 from supervisor.errors import Refused, StoreFailed
 from supervisor.messages import Done, Down, Event, Message, Recorded, RecordEvents, Request, Supervision, Up
 from supervisor.process.server import Caller, Server
-from trader.messages import AddSession, RemoveSession, SessionStarted, SetWanted, StartSession, StopSession
+from trader.messages import (
+    AddSession,
+    RemoveSession,
+    SessionStarted,
+    SetWanted,
+    StartSession,
+    StopSession,
+    WriteMarketHours,
+)
 from trader.sessions import Session, Wanted, journal_path
 from trader.store import desk
+from trader.store.hours import write_hours
 
 SUPERVISOR = "nightdesk"
 """Sender of the supervisor's own events."""
@@ -42,6 +51,10 @@ class Recorder(Server):
                 return self.remove(request)
             case SetWanted():
                 return self.set_wanted(request)
+            case WriteMarketHours():
+                with self.store.transaction():
+                    write_hours(self.store, request, self.world.now_utc())
+                return Done()
         return super().handle_call(request, caller)
 
     def handle_cast(self, message: Message) -> None:

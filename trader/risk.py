@@ -1,7 +1,7 @@
 """The gates of an entry: what must be true before exposure may grow (DESIGN, law 3). PURE.
 
 Exits and stop moves pass none of these. Each refusal names gate, limit and value. Absent in this version, and so
-checked by nobody: market hours, money limits (loss, open risk, margin), limits per minute and day, the account's
+checked by nobody: money limits (loss, open risk, margin), limits per minute and day, the account's
 status, account-wide limits at the books. An entry without a stop is always refused: no session can allow it yet.
 """
 
@@ -31,6 +31,8 @@ class EntryGates(Value, frozen=True):
     stop_given: bool
     quantity: Decimal
     instrument: Instrument | None
+    market: str = ""
+    """Why the market's hours forbid an entry; "" where they do not."""
 
 
 def entry_refusal(gates: EntryGates, limits: Limits, agreed_max_age_s: float) -> tuple[str, str] | None:
@@ -47,6 +49,8 @@ def entry_refusal(gates: EntryGates, limits: Limits, agreed_max_age_s: float) ->
         return "agreed", f"the position was agreed {gates.agreed_age_s:.0f} s ago, limit {agreed_max_age_s:.0f} s"
     if gates.late:
         return "late", "the bar came late: no entry comes of a late bar"
+    if gates.market:
+        return "market", gates.market
     return _size_refusal(gates, limits)
 
 

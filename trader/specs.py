@@ -53,6 +53,7 @@ def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
         "session": session.name,
         "connection": msgspec.to_builtins(config.connections[session.connection]),
         "timing": msgspec.to_builtins(config.timing),
+        "market_hours": msgspec.to_builtins(config.market_hours),
     }
     last_words_s = 2 * config.timing.http_limit_s + config.timing.connect_limit_s + LAST_WORDS_S
     return ChildSpec(

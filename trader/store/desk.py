@@ -33,6 +33,16 @@ migrations = (
         UNIQUE (sender, sender_incarnation, sender_number)
     ) STRICT
     """,
+    """
+    CREATE TABLE calendar (
+        name TEXT PRIMARY KEY, from_utc INTEGER NOT NULL, until_utc INTEGER NOT NULL,
+        source TEXT NOT NULL, written_utc REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE market_hours (
+        calendar TEXT NOT NULL, opens_utc INTEGER NOT NULL, closes_utc INTEGER NOT NULL,
+        PRIMARY KEY (calendar, opens_utc)
+    ) STRICT, WITHOUT ROWID
+    """,
 )
 
 

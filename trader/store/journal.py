@@ -136,5 +136,9 @@ CREATE TABLE fees (
 """Fees as told (of a fill: those with its order and cumulative quantity); the price at which something was declared;
 which fills of others explain an adoption, and after which own fill it came: a sequence that no clock tells."""
 
-migrations: tuple[str, ...] = (_FIRST, _MONEY)
+_PHASES = """
+CREATE TABLE phases (symbol TEXT PRIMARY KEY, phase TEXT NOT NULL, began_utc REAL NOT NULL) WITHOUT ROWID;
+"""
+
+migrations: tuple[str, ...] = (_FIRST, _MONEY, _PHASES)
 """Applied in order; PRAGMA user_version counts those that were."""
