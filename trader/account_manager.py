@@ -23,10 +23,9 @@ from supervisor.process.server import Caller, Server
 from trader.account import Account, Now
 from trader.arguments import SessionArguments
 from trader.execution import doubt_after_restart, expire, frames, outcome, overdue, pending_plans, write_plans
-from trader.hours_book import HoursBook
+from trader.hours_watch import HoursWatch
 from trader.intents import Intent, IntentState, Kind, change, placing
 from trader.journal import SCHEMA, Journal
-from trader.market_hours import calendar_of
 from trader.messages import (
     Attach,
     BeginSeries,
@@ -42,7 +41,6 @@ from trader.messages import (
     Turn,
     TurnDone,
 )
-from trader.phases import Unknown, changed, tell
 from trader.risk import Limits
 from trader.sessions import journal_path, trader_name
 from trader.store import desk
@@ -114,20 +112,8 @@ class AccountManager(Server):
         self.wanted_told = ""
         self.trader_finished = False
         self.no_plans_before_s = self.next_ask_s = self.next_read_s = 0.0
-        self._take_up_hours(settings)
+        self.hours = HoursWatch(self.world, self.account, settings.market_hours)
         self._take_up(settings)
-
-    def _take_up_hours(self, settings: SessionArguments) -> None:
-        """Before the first step: an entry's gate asks for them."""
-        self.hours, self.unknown_hours = HoursBook(self.world), Unknown()
-        self.account.closing_s = settings.market_hours.closing_s
-        for symbol in self.account.session.symbols:
-            self.hours.follow(symbol, calendar_of(symbol, settings.market_hours))
-        self._read_hours()
-
-    def _read_hours(self) -> None:
-        self.hours.look()
-        self.account.hours = {symbol: self.hours.of(symbol) for symbol in self.account.session.symbols}
 
     def _take_up(self, settings: SessionArguments) -> None:
         """What the last incarnation left without outcome is unknown until a read settles it."""
@@ -290,27 +276,9 @@ class AccountManager(Server):
         if self.account.in_doubt and now.s >= self.next_read_s:
             self._ask_for_read(0.0)
         self._read_instruments(now)
-        self._follow_hours(now)
-
-    def _follow_hours(self, now: Now) -> None:
-        """A market that opens, closes soon or has closed is told to the strategy; unknown hours are told to people."""
-        self._read_hours()
-        if moments := changed(self.account, now):
+        if moments := self.hours.look(now):
             with self._step():
-                tell(self.account, moments)
-        opened, resolved = self.unknown_hours.look(self.account, now)
-        for symbol in opened:
-            text = (
-                f"{symbol}: nobody knows when its market is open: a bar that is not late counts as proof of it. Name "
-                "its calendar in nightdesk.toml ([market_hours] calendars), or see why there are no hours (`doctor`)"
-            )
-            self.world.event("hours.unknown", "NOTIFY", text, incident=self._hours_of(symbol), opened=True)
-        for symbol in resolved:
-            text = f"{symbol}: its market hours are known"
-            self.world.event("hours.known", "DIGEST", text, incident=self._hours_of(symbol), resolved=True)
-
-    def _hours_of(self, symbol: str) -> str:
-        return f"hours:{self.world.name}:{symbol}"
+                self.hours.tell(moments)
 
     def _ask_for_read(self, after_s: float) -> None:
         self.next_read_s = self.world.now_s() + self.timing.settle_s / 2

@@ -119,10 +119,6 @@ class MarketHours(msgspec.Struct, frozen=True):
             return max(following, self.until_utc)
         return after_utc + ((opens - after_utc) // interval_s + 1) * interval_s
 
-    def closed_before(self, at_utc: int) -> bool:
-        """Whether the market was closed in the second that ends here."""
-        return not self.trades_between(at_utc - 1, at_utc)
-
     def days_off(self, from_utc: float, days: int) -> tuple[datetime.date, ...]:
         """Of so many days, those from Monday to Friday on which no trading day ends: holidays."""
         first = datetime.datetime.fromtimestamp(from_utc, datetime.UTC).date()
@@ -193,12 +189,12 @@ def entry_refusal(symbol: str, moment: Moment) -> str:
     return ""
 
 
-def said(moment: Moment) -> str:
+def said(phase: Phase, until_utc: float) -> str:
     """In words, for people."""
-    if moment.phase is Phase.UNKNOWN:
+    if phase is Phase.UNKNOWN:
         return "market hours unknown"
-    word = "opens" if moment.phase is Phase.CLOSED else "closes" if moment.phase is Phase.CLOSING else "until"
-    return f"market {moment.phase}, {word} {utc_text(moment.until_utc)}"
+    word = "opens" if phase is Phase.CLOSED else "closes" if phase is Phase.CLOSING else "until"
+    return f"market {phase}, {word} {utc_text(until_utc)}"
 
 
 def utc_text(at_utc: float) -> str:
@@ -208,7 +204,5 @@ def utc_text(at_utc: float) -> str:
 def renewal_due(written_utc: Mapping[str, float], config: HoursConfig, now_utc: float) -> bool:
     """Whether the store's hours are to be written anew: a calendar is missing, or is a day old (or from a clock that
     has since gone back)."""
-    for calendar in calendars_of(config):
-        if abs(now_utc - written_utc.get(calendar, 0.0)) > RENEWED_AFTER_S:
-            return True
-    return False
+    ages_s = [abs(now_utc - written_utc.get(calendar, 0.0)) for calendar in calendars_of(config)]
+    return max(ages_s) > RENEWED_AFTER_S

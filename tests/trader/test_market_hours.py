@@ -110,8 +110,8 @@ def test_holidays_are_the_weekdays_on_which_no_trading_day_ends() -> None:
 @pytest.mark.parametrize(
     ("symbol", "calendar"),
     [
-        ("SPY", STOCKS), ("BRK.B", STOCKS), ("ESZ13", FUTURES), ("@ES", FUTURES), ("MGCZ26", FUTURES), ("CLF27", FUTURES),
-        ("ZCZ26", ""), ("@DX", ""), ("BTCUSD", ""), ("SPY 131018C165", ""), ("", ""), ("$SPX.X", ""), ("ES", STOCKS),
+        ("SPY", STOCKS), ("BRK.B", STOCKS), ("ESZ13", FUTURES), ("@ES", FUTURES), ("MGCZ26", FUTURES),
+        ("CLF27", FUTURES), ("ZCZ26", ""), ("@DX", ""), ("BTCUSD", ""), ("SPY 131018C165", ""), ("", ""), ("$SPX.X", ""), ("ES", STOCKS),
     ],
 )  # fmt: skip
 def test_the_calendar_follows_from_what_a_symbol_is_and_is_not_guessed(symbol: str, calendar: str) -> None:

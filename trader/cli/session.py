@@ -30,6 +30,7 @@ from trader.cli.common import (
 from trader.cli.main import home_option
 from trader.code import BadStrategy, find_code
 from trader.config import BadConfig, read_config
+from trader.market_hours import said
 from trader.messages import (
     AddSession,
     ReadSessionStatus,
@@ -333,6 +334,7 @@ def _status_lines(status: SessionStatus) -> list[str]:
     for position in status.positions:
         agreed = "agreed" if position.agreed else "not agreed"
         lines.append(f"position  {position.symbol} {position.quantity} @ {position.average_price} {agreed}")
+    lines += [f"hours  {each.symbol} {said(each.phase, each.until_utc)}" for each in status.markets]
     lines += [f"order  {each.order_id} {each.purpose} {each.side} {each.symbol}" for each in status.orders]
     lines += [f"hold  {each.symbol}: {each.why}" for each in status.holds]
     lines += [f"hindered  {each.about}: {each.text or 'not read yet'}" for each in status.hindrances]

@@ -38,7 +38,7 @@ class Machine(msgspec.Struct, frozen=True):
 
     def life(self, number: int, *, keep_log: bool = False) -> SimDesk:
         """The supervisor's life of this number (from 1 on), not booted yet. ``boot`` it, then ``kernel.run``."""
-        return SimDesk(self.kernel, root_spec(self.config), number, RECORDER, keep_log)
+        return SimDesk(self.kernel, root_spec(self.config, writes_hours=False), number, RECORDER, keep_log)
 
     def store(self, path: str) -> SqliteStore:
         """A store of this machine, to be read. KeyError where nothing has made it."""
