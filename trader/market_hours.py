@@ -131,6 +131,17 @@ class MarketHours(msgspec.Struct, frozen=True):
                 found.append(day)
         return tuple(found)
 
+    def short_days(self, from_utc: float, days: int) -> tuple[datetime.date, ...]:
+        """Of so many days, those of which a trading day is shorter than most: half-days."""
+        lengths = [closes - opens for opens, closes in zip(self.opens_utc, self.closes_utc, strict=True)]
+        usual_s = max(set(lengths), key=lengths.count, default=0)
+        ends = [
+            closes
+            for closes, length in zip(self.closes_utc, lengths, strict=True)
+            if length < usual_s and from_utc < closes < from_utc + days * DAY_S
+        ]
+        return tuple(datetime.datetime.fromtimestamp(each - _LABEL_S, datetime.UTC).date() for each in ends)
+
 
 UNKNOWN_HOURS = MarketHours()
 

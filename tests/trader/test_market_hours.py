@@ -107,11 +107,18 @@ def test_holidays_are_the_weekdays_on_which_no_trading_day_ends() -> None:
     assert UNKNOWN_HOURS.days_off(utc("2013-11-27T15:00"), 5) == ()
 
 
+def test_a_short_day_is_shorter_than_most() -> None:
+    assert THANKSGIVING.short_days(utc("2013-11-27T15:00"), 7) == (date(2013, 11, 29),)
+    assert THANKSGIVING.short_days(utc("2013-11-29T19:00"), 7) == ()
+    assert UNKNOWN_HOURS.short_days(utc("2013-11-27T15:00"), 7) == ()
+
+
 @pytest.mark.parametrize(
     ("symbol", "calendar"),
     [
-        ("SPY", STOCKS), ("BRK.B", STOCKS), ("ESZ13", FUTURES), ("@ES", FUTURES), ("MGCZ26", FUTURES),
-        ("CLF27", FUTURES), ("ZCZ26", ""), ("@DX", ""), ("BTCUSD", ""), ("SPY 131018C165", ""), ("", ""), ("$SPX.X", ""), ("ES", STOCKS),
+        ("SPY", STOCKS), ("BRK.B", STOCKS), ("ES", STOCKS),
+        ("ESZ13", FUTURES), ("@ES", FUTURES), ("MGCZ26", FUTURES), ("CLF27", FUTURES),
+        ("ZCZ26", ""), ("@DX", ""), ("BTCUSD", ""), ("SPY 131018C165", ""), ("", ""), ("$SPX.X", ""),
     ],
 )  # fmt: skip
 def test_the_calendar_follows_from_what_a_symbol_is_and_is_not_guessed(symbol: str, calendar: str) -> None:

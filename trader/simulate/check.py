@@ -4,6 +4,7 @@
   traded in between (law 1: no order of ours is a guess at what somebody else did).
 * No entry comes of a late bar, is sent to the venue past its validity, or is written while its symbol is held.
 * Where no person has traded, profit and fees by our stored rows are those of the venue's own ledger.
+* No entry is written while the market is closed or closes soon; each phase of it is told once, in sequence.
 * Nothing dies but by an injected fault, or as a feed that says how its stream ended.
 """
 
@@ -12,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
+
 from brokers.model import ZERO
 from brokers.tradestation.emulator.ledger import Ledger, traded
 from brokers.tradestation.emulator.money import Account, settle
@@ -19,6 +22,8 @@ from supervisor.process.world import Store
 from trader.bars import late_limit_s
 from trader.demo.script import Stand
 from trader.demo.verify import Readable
+from trader.market_hours import MarketHours, Phase
+from trader.messages import Row, SessionRow
 from trader.money import CENT, usd
 from trader.simulate.faults import SLOW_MAX_S
 from trader.store.books import read_book
@@ -117,6 +122,28 @@ def held_entries(journal: Readable, stand: Stand) -> Iterator[str]:
             if since is not None and since < entry["written_utc"] < event["market_utc"]:
                 yield f"{stand.name}: entry {entry['key']} was written while entries were held"
         since = None
+
+
+def entries_outside_hours(journal: Readable, stand: Stand, hours: MarketHours, closing_s: float) -> Iterator[str]:
+    for row in journal.query("SELECT key, written_utc FROM intents WHERE kind = 'place' AND purpose = 'entry'"):
+        moment = hours.moment(row["written_utc"], closing_s)
+        if moment.phase is not Phase.OPEN:
+            yield f"{stand.name}: entry {row['key']} was written while the market was {moment.phase}"
+
+
+def phases(journal: Readable, stand: Stand, hours: MarketHours, closing_s: float) -> Iterator[str]:
+    """Those that were told: each one of the calendar's, and later than the one before."""
+    before_utc = float("-inf")
+    for row in journal.query("SELECT body FROM rows ORDER BY number"):
+        told = msgspec.json.decode(row["body"], type=Row).content
+        if not isinstance(told, SessionRow):
+            continue
+        moment = hours.moment(told.at_utc, closing_s)
+        if (moment.phase, moment.began_utc) != (told.phase, told.at_utc):
+            yield f"{stand.name}: phase {told.phase} of {told.at_utc:.0f} was told, the calendar has {moment.phase}"
+        if told.at_utc <= before_utc:
+            yield f"{stand.name}: phase {told.phase} of {told.at_utc:.0f} was told twice, or after a later one"
+        before_utc = told.at_utc
 
 
 def _rows(journal: Readable) -> list[dict[str, Any]]:

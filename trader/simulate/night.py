@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
 from brokers.tradestation.emulator.switches import Switches
 from supervisor.sim.desk import SimDesk
 from trader.demo.script import Stand
 from trader.demo.verify import Books, Count, books_differ, count, count_bars
+from trader.market_hours import CLOSING_S, HoursConfig, calendar_of
 from trader.sessions import journal_path
 from trader.simulate import cast, check, week
 from trader.simulate.assembly import Machine, machine
@@ -28,6 +28,7 @@ from trader.simulate.habits import drawn
 from trader.simulate.inject import PERSON_EVERY_S, Injector
 from trader.simulate.measure import LOOK_EVERY_S, Watch
 from trader.store import desk as desk_store
+from trader.store.hours import read_hours
 
 RATE = 20.0
 """Market seconds in a machine second. The desk has its real machine periods (a tick each second, a snapshot each 30),
@@ -98,7 +99,6 @@ class Night:
                 accounts=cast.accounts(self.stands),
                 token_lifetime_s=lifetime_s,
                 switches=Switches() if plan.believed else drawn(plan.seed),
-                rules=Rules(session_hours=False),  # the desk trades when bars come, and here they come by night too
             ),
             chances=self._mishaps,
         )
@@ -187,6 +187,9 @@ class Night:
             broken += check.crossings(ledger, stand, journal, RATE)
             broken += check.late_entries(journal, ledger, stand, self.machine.config.timing.late_machine_s, RATE)
             broken += check.held_entries(journal, stand)
+            hours = read_hours(self.machine.store(desk_store.DESK_DB), calendar_of(stand.symbol, HoursConfig()))
+            broken += check.entries_outside_hours(journal, stand, hours, CLOSING_S)
+            broken += check.phases(journal, stand, hours, CLOSING_S)
             broken += check.adoptions(journal, ledger, stand)
             broken += check.money(journal, ledger, stand)
             unsettled = journal.query(

@@ -139,8 +139,7 @@ def _desk_run(session: Session, code: Code, series: Series, origin_utc: float) -
             heartbeat_s=CALM_TIMING.heartbeat_s,
             every_print=False,
             switches=Switches(quota="off"),
-            # A strategy is tested on the bars it is given; of a stop's fill only the end is told, as of prices.
-            rules=Rules(session_hours=False, stop_hit_frames=False),
+            rules=Rules(stop_hit_frames=False),  # of a stop's fill only the end is told, as of prices
         ),
         timing=CALM_TIMING,
     )
