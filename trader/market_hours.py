@@ -109,15 +109,15 @@ class MarketHours(msgspec.Struct, frozen=True):
         return at < len(self.opens_utc) and self.opens_utc[at] < until_utc
 
     def due(self, after_utc: int, interval_s: int) -> int:
-        """The stamp of the next bar of a series that is complete up to ``after_utc``: bars bear their end, and one that
-        lies wholly outside the hours is not due."""
+        """The stamp of the next bar of a series that is complete up to ``after_utc``: bars bear their end, one that
+        lies wholly outside the hours is not due, and the first of a day begins when the market opens."""
         following = after_utc + interval_s
         if not self.knows(after_utc) or self.trades_between(after_utc, following):
             return following
         opens = self.next_open(after_utc)
         if opens is None:
             return max(following, self.until_utc)
-        return after_utc + ((opens - after_utc) // interval_s + 1) * interval_s
+        return opens + interval_s
 
     def days_off(self, from_utc: float, days: int) -> tuple[datetime.date, ...]:
         """Of so many days, those from Monday to Friday on which no trading day ends: holidays."""

@@ -68,6 +68,12 @@ class Series(RuleBasedStateMachine):
         if told or not self.is_open():  # what trades outside its hours and is lost there has no hours to be missed by
             self.take(self.series.streamed([self.truth[self.now]]))
 
+    @rule(minutes=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=6))
+    def minutes_in_a_row(self, minutes: list[tuple[bool, bool]]) -> None:
+        """Holes of the stream, seen by the bar that comes next."""
+        for traded, told in minutes:
+            self.minute(traded, told, False)
+
     @rule(minutes=st.integers(1, 40))
     def night(self, minutes: int) -> None:
         """Nothing trades; the data source looks each minute, and what it asks for it gets."""
