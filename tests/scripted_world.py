@@ -153,6 +153,10 @@ class MemoryFile:
         self.world.files[self.path] = data
         self.world.trace.append(("write", self.path))
 
+    def remove(self) -> None:
+        self.world.files.pop(self.path, None)
+        self.world.trace.append(("remove", self.path))
+
     @contextmanager
     def locked(self, limit_s: float) -> Iterator[None]:
         if self.path in self.world.locked_files:

@@ -100,6 +100,7 @@ PURE_FILES = (
     "trader/messages.py",
     "trader/market_hours.py",
     "trader/bars.py",
+    "trader/holds.py",
     "trader/intents.py",
     "trader/orders.py",
     "trader/position.py",

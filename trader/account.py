@@ -16,6 +16,7 @@ from brokers.broker import Capabilities
 from brokers.model import Order
 from feeds.config import Timing
 from supervisor.messages import Event, Level
+from trader.holds import NOTHING_STANDS
 from trader.intents import IntentState, Kind, Settling
 from trader.journal import Journal
 from trader.market_hours import UNKNOWN_HOURS, HoursConfig, MarketHours, Moment
@@ -42,8 +43,9 @@ class Account:
     said where it did not. ``changed_s``: our newest fill, acknowledgement or instruction. ``not_ours``: symbols in
     which a new journal found a position. ``want_read``: somebody should read the account soon. ``unread``: what the
     venue said instead of the newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that
-    refuses a symbol's declarations over and over, and how often it did since that was recorded. ``hours``: by symbol,
-    missing where they are unknown; ``closing_s``: so long before a close no entry goes.
+    refuses a symbol's declarations over and over, and how often it did since that was recorded. ``in_force``: what a
+    person has stopped; ``flatten_since_s``: when this life took up the flatten that is under way.
+    ``hours``: by symbol, missing where they are unknown; ``closing_s``: so long before a close no entry goes.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class Account:
         self.repeats: dict[str, tuple[str, int]] = {}
         self.hours: dict[str, MarketHours] = {}
         self.closing_s = HoursConfig().closing_s
+        self.in_force = NOTHING_STANDS
+        self.flatten_since_s = 0.0
         self._resting = False
         self._differed_at_rest: dict[str, Decimal] = {}
         self._views: tuple[PositionView, ...] = ()
@@ -83,7 +87,7 @@ class Account:
         """Trading is done, and by an agreeing read nothing of ours is left at the broker (DESIGN 3)."""
         flat = all(symbol in self.not_ours or self._flat(symbol) for symbol in self.session.symbols)
         idle = not self.journal.open_intents and not self.journal.working
-        return self.trading_done and flat and idle
+        return self.trading_done and flat and idle and not self.flattening
 
     def _flat(self, symbol: str) -> bool:
         """A symbol of which no read was ever compared has no order of ours either: entries wait for the first."""
@@ -91,6 +95,15 @@ class Account:
             return True
         agreed = self.agreed_s.get(symbol, -1.0) >= self.changed_s.get(symbol, 0.0) and symbol not in self.differed
         return agreed and self.journal.holding(symbol).quantity == 0
+
+    @property
+    def flattening(self) -> bool:
+        """A person wants the position closed, and the broker has not confirmed it flat since."""
+        return self.in_force.halted and self.in_force.flatten > self.journal.taken.over
+
+    def holds_of(self, symbol: str) -> tuple[str, ...]:
+        """Why entries of the symbol are held: by a person, and by what was found at the broker."""
+        return (*self.in_force.reasons(), *self.journal.holds_of(symbol))
 
     def working_of(self, symbol: str) -> tuple[OwnOrder, ...]:
         return tuple([order for order in self.journal.working.values() if order.symbol == symbol])
@@ -151,7 +164,7 @@ class Account:
         agreed_s = self.agreed_s.get(symbol)
         gates = EntryGates(
             trading_done=self.trading_done,
-            holds=self.journal.holds_of(symbol),
+            holds=self.holds_of(symbol),
             agreed_age_s=None if agreed_s is None else now.s - agreed_s,
             differs=symbol in self.differed,
             late=late,
@@ -180,7 +193,7 @@ class Account:
     def rest(self) -> None:
         """There is nothing to do now. It stays so while no entry and no cover is missing, of which time decides."""
         missing = any(self._entry_missing(symbol) for symbol in self.session.symbols)
-        self._resting = not (missing or self.journal.uncovered)
+        self._resting = not (missing or self.journal.uncovered or self.flattening)
         self._differed_at_rest = dict(self.differed)
 
     def _entry_missing(self, symbol: str) -> bool:
@@ -285,6 +298,7 @@ class Account:
             last_divergence=journal.last_event("divergence.adopted"),
             foreign_orders=self.foreign_working,
             hindrances=self._hindrances(),
+            person_holds=self.in_force.holds,
             markets=tuple(self._market(symbol, now) for symbol in self.session.symbols),
         )
 
@@ -296,7 +310,8 @@ class Account:
         account = self.session.account
         unknown = [s for s in self.session.symbols if s not in self.journal.instruments]
         unread = [account] if account in self.unread or not (self.agreed_s or self.differed or self.not_ours) else []
-        return tuple(Hindrance(about, self.unread.get(about, "")) for about in (*unread, *unknown))
+        holds = (Hindrance("holds", self.in_force.unread),) if self.in_force.unread else ()
+        return (*holds, *(Hindrance(about, self.unread.get(about, "")) for about in (*unread, *unknown)))
 
 
 def _working(order: OwnOrder) -> WorkingOrder:

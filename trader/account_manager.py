@@ -16,20 +16,32 @@ from feeds import paths
 from feeds.lease import Lease
 from feeds.messages import OrdersSeen, PositionsSeen, ReadInstrument, ReadSnapshot, Snapshot, SnapshotFailed
 from feeds.venue import open_broker
-from supervisor.errors import CallFailed, Refused
+from supervisor.errors import CallFailed, Refused, StoreFailed
 from supervisor.messages import Done as Ok
 from supervisor.messages import Down, Message, Request, Subscribed, Up
 from supervisor.process.server import Caller, Server
 from trader.account import Account, Now
 from trader.arguments import SessionArguments
-from trader.execution import doubt_after_restart, expire, frames, outcome, overdue, pending_plans, write_plans
+from trader.execution import (
+    doubt_after_restart,
+    expire,
+    frames,
+    hold_back,
+    outcome,
+    overdue,
+    pending_plans,
+    write_plans,
+)
+from trader.halting import follow_flatten, impose, take, unconfirmed
+from trader.holds import HALT_FILE, InForce, in_force
 from trader.hours_watch import HoursWatch
-from trader.intents import Intent, IntentState, Kind, change, placing
+from trader.intents import Intent, IntentState, Kind, Purpose, change, placing
 from trader.journal import SCHEMA, Journal
 from trader.messages import (
     Attach,
     BeginSeries,
     EndTrading,
+    HoldsChanged,
     ReadRows,
     ReadSessionStatus,
     ReleaseHold,
@@ -44,6 +56,7 @@ from trader.messages import (
 from trader.risk import Limits
 from trader.sessions import journal_path, trader_name
 from trader.store import desk
+from trader.store.holds import HoldsReader
 from trader.truth import coverage, page_due, read
 from trader.turns import attach, declare, finish, release, turn
 
@@ -100,7 +113,9 @@ class AccountManager(Server):
     def init(self) -> None:
         settings = msgspec.convert(self.arguments, SessionArguments)
         self.timing = settings.timing
-        session = desk.read_session(self.world.store(desk.DESK_DB), settings.session)
+        stored = self.world.store(desk.DESK_DB)
+        session = desk.read_session(stored, settings.session)
+        self.holds = HoldsReader(stored)
         self.journal = Journal(self.world.store(journal_path(session.name), schema=SCHEMA), self.world.new_id)
         self.broker = open_broker(self.world, settings.connection, self.timing)
         self.account = Account(session, self.journal, self.timing, Limits(), self.broker.capabilities)
@@ -119,6 +134,7 @@ class AccountManager(Server):
         """What the last incarnation left without outcome is unknown until a read settles it."""
         with self._step(plans=False) as now:
             doubt_after_restart(self.account, now)
+            take(self.account, self._what_stands(), now)
         session, connection = self.account.session, settings.connection.name
         feeds = (paths.orders(session.account), paths.positions(session.account))
         self.lease = Lease(self.world, settings.connection, self.timing, feeds=feeds, accounts=(session.account,))
@@ -138,12 +154,20 @@ class AccountManager(Server):
         if isinstance(request, ReadRows):
             return Rows(rows=self.journal.rows_after(request.after), positions=self.account.views())
         if isinstance(request, ReadSessionStatus):
-            return self.account.status(self._now())
+            waits = unconfirmed(self.account) if self.account.flattening else ""
+            return msgspec.structs.replace(self.account.status(self._now()), flattening=waits)
         if isinstance(request, Attach | BeginSeries | TradingDone | EndTrading | ReleaseHold):
             self.reply(caller, self._attach(request) if isinstance(request, Attach) else self._committed(request))
             self._after_commit()
             return None
         return super().handle_call(request, caller)
+
+    def handle_cast(self, message: Message) -> None:
+        if not isinstance(message, HoldsChanged):
+            super().handle_cast(message)
+            return
+        self._look_at_holds()
+        self._after_commit()
 
     def handle_info(self, message: Message) -> None:
         if isinstance(message, OrdersSeen):
@@ -205,10 +229,12 @@ class AccountManager(Server):
         """What follows from what happened: intents, and the record of where cover ends and begins. Where nothing does
         (a refused entry is an event too), the account is at rest until something changes."""
         self.account.stir()
+        impose(self.account)
         planning = plans and now.s >= self.no_plans_before_s
         planned = write_plans(self.account, now) if planning else []
         self.to_send += planned
         coverage(self.account, now)
+        follow_flatten(self.account, now)
         if planning and not planned and not self.account.committed:
             self.account.rest()
 
@@ -237,9 +263,7 @@ class AccountManager(Server):
             intent = self.journal.open_intents.get(self.to_send.pop(0).number)
             if intent is None:
                 continue
-            if overdue(intent, self._now()):
-                with self._step() as now:
-                    expire(self.account, intent, now)
+            if intent.kind is Kind.PLACE and intent.purpose is Purpose.ENTRY and self._entry_is_off(intent):
                 continue
             result = self._instruct(intent)
             self._pause_unless_sent(result)
@@ -248,6 +272,19 @@ class AccountManager(Server):
         if self.to_send:
             self.world.log.error("instructions wait: too many at once", limit=SENDS_AT_ONCE, waiting=len(self.to_send))
             self.no_plans_before_s = self.world.now_s() + self.timing.look_every_s
+
+    def _entry_is_off(self, intent: Intent) -> bool:
+        """Holds are read once more before each entry: what is stored or laid out by now stops it."""
+        self._look_at_holds()
+        late = overdue(intent, self._now())
+        if not late and not self.account.holds_of(intent.symbol):
+            return False
+        with self._step() as now:
+            if late:
+                expire(self.account, intent, now)
+            else:
+                hold_back(self.account, intent, now)
+        return True
 
     def _instruct(self, intent: Intent) -> Outcome:
         if intent.kind is Kind.PLACE:
@@ -267,18 +304,34 @@ class AccountManager(Server):
 
     def _tick(self) -> None:
         self.world.after(self.timing.look_every_s, Tick())
+        self._look_at_holds()
         now = self._now()
         self.to_send += [i for i in self.journal.open_intents.values() if i.state is IntentState.UNSENT]
         due = any(not u.paged and page_due(self.account, s, u, now) for s, u in self.journal.uncovered.items())
-        if due or pending_plans(self.account, now):
+        if due or self.account.flattening or pending_plans(self.account, now):
             with self._step():
                 pass
-        if self.account.in_doubt and now.s >= self.next_read_s:
+        if (self.account.in_doubt or self.account.flattening) and now.s >= self.next_read_s:
             self._ask_for_read(0.0)
         self._read_instruments(now)
         if moments := self.hours.look(now):
             with self._step():
                 self.hours.tell(moments)
+
+    def _look_at_holds(self) -> None:
+        """What a person has stopped. Cheap: a number of desk.db, and whether there is a file."""
+        now_stands = self._what_stands()
+        if now_stands != self.account.in_force:
+            with self._step() as now:
+                take(self.account, now_stands, now)
+
+    def _what_stands(self) -> InForce:
+        """What cannot be read holds entries; what was known of it stands on."""
+        before, session = self.account.in_force, self.account.session.name
+        try:
+            return in_force(self.holds.read(), self.world.file(HALT_FILE).read(), session)
+        except StoreFailed as failed:
+            return msgspec.structs.replace(before, unread=f"holds cannot be read: {failed}")
 
     def _ask_for_read(self, after_s: float) -> None:
         self.next_read_s = self.world.now_s() + self.timing.settle_s / 2

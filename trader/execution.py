@@ -15,8 +15,8 @@ from trader.account import Account, Now
 from trader.intents import Intent, IntentState, Kind, Purpose, Settling
 from trader.messages import FillRow
 from trader.orders import Happening, OwnOrder, What, given_up, placed, seen
-from trader.position import after_fill
-from trader.target import Action, Cancel, Place, RefuseEntry, ReplaceStop, clamped, plan
+from trader.position import Holding, after_fill
+from trader.target import Action, Cancel, Declaration, Place, RefuseEntry, ReplaceStop, clamped, plan
 
 CLOCK_BACK_S = 1.0
 """A clock that is kept right by NTP is slewed, or steps back by less than this; more is somebody who sets it."""
@@ -109,8 +109,17 @@ def overdue(intent: Intent, now: Now) -> bool:
 
 def expire(account: Account, intent: Intent, now: Now) -> None:
     """An entry that was surely never sent, and may be no longer."""
-    settled(account, intent, IntentState.REFUSED, "its validity ended before it was sent", now)
-    _refused_by(account, intent, "validity", "its validity ended before it could be sent", now)
+    _not_sent(account, intent, "validity", "its validity ended before it could be sent", now)
+
+
+def hold_back(account: Account, intent: Intent, now: Now) -> None:
+    """An entry that was written before its symbol was held, and never sent."""
+    _not_sent(account, intent, "hold", f"held before it was sent: {', '.join(account.holds_of(intent.symbol))}", now)
+
+
+def _not_sent(account: Account, intent: Intent, gate: str, why: str, now: Now) -> None:
+    settled(account, intent, IntentState.REFUSED, why, now)
+    _refused_by(account, intent, gate, why, now)
 
 
 def outcome(account: Account, intent: Intent, result: Outcome, now: Now) -> None:
@@ -265,10 +274,11 @@ def _happened(account: Account, order: OwnOrder, told: Happening, now: Now) -> N
 def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
     journal, symbol = account.journal, order.symbol
     journal.write_fill(order, told.quantity, told.price, now.utc)
-    held = after_fill(journal.holding(symbol), order.side, told.quantity, told.price, now.utc)
+    before = journal.holding(symbol)
+    held = after_fill(before, order.side, told.quantity, told.price, now.utc)
     journal.hold_position(symbol, held)
     declaration = journal.declaration(symbol)
-    if order.late:
+    if order.late or _filled_over_a_halt(account, order, declaration, before):
         declaration = replace(declaration, quantity=held.quantity)
     elif order.purpose is Purpose.STOP and not order.exiting:
         declaration = replace(declaration, quantity=clamped(declaration.quantity, held.quantity))
@@ -287,8 +297,15 @@ def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> Non
             filled_utc=now.utc,
         )
     )
+    account.want_read |= account.flattening
     text = f"{symbol}: {order.purpose} {order.side} {told.quantity} at {told.price}, position {held.quantity}"
     account.event(now, "order.filled", "DIGEST", text, order_id=order.order_id)
+
+
+def _filled_over_a_halt(account: Account, order: OwnOrder, declaration: Declaration, before: Holding) -> bool:
+    """An entry that filled while a halt was cancelling it is kept and protected: a halt closes nothing."""
+    kept = account.in_force.halted and not account.flattening and declaration.quantity == before.quantity
+    return kept and order.purpose is Purpose.ENTRY
 
 
 def _cancelled_by_other(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:

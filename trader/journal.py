@@ -22,6 +22,7 @@ from brokers.model import ZERO, Instrument, Order
 from supervisor.messages import Event
 from supervisor.process.world import Store
 from supervisor.process.writes import Writes
+from trader.holds import Taken
 from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind, order_key
 from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SessionRow, SyncRow, Turn
 from trader.money import Adoption
@@ -112,6 +113,7 @@ class Journal:
         self.key: str = meta["key"]
         self.state: bytes = meta.get("state") or b""
         self.done = Done(int(meta.get("done_start_no") or 0), meta.get("done_reason") or "")
+        self.taken = from_json(meta["holds_taken"], Taken) if meta.get("holds_taken") else Taken()
         self._load()
 
     def _load(self) -> None:
@@ -221,6 +223,13 @@ class Journal:
         self.done = Done(start_no, reason)
         self._set("done_start_no", start_no)
         self._set("done_reason", reason)
+
+    def set_taken(self, taken: Taken) -> None:
+        """What a person has stopped is known here from this commit on."""
+        if taken != self.taken:
+            self.taken = taken
+            row = ("holds_taken", to_json(taken))
+            self._writes.put(("meta", "holds_taken"), PUT_META, itself, row)  # more than history: it stirs the account
 
     def declare(self, declaration: Declaration) -> None:
         if self.declarations.get(declaration.symbol) == declaration:

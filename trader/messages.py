@@ -11,6 +11,7 @@ from typing import Literal
 
 from brokers.model import Bar, Side
 from supervisor.messages import Done, Event, Message, Request
+from trader.holds import PersonHold
 from trader.market_hours import Phase
 from trader.sessions import Code, Session
 
@@ -264,6 +265,10 @@ class ReleaseHold(Request[Done], frozen=True):
     symbol: str
 
 
+class HoldsChanged(Message, frozen=True):
+    """Cast by control: desk.db's holds have changed, look at once."""
+
+
 # -- sessions: control, ensure_sessions, recorder (lead) ---------------------------------------------------------------
 
 
@@ -312,8 +317,8 @@ class Hold(Message, frozen=True):
 
 
 class Hindrance(Message, frozen=True):
-    """What keeps a session from entering, as far as reads of the venue tell. ``about``: an account or a symbol.
-    ``text``: the venue's own words, "" where it was not asked yet."""
+    """What keeps a session from entering, as far as reads tell. ``about``: an account, a symbol, or the holds of the
+    desk. ``text``: the venue's own words, "" where it was not asked yet."""
 
     about: str
     text: str
@@ -330,7 +335,8 @@ class Market(Message, frozen=True):
 class SessionStatus(Message, frozen=True):
     """What an account manager knows. ``agreed_age_s``: machine seconds since the last read that agreed, by symbol; a
     symbol that never agreed is missing. ``minding``: trading is done, positions are looked after. ``hindrances``: the
-    account is not read just now, or a symbol's tick size not at all."""
+    account is not read just now, or a symbol's tick size not at all. ``person_holds``: what a person has stopped, of
+    this session or of all. ``flattening``: what a flatten still waits for, "" where none is under way."""
 
     name: str
     start_no: int
@@ -345,6 +351,8 @@ class SessionStatus(Message, frozen=True):
     last_divergence: Event | None
     foreign_orders: int
     hindrances: tuple[Hindrance, ...] = ()
+    person_holds: tuple[PersonHold, ...] = ()
+    flattening: str = ""
     markets: tuple[Market, ...] = ()
 
 
@@ -411,3 +419,63 @@ class EnsureNow(Message, frozen=True):
     """Cast to ensure_sessions: desk.db has changed. ``restart``: a session to be ended first, "" for none."""
 
     restart: str = ""
+
+
+# -- holds: control -> recorder ----------------------------------------------------------------------------------------
+
+
+class HoldSet(Message, frozen=True):
+    """Stored. ``number``: the newest change; whoever has seen it has seen this one. ``sessions``: those concerned that
+    run, whose account managers are to confirm it."""
+
+    number: int
+    sessions: tuple[str, ...]
+
+
+class SetHold(Request[HoldSet], frozen=True):
+    """A person holds a session, or all of them (``session`` ""), present and future. ``flatten``: close the positions
+    of those that run, too, once."""
+
+    REPLY = HoldSet
+    session: str
+    level: Literal["hold", "halt"]
+    by: str
+    why: str = ""
+    flatten: bool = False
+
+
+class HoldLifted(Message, frozen=True):
+    """``lifted``: what stood; refused where nothing did. ``number`` and ``sessions`` as in HoldSet."""
+
+    number: int
+    sessions: tuple[str, ...]
+    lifted: PersonHold
+
+
+class LiftHold(Request[HoldLifted], frozen=True):
+    """A person releases the hold of a session by name, or the halt of all (``session`` ""), with its file."""
+
+    REPLY = HoldLifted
+    session: str
+    by: str
+
+
+# -- how control asks the recorder, without waiting --------------------------------------------------------------------
+
+Commands = AddSession | StartSession | StopSession | RemoveSession | SetHold | LiftHold
+
+
+class Commit(Message, frozen=True):
+    """Cast by control: store this and cast ``Committed`` back. Not done after ``deadline_s`` (machine time)."""
+
+    number: int
+    deadline_s: float
+    request: Commands
+
+
+class Committed(Message, frozen=True):
+    """The answer: what a call would have been answered with, or why it was refused."""
+
+    number: int
+    reply: Done | SessionStarted | HoldSet | HoldLifted | None = None
+    refused: str = ""

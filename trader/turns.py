@@ -158,8 +158,8 @@ def _not_allowed(
     if wanted.quantity == before:
         return None
     held = account.journal.holding(wanted.symbol).quantity
-    if clamped(wanted.quantity, held) == wanted.quantity:
-        return None
+    if clamped(wanted.quantity, held) == wanted.quantity and not account.flattening:
+        return None  # nothing is added; while a person flattens, to declare again what is held would add
     if seen is not None and account.journal.unseen(wanted.symbol, seen):
         return "unseen", f"declared before a fill or sync of {wanted.symbol} was seen"
     return account.refusal(wanted, now, late=late)

@@ -50,6 +50,13 @@ class SharedFile:
         except OSError as error:
             raise StoreFailed(f"{self._path} cannot be written: {error}. Look at the disk.") from error
 
+    def remove(self) -> None:
+        try:
+            self._path.unlink(missing_ok=True)
+            _sync_folder(self._path.parent)
+        except OSError as error:
+            raise StoreFailed(f"{self._path} cannot be removed: {error}. Remove it by hand.") from error
+
     @contextmanager
     def locked(self, limit_s: float) -> Iterator[None]:
         lock = self._path.with_name(f"{self._path.name}.lock")

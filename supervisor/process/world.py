@@ -77,6 +77,9 @@ class File(Protocol):
     def write(self, data: bytes) -> None:
         """Replace the content at once and durably (new file, fsync, rename, fsync of the folder); mode 0600."""
 
+    def remove(self) -> None:
+        """Durably; nothing where there is none."""
+
     def locked(self, limit_s: float) -> AbstractContextManager[None]:
         """Hold the file's lock (flock); ``StoreFailed`` when it is not to be had within ``limit_s``."""
 

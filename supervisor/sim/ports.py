@@ -133,6 +133,10 @@ class SimFile:
         self._world.check_alive()
         self._world.kernel.files[self._path] = data
 
+    def remove(self) -> None:
+        self._world.check_alive()
+        self._world.kernel.files.pop(self._path, None)
+
     @contextmanager
     def locked(self, limit_s: float) -> Iterator[None]:
         locks, process = self._world.kernel.locks, self._world.process

@@ -246,6 +246,7 @@ def test_short_demo_passes_and_tells_it_as_json() -> None:
     assert told["books_agree"] is True
     assert told["bars_seen"] == told["bars_expected"] > 20
     assert told["faults"] == 7
+    assert told["holds"] == 1
 
 
 def _read(path: Path) -> bytes:

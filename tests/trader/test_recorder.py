@@ -7,14 +7,25 @@ from typing import Any
 import msgspec
 import pytest
 
-from supervisor.errors import Refused
+from supervisor.errors import Refused, StoreFailed
 from supervisor.messages import Done, Event, Recorded, RecordEvents, Supervision, Up
 from tests.scripted_world import ScriptedWorld
 from tests.trader.session_world import SessionWorld
-from trader.messages import AddSession, RemoveSession, SessionStarted, SetWanted, StartSession, StopSession
+from trader.holds import HALT_FILE
+from trader.messages import (
+    AddSession,
+    LiftHold,
+    RemoveSession,
+    SessionStarted,
+    SetHold,
+    SetWanted,
+    StartSession,
+    StopSession,
+)
 from trader.recorder import Recorder
 from trader.sessions import Code, Session, Wanted
 from trader.store import desk
+from trader.store.holds import newest_change, read_holds
 
 CODE = Code(sha256="aa", filename="x.py", source="class X: ...")
 OTHER_CODE = Code(sha256="bb", filename="x.py", source="class X: y = 1")
@@ -140,3 +151,119 @@ def test_incident_of_an_older_life_of_the_supervisor_ends_with_the_new_one(world
     later.stores = world.stores
     later.start(Recorder, {})
     assert [row["incident_state"] for row in rows(later)] == ["opened", "resolved"]
+
+
+# -- holds -------------------------------------------------------------------------------------------------------------
+
+
+def standing(world: ScriptedWorld) -> list[tuple[str, str, str]]:
+    return [(each.session, each.level.value, each.by) for each in read_holds(world.store(desk.DESK_DB)).standing]
+
+
+def trading(world: ScriptedWorld, name: str = "es") -> None:
+    symbols = ("ESZ13", "SPY") if name == "es" else ("QQQ",)
+    world.ask(AddSession(session=msgspec.structs.replace(ES, name=name, symbols=symbols), code=CODE))
+    world.ask(StartSession(name=name, code=CODE))
+
+
+def kinds(world: ScriptedWorld) -> list[tuple[str, str]]:
+    return [(row["kind"], row["subject"]) for row in rows(world) if row["sender"] == "recorder"]
+
+
+def test_hold_is_stored_with_who_and_why_and_survives_until_it_is_released_by_name(world: ScriptedWorld) -> None:
+    trading(world)
+    told = world.ask(SetHold(session="es", level="hold", by="ann\n", why="cpi\x00  at 8:30"))
+    assert told.sessions == ("es",)
+    again = world.next_incarnation()
+    again.start(Recorder, {})
+    (hold,) = read_holds(again.store(desk.DESK_DB)).standing
+    assert (hold.session, hold.by, hold.why, hold.number) == ("es", "ann", "cpi at 8:30", told.number)
+    lifted = again.ask(LiftHold(session="es", by="bob"))
+    assert (lifted.lifted, lifted.number > told.number) == (hold, True)
+    assert standing(again) == []
+    assert kinds(again) == [("hold.set", "sessions/es"), ("hold.released", "sessions/es")]
+
+
+def test_hold_that_stands_is_kept_as_it_was_set_and_a_halt_is_never_made_a_hold(world: ScriptedWorld) -> None:
+    trading(world)
+    world.ask(SetHold(session="es", level="hold", by="ann"))
+    world.ask(SetHold(session="es", level="hold", by="bob"))
+    assert standing(world) == [("es", "hold", "ann")]
+    world.ask(SetHold(session="es", level="halt", by="bob"))
+    world.ask(SetHold(session="es", level="hold", by="ann"))
+    assert standing(world) == [("es", "halt", "bob")]
+    assert [kind for kind, _ in kinds(world)] == ["hold.set", "halt.set"]
+
+
+def test_flatten_is_a_halt_and_asks_those_that_run_and_its_release_ends_it(world: ScriptedWorld) -> None:
+    trading(world)
+    trading(world, "qq")
+    world.ask(AddSession(session=msgspec.structs.replace(ES, name="off", symbols=("X",)), code=CODE))
+    told = world.ask(SetHold(session="", level="halt", by="ann", flatten=True))
+    assert told.sessions == ("es", "qq")
+    first = read_holds(world.store(desk.DESK_DB)).flattens
+    assert set(first) == {"es", "qq"}
+    world.ask(SetHold(session="es", level="hold", by="ann", flatten=True))
+    second = read_holds(world.store(desk.DESK_DB))
+    assert second.flattens["es"] > first["es"]
+    assert standing(world) == [("", "halt", "ann"), ("es", "halt", "ann")]
+    world.ask(LiftHold(session="", by="ann"))
+    assert standing(world) == [("es", "halt", "ann")], "held by name, released by name"
+    assert read_holds(world.store(desk.DESK_DB)).flattens == {"es": second.flattens["es"]}
+
+
+def test_nothing_to_release_and_unknown_names_are_refused(world: ScriptedWorld) -> None:
+    trading(world)
+    for request, why in (
+        (LiftHold(session="es", by="ann"), "es is not held"),
+        (LiftHold(session="", by="ann"), "the desk is not halted"),
+        (SetHold(session="nobody", level="hold", by="ann"), "no session is called 'nobody'"),
+    ):
+        with pytest.raises(Refused, match=why):
+            world.ask(request)
+
+
+def test_halt_file_is_stored_once_for_each_file_and_release_removes_both(world: ScriptedWorld) -> None:
+    trading(world)
+    world.files[HALT_FILE] = b'{"by": "ann", "why": "fire", "id": "1"}'
+    world.advance(1.0)
+    assert standing(world) == [("", "halt", "ann")]
+    seen = newest_change(world.store(desk.DESK_DB))
+    world.advance(5.0)
+    assert newest_change(world.store(desk.DESK_DB)) == seen
+    world.files[HALT_FILE] = b'{"by": "bob", "flatten": true, "id": "2"}'
+    world.advance(5.0)
+    holds = read_holds(world.store(desk.DESK_DB))
+    assert (set(holds.flattens), len(holds.standing)) == ({"es"}, 1)
+    assert holds.seen == seen + 2, "one change for the file, one for the flatten, once"
+    world.ask(LiftHold(session="", by="ann"))
+    assert (HALT_FILE in world.files, standing(world)) == (False, [])
+    world.advance(5.0)
+    assert standing(world) == []
+
+
+def test_file_that_came_with_the_command_is_not_taken_for_another_halt(world: ScriptedWorld) -> None:
+    trading(world)
+    world.files[HALT_FILE] = b'{"by": "ann", "flatten": true, "id": "1"}'
+    world.ask(SetHold(session="", level="halt", by="ann", flatten=True))
+    seen = newest_change(world.store(desk.DESK_DB))
+    world.advance(5.0)
+    assert newest_change(world.store(desk.DESK_DB)) == seen
+
+
+def test_file_is_gone_before_the_hold_so_that_a_death_between_leaves_it_halted(
+    world: ScriptedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.files[HALT_FILE] = b""
+    world.advance(1.0)
+
+    def full(*arguments: Any) -> None:
+        raise StoreFailed("desk.db cannot be written: disk full")
+
+    monkeypatch.setattr("trader.store.holds.lift", full)
+    with pytest.raises(StoreFailed):
+        world.ask(LiftHold(session="", by="ann"))
+    again = world.next_incarnation()
+    again.start(Recorder, {})
+    again.advance(3.0)
+    assert standing(again) == [("", "halt", "the halt file")]

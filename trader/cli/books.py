@@ -22,7 +22,7 @@ from supervisor.errors import CallFailed, NoPeer, StoreFailed
 from supervisor.process.clock import BadClock, Clock
 from supervisor.process.store import SqliteStore
 from trader.cli.common import BadConfiguration, Failed, NoSuchSession, NotRunning, control
-from trader.cli.session import stored
+from trader.cli.stored import stored
 from trader.config import BadConfig, DeskConfig, read_config
 from trader.money import Fill
 from trader.order_lines import TradedOrder

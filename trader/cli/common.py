@@ -80,6 +80,8 @@ def control(home: Path) -> Iterator[Client]:
         except OutcomeUnknown as error:
             raise UnknownOutcome(f"{error}. Look with `nightdesk status` before you repeat it.") from error
         except Refused as error:
+            if error.word == "outcome unknown":  # of what control asked of the recorder
+                raise UnknownOutcome(str(error)) from error
             unknown = "no session is called" in str(error) or error.word == "not_found"
             raise (NoSuchSession if unknown else Failed)(str(error)) from error
 

@@ -24,6 +24,8 @@ COMMANDS = {
     "tree": "trader.cli.tree:tree",
     "child": "trader.cli.child:child",
     "session": "trader.cli.session:session",
+    "halt": "trader.cli.halt:halt",
+    "release": "trader.cli.halt:release",
     "logs": "trader.cli.logs:logs",
 }
 EXIT_INTERRUPTED = 130
@@ -77,6 +79,7 @@ def main(context: click.Context, home: str | None) -> None:
       nightdesk --home ~/desk run         run the desk of that home in the foreground
       nightdesk session add es --strategy breakout --account SIM1F --symbol ESZ26
       nightdesk status
+      nightdesk halt                      stop everything: no entries, working ones cancelled
     """
     context.obj = home
 

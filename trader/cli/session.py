@@ -11,15 +11,10 @@ from pathlib import Path
 import click
 
 from supervisor.control.client import Client
-from supervisor.errors import CallFailed, StoreFailed
-from supervisor.messages import Tree
-from supervisor.process.store import SqliteStore
 from trader.cli.common import (
     BadConfiguration,
     BadUsage,
     Failed,
-    NoSuchSession,
-    NotRunning,
     RefusedByGate,
     as_json,
     control,
@@ -27,24 +22,23 @@ from trader.cli.common import (
     parameters_of,
     print_json,
 )
+from trader.cli.holding import flatten, hold, release
 from trader.cli.main import home_option
+from trader.cli.stored import hold_line, live, status_of, stored, stored_holds, stored_one
 from trader.code import BadStrategy, find_code
 from trader.config import BadConfig, read_config
+from trader.holds import EVERYBODY
 from trader.market_hours import said
 from trader.messages import (
     AddSession,
-    ReadSessionStatus,
-    ReleaseHold,
     RemoveSession,
     SessionStatus,
     StartSession,
     StopSession,
 )
-from trader.sessions import Code, Session, manager_name, trader_name
-from trader.store import desk
+from trader.sessions import Code, Session, trader_name
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-SHOW_LIMIT_S = 3.0
 POLL_S = 0.1
 PATIENCE_S = 5.0
 """Machine seconds in which what hinders a start may pass by itself: a token's refresh, a confirming read."""
@@ -55,7 +49,11 @@ wait_option = click.option(
 
 @click.group()
 def session() -> None:
-    """Add, list, show, start, stop, restart and remove trading sessions."""
+    """Add, list, show, start, stop, restart, hold, flatten, release and remove trading sessions."""
+
+
+for command in (hold, flatten, release):
+    session.add_command(command)
 
 
 @session.command()
@@ -119,14 +117,19 @@ def list_(context: click.Context, as_json: bool, home: str | None) -> None:
 def show(context: click.Context, name: str, as_json: bool, home: str | None) -> None:
     """One session: what is stored, what runs, what its account manager knows."""
     folder = home_of(context, home)
-    row = _stored_one(folder, name)
-    tree, status = _live(folder, name)
+    row = stored_one(folder, name)
+    tree, status = live(folder, name)
+    holds = [each for each in stored_holds(folder).standing if each.session in (EVERYBODY, name)]
     if as_json:
-        print_json({"session": row, "processes": tree.children if tree else (), "account_manager": status})
+        processes = tree.children if tree else ()
+        print_json({"session": row, "holds": holds, "processes": processes, "account_manager": status})
         return
     click.echo(f"{row.name}  wanted {row.wanted}  start {row.start_no}  {row.account}  {', '.join(row.symbols)}")
     click.echo(f"  strategy  {row.strategy} ({row.class_name})  code {row.code_sha256[:12]}{_changed(row)}")
     click.echo(f"  parameters  {json.dumps(row.parameters)}")
+    of_the_file = [each for each in status.person_holds if not each.number] if status else []
+    for each in (*holds, *of_the_file):
+        click.echo(f"  hold  {hold_line(each)}")
     for child in tree.children if tree else ():
         click.echo(f"  {child.name}  {child.state}  pid {child.pid}  ↺{child.restarts}  {child.why}")
     if status is not None:
@@ -166,33 +169,10 @@ def stop(context: click.Context, name: str, timeout_s: float, home: str | None) 
     with control(folder) as client:
         client.call(StopSession(name=name))
         child = _wait(client, trader_name(name), ("ended", "gone"), timeout_s)
-        status = _status(client, name)
+        status = status_of(client, name)
     click.echo(f"session {name}: trading ended ({child})", err=True)
     for line in _left_resting(status):
         click.echo(f"  {line}", err=True)
-
-
-@session.command()
-@click.argument("name")
-@click.argument("symbols", nargs=-1, metavar="[SYMBOL]...")
-@home_option
-@click.pass_context
-def release(context: click.Context, name: str, symbols: tuple[str, ...], home: str | None) -> None:
-    """Let entries of held symbols pass again (default: all that are held), as after a divergence that you understood.
-
-    What the strategy declares from then on is a new decision.
-    """
-    folder = home_of(context, home)
-    row = _stored_one(folder, name)
-    with control(folder) as client:
-        status = _status(client, name)
-        held = {hold.symbol for hold in status.holds} if status is not None else set()
-        chosen = symbols or tuple(symbol for symbol in row.symbols if symbol in held)
-        if not chosen:
-            raise Failed(f"session {name}: nothing is held; `nightdesk session show {name}` tells what hinders it")
-        for symbol in chosen:
-            client.call(ReleaseHold(symbol=symbol), to=manager_name(name))
-            click.echo(f"session {name}: {symbol} released", err=True)
 
 
 @session.command()
@@ -209,31 +189,8 @@ def rm(context: click.Context, name: str, home: str | None) -> None:
 # -- what the commands are made of ------------------------------------------------------------------
 
 
-def stored(home: Path) -> list[Session]:
-    """The sessions of desk.db, read from the file: also when no desk runs."""
-    try:
-        store = SqliteStore(home / desk.DESK_DB, None)
-    except StoreFailed as error:
-        if (home / desk.DESK_DB).exists():
-            raise Failed(str(error)) from error
-        raise NotRunning(f"{error} Has a desk ever run on {home}?") from error
-    try:
-        return desk.read_sessions(store)
-    except StoreFailed as error:
-        raise Failed(str(error)) from error
-    finally:
-        store.close()
-
-
-def _stored_one(home: Path, name: str) -> Session:
-    for each in stored(home):
-        if each.name == name:
-            return each
-    raise NoSuchSession(f"no session is called {name!r}; `nightdesk session list` shows them")
-
-
 def _start(home: Path, name: str, *, take_over: bool, restart: bool, timeout_s: float) -> None:
-    row = _stored_one(home, name)
+    row = stored_one(home, name)
     code, _ = _code(f"{row.strategy}:{row.class_name}" if ":" not in row.strategy else row.strategy)
     with control(home) as client:
         before = {child.incarnation for child in client.tree(trader_name(name)).children}
@@ -279,37 +236,21 @@ def _cause(client: Client, name: str) -> str:
     return "".join(f": {child.name + ' is held: ' if child.name != name else ''}{child.why}" for child in causes[:1])
 
 
-def _live(home: Path, name: str) -> tuple[Tree | None, SessionStatus | None]:
-    try:
-        with control(home) as client:
-            return client.tree(f"sessions/{name}"), _status(client, name)
-    except NotRunning:
-        return None, None
-
-
-def _status(client: Client, name: str) -> SessionStatus | None:
-    try:
-        return client.call(ReadSessionStatus(), timeout_s=SHOW_LIMIT_S, to=manager_name(name))
-    except CallFailed:
-        # It is not there (off, restarting): the tree says so in the same output.
-        return None
-
-
 def _wait_for_agreement(client: Client, row: Session, timeout_s: float) -> None:
     """Until the started session could enter; else one message with the cause that the venue gave. What it says at
     first (no token yet, say) may pass by itself; what it says for ``PATIENCE_S`` is told."""
     until_s = time.monotonic() + timeout_s
     said_s = until_s
     while True:
-        status = _status(client, row.name)
+        status = status_of(client, row.name)
         found = hindrances(row, status)
         if not found:
             return
         now_s = time.monotonic()
-        told = status is not None and (status.holds or any(each.text for each in status.hindrances))
+        told = status is not None and (_held(status) or any(each.text for each in status.hindrances))
         said_s = min(said_s, now_s) if told else until_s
         if now_s >= min(until_s, said_s + PATIENCE_S):
-            kind = RefusedByGate if status is not None and status.holds else Failed
+            kind = RefusedByGate if status is not None and _held(status) else Failed
             raise kind(
                 f"session {row.name} runs, but cannot enter: {'; '.join(found)}. It goes on trying by itself; "
                 f"`nightdesk status` shows when it can, `nightdesk session stop {row.name}` ends it."
@@ -317,12 +258,17 @@ def _wait_for_agreement(client: Client, row: Session, timeout_s: float) -> None:
         time.sleep(POLL_S)
 
 
+def _held(status: SessionStatus) -> bool:
+    return bool(status.holds or status.person_holds)
+
+
 def hindrances(row: Session, status: SessionStatus | None) -> list[str]:
     """What keeps a session from entering, in words; empty when nothing does."""
     if status is None:
         return ["its account manager does not answer"]
     found = [f"{each.about}: {each.text.rstrip('.') or 'not read from the venue yet'}" for each in status.hindrances]
-    found += [f"entries of {hold.symbol} are held: {hold.why}" for hold in status.holds]
+    found += [f"entries are held: {hold_line(each)}" for each in status.person_holds]
+    found += [f"entries of {each.symbol} are held: {each.why}" for each in status.holds]
     if not found:
         missing = [symbol for symbol in row.symbols if symbol not in status.agreed_age_s]
         found = [f"{symbol}: position not agreed with the broker yet" for symbol in missing]
@@ -337,6 +283,7 @@ def _status_lines(status: SessionStatus) -> list[str]:
     lines += [f"hours  {each.symbol} {said(each.phase, each.until_utc)}" for each in status.markets]
     lines += [f"order  {each.order_id} {each.purpose} {each.side} {each.symbol}" for each in status.orders]
     lines += [f"hold  {each.symbol}: {each.why}" for each in status.holds]
+    lines += [f"flattening  {status.flattening}"] if status.flattening else []
     lines += [f"hindered  {each.about}: {each.text or 'not read yet'}" for each in status.hindrances]
     lines += [f"unsettled  {each.key} {each.symbol}: {each.why}" for each in status.unsettled]
     return lines

@@ -16,7 +16,8 @@ from supervisor.process.store import SqliteStore
 from trader.cli.books import config_of, look_with, text
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
-from trader.cli.session import stored
+from trader.cli.stored import hold_line, stored, stored_holds
+from trader.holds import EVERYBODY, PersonHold
 from trader.market_hours import said
 from trader.messages import ReadSessionStatus, SessionStatus
 from trader.sessions import Session, Wanted, manager_name, trader_name
@@ -59,10 +60,12 @@ def status(context: click.Context, as_json: bool, home: str | None) -> None:
             msgspec.structs.replace(session_view(client, each, tree), money=money.get(each.name, ()))
             for each in sessions
         ]
+    holds = holds_or_told(folder, unread)
     events = open_pages(folder, unread, tree.now_s)
     degraded = (
         bool(events)
         or bool(unread)
+        or bool(holds)
         or any(view.trouble for view in views)
         or any(_bad(child) for child in tree.children)
     )
@@ -72,6 +75,7 @@ def status(context: click.Context, as_json: bool, home: str | None) -> None:
             {
                 "state": word,
                 "pid": tree.pid,
+                "holds": holds,
                 "sessions": views,
                 "open": events,
                 "unread": unread,
@@ -79,7 +83,7 @@ def status(context: click.Context, as_json: bool, home: str | None) -> None:
             }
         )
     else:
-        _print_status(tree, views, events, degraded)
+        _print_status(tree, views, events, degraded, holds)
         for text in unread:
             click.echo(f"  ✖ {text}")
     sys.exit(EXIT_DEGRADED if degraded else 0)
@@ -103,7 +107,9 @@ def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
 
 
 def _troubles(row: Session, manager: SessionStatus) -> list[str]:
-    found = [f"entries of {hold.symbol} held: {hold.why}" for hold in manager.holds]
+    found = [f"entries held: {hold_line(hold)}" for hold in manager.person_holds]
+    found += [f"entries of {hold.symbol} held: {hold.why}" for hold in manager.holds]
+    found += [f"flatten waits for {manager.flattening}"] if manager.flattening else []
     found += [f"{each.about}: {each.text or 'not read from the venue yet'}" for each in manager.hindrances]
     found += [f"order {each.key} of unknown fate: {each.why}" for each in manager.unsettled]
     for symbol in row.symbols:
@@ -139,6 +145,15 @@ def stored_or_told(home: Path, unread: list[str]) -> list[Session]:
     except Failed as error:
         unread.append(str(error))
         return []
+
+
+def holds_or_told(home: Path, unread: list[str]) -> tuple[PersonHold, ...]:
+    """What a person has stopped; where desk.db cannot be read that was told already."""
+    try:
+        return stored_holds(home).standing
+    except Failed as error:
+        unread += [] if str(error) in unread else [str(error)]
+        return ()
 
 
 def open_pages(home: Path, unread: list[str], now_s: float) -> list[dict[str, Any]]:
@@ -177,12 +192,16 @@ def _bad(child: ChildInfo) -> bool:
     return child.state.startswith("held") or child.state == "waiting"
 
 
-def _print_status(tree: Tree, views: list[SessionView], events: list[dict[str, Any]], degraded: bool) -> None:
+def _print_status(
+    tree: Tree, views: list[SessionView], events: list[dict[str, Any]], degraded: bool, holds: tuple[PersonHold, ...]
+) -> None:
     workers = [child for child in tree.children if child.type == "worker"]
     restarts = sum(child.restarts for child in workers)
     up = sum(child.state == "up" for child in workers)
     click.echo(f"{'▲' if degraded else '●'} nightdesk  SIM  {'degraded' if degraded else 'ok'}   pid {tree.pid}")
     click.echo(f"  processes  {up} up of {len(workers)}   restarts {restarts}")
+    for hold in holds:
+        click.echo(f"  ▲ {'HALTED' if hold.session == EVERYBODY else 'held ' + hold.session}  {hold_line(hold)}")
     for view in views:
         _print_session(view)
     for event in events:

@@ -14,11 +14,11 @@ import msgspec
 from supervisor.errors import CallFailed, StoreFailed
 from supervisor.process.store import SqliteStore
 from trader.code import find_code
-from trader.demo.script import STANDS, Fault, Stand, faults, told
+from trader.demo.script import BY_A_PERSON, STANDS, Fault, Stand, script, told
 from trader.demo.show import Show
 from trader.demo.stage import Alarm, Failed, Stage
 from trader.demo.verify import Books, Count, count, count_bars
-from trader.messages import AddSession, ReadSessionStatus, StartSession
+from trader.messages import AddSession, LiftHold, ReadSessionStatus, SetHold, StartSession
 from trader.sessions import Session, journal_path, manager_name
 from trader.store import desk
 
@@ -94,11 +94,14 @@ def _run(stage: Stage, plan: Plan, show: Show) -> int:
     _wait(lambda: all(_agreed(stage, stand) for stand in STANDS), stage, show, READY_LIMIT_S, "no session agrees")
     began_s = time.monotonic()
     injected = 0
-    for fault in faults(plan.seed, plan.length_s):
+    for fault in script(plan.seed, plan.length_s):
         _watch(stage, show, until_s=began_s + fault.at_s)
-        show.fault(told(fault))
+        if fault.kind in BY_A_PERSON:
+            show.say(told(fault))
+        else:
+            show.fault(told(fault))
+            injected += 1
         _inject(stage, fault)
-        injected += 1
     _watch(stage, show, until_s=began_s + plan.length_s)
     return injected
 
@@ -131,6 +134,10 @@ def _inject(stage: Stage, fault: Fault) -> None:
             stage.kill(f"sessions/{stand.name}/trader")
         case "kill_account_manager":
             stage.kill(manager_name(stand.name))
+        case "hold":
+            stage.client.call(SetHold(session=stand.name, level="hold", by="the demo", why="to show it"))
+        case "release":
+            stage.client.call(LiftHold(session=stand.name, by="the demo"))
 
 
 def _stop_the_market(stage: Stage, show: Show) -> dict[str, list[int]]:

@@ -25,6 +25,7 @@ def report(count: Count, broke: list[str]) -> str:
         f"the supervisor came up {count.supervisor_starts} times",
         f"  {count.goaways} GoAway(s) answered by reopening; {count.divergences} divergence(s) adopted from the broker",
         "  no order was sent to mend a divergence",
+        f"  {count.holds} hold(s) by a person; no entry was sent from then to the release",
         "",
         "Outcome",
         f"  bars     expected {count.bars_expected}  seen {count.bars_seen}  "

@@ -1,7 +1,7 @@
 """What breaks in a demo, and when: a function of the seed and the length.
 
 Every run has each kind once; the seed draws moment, target and form. The supervisor goes last: after it, the record
-of the night must still be whole.
+of the night must still be whole. In the middle of it a person holds a session, and releases it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,20 @@ from typing import Literal
 import msgspec
 
 Kind = Literal[
-    "goaway", "stall", "kill_trader", "kill_account_manager", "kill_connection", "hand_trade", "kill_supervisor"
+    "goaway",
+    "stall",
+    "kill_trader",
+    "kill_account_manager",
+    "kill_connection",
+    "hand_trade",
+    "kill_supervisor",
+    "hold",
+    "release",
 ]
+BY_A_PERSON: tuple[Kind, Kind] = ("hold", "release")
+"""What is no fault."""
+HELD = (0.4, 0.55)
+"""Parts of the run between which a session is held: things break in it."""
 FIRST, LAST = 0.15, 0.72
 """Parts of the run between which things break: before, it opens positions; after, it must be well again."""
 SPREAD = 0.5
@@ -46,6 +58,13 @@ class Fault(msgspec.Struct, frozen=True):
     quantity: int = 0
 
 
+def script(seed: int, length_s: float) -> list[Fault]:
+    """What happens in a run that lasts ``length_s``, in order: its faults, and what a person does."""
+    stand = STANDS[seed % len(STANDS)]
+    person = [Fault(length_s * part, kind, stand) for part, kind in zip(HELD, BY_A_PERSON, strict=True)]
+    return sorted([*faults(seed, length_s), *person], key=lambda each: each.at_s)
+
+
 def faults(seed: int, length_s: float) -> list[Fault]:
     """The faults of a run that lasts ``length_s``, in order."""
     draw = random.Random(seed)
@@ -76,5 +95,7 @@ def told(fault: Fault) -> str:
         "kill_connection": "kill -9 connections/sim/connection",
         "hand_trade": f"a person trades {fault.quantity:+d} {who.symbol} by hand at the broker",
         "kill_supervisor": "kill -9 the supervisor; a fresh `nightdesk run` follows",
+        "hold": f"a person holds session {who.name}: no new entries",
+        "release": f"the person releases session {who.name}",
     }
     return lines[fault.kind]

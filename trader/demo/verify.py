@@ -7,7 +7,7 @@ It reads these and the emulator only; nothing of the desk is asked, so that a de
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -55,6 +55,8 @@ class Count(msgspec.Struct, frozen=True):
     faults: int
     seconds: float
     problems: tuple[str, ...]
+    holds: int = 0
+    """Times that a person has stopped entries."""
 
     @property
     def passed(self) -> bool:
@@ -82,7 +84,16 @@ def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ())
     )
     hows = Counter(msgspec.json.decode(row["data"])["how"] for row in deaths)
     blind = [stand.name for stand in books.stands if books.bars[stand.symbol] and not by_stand[stand.name].seen]
-    problems = [*wrong, *(f"{name} saw no bar at all" for name in blind), *bar_problems(by_stand), *broken]
+    wrong_entries = [
+        text for stand in books.stands for text in stopped_entries(books.desk, journals[stand.name], stand)
+    ]
+    problems = [
+        *wrong,
+        *wrong_entries,
+        *(f"{name} saw no bar at all" for name in blind),
+        *bar_problems(by_stand),
+        *broken,
+    ]
     if twice:
         problems.append(f"{twice} orders were sent twice or are not in any journal")
     return Count(
@@ -104,6 +115,7 @@ def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ())
         faults=faults,
         seconds=round(seconds, 1),
         problems=tuple(problems),
+        holds=len(books.desk.query("SELECT number FROM events WHERE kind IN ('hold.set', 'halt.set')")),
     )
 
 
@@ -158,3 +170,30 @@ def _of(thing: dict[str, Any], stand: Stand) -> bool:
 def uncovered_s(journal: Readable) -> float:
     rows = journal.query("SELECT data FROM events WHERE kind = 'uncovered.over'")
     return sum(float(msgspec.json.decode(row["data"])["machine_s"]) for row in rows)
+
+
+def stopped_entries(desk: Readable, journal: Readable, stand: Stand) -> Iterator[str]:
+    """Entries that were written while a person's hold stood, and sent all the same."""
+    sent = journal.query(
+        "SELECT key, written_utc FROM intents WHERE kind = 'place' AND purpose = 'entry' AND state = 'accepted'"
+    )
+    for since_utc, until_utc in stopped_times(desk, stand):
+        for entry in sent:
+            if since_utc < entry["written_utc"] < until_utc:
+                yield f"{stand.name}: entry {entry['key']} was sent while a person had stopped entries"
+
+
+def stopped_times(desk: Readable, stand: Stand) -> Iterator[tuple[float, float]]:
+    """From when to when a hold of this session, or of all, stood in desk.db (market time)."""
+    told = desk.query(
+        "SELECT kind, subject, market_utc FROM events WHERE kind IN ('hold.set', 'halt.set', 'hold.released')"
+        " AND subject IN ('sessions', ?) ORDER BY number",
+        (f"sessions/{stand.name}",),
+    )
+    since: dict[str, float] = {}
+    for event in told:
+        if event["kind"] != "hold.released":
+            since.setdefault(event["subject"], event["market_utc"])
+        elif event["subject"] in since:
+            yield since.pop(event["subject"]), event["market_utc"]
+    yield from ((at_utc, float("inf")) for at_utc in since.values())

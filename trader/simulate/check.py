@@ -4,6 +4,8 @@
   traded in between (law 1: no order of ours is a guess at what somebody else did).
 * No entry comes of a late bar, is sent to the venue past its validity, or is written while its symbol is held.
 * Where no person has traded, profit and fees by our stored rows are those of the venue's own ledger.
+* From the commit of a person's hold to its release no entry is sent, and when a flatten is told as confirmed the
+  position at the broker is zero.
 * No entry is written while the market is closed or closes soon; each phase of it is told once, in sequence.
 * Nothing dies but by an injected fault, or as a feed that says how its stream ended.
 """
@@ -21,7 +23,7 @@ from brokers.tradestation.emulator.money import Account, settle
 from supervisor.process.world import Store
 from trader.bars import late_limit_s
 from trader.demo.script import Stand
-from trader.demo.verify import Readable
+from trader.demo.verify import Readable, stopped_times
 from trader.market_hours import MarketHours, Phase
 from trader.messages import Row, SessionRow
 from trader.money import CENT, usd
@@ -122,6 +124,30 @@ def held_entries(journal: Readable, stand: Stand) -> Iterator[str]:
             if since is not None and since < entry["written_utc"] < event["market_utc"]:
                 yield f"{stand.name}: entry {entry['key']} was written while entries were held"
         since = None
+
+
+def late_booked(desk: Readable, journal: Readable, ledger: Ledger, stand: Stand, rate: float) -> Iterator[str]:
+    """Entries that were booked after a person had stopped them, and the longest way."""
+    keys = [row["key"] for row in journal.query("SELECT key FROM intents WHERE kind = 'place' AND purpose = 'entry'")]
+    for since_utc, until_utc in stopped_times(desk, stand):
+        for key in keys:
+            order_id = ledger.confirm_ids.get(key)
+            booked_utc = ledger.orders[order_id].opened_utc if order_id else since_utc
+            if since_utc + SLOW_MAX_S * rate < booked_utc < until_utc:
+                yield f"{stand.name}: entry {key} was booked long after a person had stopped entries"
+
+
+def flattened(journal: Readable, ledger: Ledger, stand: Stand, rate: float) -> Iterator[str]:
+    """Confirmed flat is flat, but for what a person has traded since the read may have left the venue."""
+    fills = [fill for fill in ledger.fills if (fill.account, fill.symbol) == (stand.account, stand.symbol)]
+    for event in journal.query("SELECT market_utc FROM events WHERE kind = 'flatten.confirmed'"):
+        until_utc = event["market_utc"]
+        before = [fill for fill in fills if fill.at_utc <= until_utc]
+        recent = [fill for fill in before if fill.at_utc > until_utc - SLOW_MAX_S * rate]
+        by_hand = any(ledger.orders[fill.order_id].by_hand for fill in recent)
+        held = sum(fill.quantity for fill in before)
+        if held and not by_hand:
+            yield f"{stand.name}: a flatten was told as confirmed while the broker held {held}"
 
 
 def entries_outside_hours(journal: Readable, stand: Stand, hours: MarketHours, closing_s: float) -> Iterator[str]:

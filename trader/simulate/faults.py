@@ -26,6 +26,11 @@ Kind = Literal[
     "hand_flat",
     "hand_cancel",
     "kill_venue",
+    "hold",
+    "halt",
+    "halt_file",
+    "flatten",
+    "flatten_all",
 ]
 K = TypeVar("K", bound=str)
 
@@ -49,6 +54,9 @@ WEIGHTS: dict[Kind, int] = {
     "hand_cancel": 3,
     "kill_venue": 3,
 }
+STOPS_EVERY_S = {"light": 3000.0, "heavy": 60.0}
+"""Mean machine seconds between two times that a person stops something: some are asked while the last still stands."""
+STOPS: dict[Kind, int] = {"hold": 3, "halt": 2, "halt_file": 2, "flatten": 3, "flatten_all": 2}
 ROLES: dict[str, int] = {
     "account_manager": 8,
     "trader": 5,
@@ -80,7 +88,8 @@ DELAY_MAX_S = 0.5
 
 class Fault(msgspec.Struct, frozen=True):
     """``at_s``: machine seconds from the start. ``place``: 0 to 1, which one of those that can be hit then. ``role``:
-    kind of process, or of stream. ``number``: of a boundary, or of units traded by hand."""
+    kind of process, or of stream. ``number``: of a boundary, of units traded by hand, or 1 for a halt file that asks
+    for a flatten too."""
 
     at_s: float
     kind: Kind
@@ -111,6 +120,20 @@ def faults(seed: int, level: Level, length_s: float) -> list[Fault]:
     while at_s < length_s:
         drawn.append(_fault(draw, at_s))
         at_s += draw.expovariate(1 / EVERY_S[level])
+    return drawn
+
+
+def stops(seed: int, level: Level, length_s: float) -> list[Fault]:
+    """What a person stops in that night; in every second one nothing, as much of what breaks is only met by who
+    trades. (Drawn apart, so that the faults of a seed stay what they are.)"""
+    draw = random.Random(f"stops {seed}")
+    drawn: list[Fault] = []
+    if seed % 2 == 0:
+        return drawn
+    at_s = draw.expovariate(1 / STOPS_EVERY_S[level])
+    while at_s < length_s:
+        drawn.append(Fault(at_s, _one(draw, STOPS), draw.random(), number=draw.randrange(2)))
+        at_s += draw.expovariate(1 / STOPS_EVERY_S[level])
     return drawn
 
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
 
 from brokers.tradestation.emulator.errors import Refusal
 from feeds import paths
+from supervisor.messages import Request
 from supervisor.process.server import Caller
 from supervisor.sim.desk import SimDesk
 from trader.demo.script import Stand
-from trader.messages import ReleaseHold
+from trader.holds import EVERYBODY, HALT_FILE, HaltFile
+from trader.messages import LiftHold, ReleaseHold, SetHold
 from trader.sessions import journal_path, manager_name
 from trader.simulate.assembly import CONNECTION, Machine
 from trader.simulate.faults import Fault, Mishaps
+from trader.store.desk import DESK_DB
+from trader.store.holds import read_holds
 
+CONTROL = "control"
 PERSON = "person"
 PERSON_EVERY_S = 40.0
 """Somebody looks at the desk this often and releases what is held, else a night would soon only mind positions."""
@@ -42,6 +50,10 @@ class Injector:
                 return self._kill_supervisor(fault, desk)
             case "kill_venue":
                 return self._kill_venue(fault)
+            case "halt_file":
+                return self._halt_file(fault)
+            case "hold" | "halt" | "flatten" | "flatten_all":
+                return self._stop(fault, desk)
             case _ if self._machine.outside.down:
                 return False
             case "lose_reply":
@@ -140,14 +152,35 @@ class Injector:
 
     # -- the person at the desk ------------------------------------------------------------------------
 
+    def _halt_file(self, fault: Fault) -> bool:
+        """What `nightdesk halt` does first, whoever is dead just then."""
+        self._asked += 1
+        file = HaltFile(by=PERSON, flatten=bool(fault.number), id=str(self._asked))
+        self._machine.kernel.files[HALT_FILE] = msgspec.json.encode(file)
+        return True
+
+    def _stop(self, fault: Fault, desk: SimDesk) -> bool:
+        """What `nightdesk session hold`, `session flatten` and `halt` ask of control."""
+        session = EVERYBODY if fault.kind in ("halt", "flatten_all") else self._stand(fault).name
+        level: Literal["hold", "halt"] = "hold" if fault.kind == "hold" else "halt"
+        flatten = fault.kind in ("flatten", "flatten_all")
+        return self._ask(desk, CONTROL, SetHold(session=session, level=level, by=PERSON, flatten=flatten))
+
+    def _ask(self, desk: SimDesk, name: str, request: Request[Any]) -> bool:
+        process = desk.kids.get(name)
+        if process is None or not process.ready:
+            return False
+        self._asked += 1
+        process.world.on_call(request, Caller(PERSON, 0, self._asked, self._machine.kernel.now_s + PERSON_EVERY_S))
+        return True
+
     def release(self, desk: SimDesk) -> None:
-        """What `nightdesk session release` does, for all that is held."""
+        """What `nightdesk release --all` and `nightdesk session release` do, for all that is held."""
+        for hold in read_holds(self._machine.store(DESK_DB)).standing:
+            self._ask(desk, CONTROL, LiftHold(session=hold.session, by=PERSON))
         for stand in self._stands:
-            process = desk.kids.get(manager_name(stand.name))
-            if process is not None and process.ready and self._held(stand):
-                self._asked += 1
-                caller = Caller(PERSON, 0, self._asked, self._machine.kernel.now_s + PERSON_EVERY_S)
-                process.world.on_call(ReleaseHold(symbol=stand.symbol), caller)
+            if self._held(stand):
+                self._ask(desk, manager_name(stand.name), ReleaseHold(symbol=stand.symbol))
 
     def _held(self, stand: Stand) -> bool:
         disk = self._machine.kernel.disks.get(journal_path(stand.name))

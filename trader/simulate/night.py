@@ -23,7 +23,7 @@ from trader.market_hours import CLOSING_S, HoursConfig, calendar_of
 from trader.sessions import journal_path
 from trader.simulate import cast, check, week
 from trader.simulate.assembly import Machine, machine
-from trader.simulate.faults import ODDS, Fault, Level, Mishaps, faults
+from trader.simulate.faults import ODDS, Fault, Level, Mishaps, faults, stops
 from trader.simulate.habits import drawn
 from trader.simulate.inject import PERSON_EVERY_S, Injector
 from trader.simulate.measure import LOOK_EVERY_S, Watch
@@ -113,7 +113,8 @@ class Night:
         began_s = time.perf_counter()
         length_s = self.plan.days * DAY_S / RATE
         self._new_life()
-        for fault in faults(self.plan.seed, self.plan.level, length_s):
+        seed, level = self.plan.seed, self.plan.level
+        for fault in (*faults(seed, level, length_s), *stops(seed, level, length_s)):
             self.machine.kernel.after(fault.at_s, partial(self._inject, fault))
         self._look()
         self._person_looks()
@@ -178,7 +179,7 @@ class Night:
 
     def _count(self, seconds: float) -> Count:
         journals = {stand.name: self.machine.store(journal_path(stand.name)) for stand in self.stands}
-        ledger = self.machine.outside.state.ledger
+        ledger, desk_db = self.machine.outside.state.ledger, self.machine.store(desk_store.DESK_DB)
         broken = [*self.problems, *self.watch.problems.values()]
         for desk in self.lives:
             broken += check.crashes(desk.crashes)
@@ -187,6 +188,8 @@ class Night:
             broken += check.crossings(ledger, stand, journal, RATE)
             broken += check.late_entries(journal, ledger, stand, self.machine.config.timing.late_machine_s, RATE)
             broken += check.held_entries(journal, stand)
+            broken += check.late_booked(desk_db, journal, ledger, stand, RATE)
+            broken += check.flattened(journal, ledger, stand, RATE)
             hours = read_hours(self.machine.store(desk_store.DESK_DB), calendar_of(stand.symbol, HoursConfig()))
             broken += check.entries_outside_hours(journal, stand, hours, CLOSING_S)
             broken += check.phases(journal, stand, hours, CLOSING_S)
@@ -196,9 +199,7 @@ class Night:
                 "SELECT key, kind, state FROM intents WHERE state IN ('written','unsent','unknown')"
             )
             broken += [f"{stand.name}: {row['kind']} {row['key']} is still {row['state']}" for row in unsettled]
-        books = Books(
-            self.stands, self.machine.store(desk_store.DESK_DB), journals, self._orders(), self._bars(), len(self.lives)
-        )
+        books = Books(self.stands, desk_db, journals, self._orders(), self._bars(), len(self.lives))
         return count(books, self._injector.injected, seconds, broken)
 
     def _orders(self) -> dict[str, Any]:

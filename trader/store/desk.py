@@ -1,4 +1,5 @@
-"""desk.db: sessions, the stored copies of their code, and everybody's events. Written by the recorder alone.
+"""desk.db: sessions, the stored copies of their code, holds (``holds.py``), and everybody's events. Written by the
+recorder alone.
 
 Functions over a ``Store``; the recorder's is writable, all others open it for reading.
 """
@@ -32,6 +33,13 @@ migrations = (
         incident TEXT NOT NULL, incident_state TEXT NOT NULL, data TEXT NOT NULL,
         UNIQUE (sender, sender_incarnation, sender_number)
     ) STRICT
+    """,
+    """
+    CREATE TABLE holds (
+        session TEXT PRIMARY KEY, level TEXT NOT NULL, set_by TEXT NOT NULL, why TEXT NOT NULL,
+        since_utc REAL NOT NULL, number INTEGER NOT NULL, file TEXT NOT NULL, released INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE flattens (number INTEGER PRIMARY KEY, session TEXT NOT NULL, asked_with TEXT NOT NULL) STRICT
     """,
     """
     CREATE TABLE calendar (

@@ -1,0 +1,98 @@
+"""What commands read of a home and ask of its account managers: sessions, holds, status. Files also without a desk."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from supervisor.control.client import Client
+from supervisor.errors import CallFailed, StoreFailed
+from supervisor.messages import Tree
+from supervisor.process.store import SqliteStore
+from supervisor.process.world import Store
+from trader.cli.common import Failed, NoSuchSession, NotRunning, control
+from trader.holds import Holds, PersonHold
+from trader.messages import ReadSessionStatus, SessionStatus
+from trader.sessions import Session, Wanted, manager_name
+from trader.store import desk
+from trader.store.holds import read_holds
+
+T = TypeVar("T")
+SHOW_LIMIT_S = 3.0
+
+
+def stored(home: Path) -> list[Session]:
+    """The sessions of desk.db, read from the file: also when no desk runs."""
+    return _of_desk(home, desk.read_sessions)
+
+
+def stored_holds(home: Path) -> Holds:
+    """What a person has stopped, as desk.db has it."""
+    return _of_desk(home, read_holds)
+
+
+def _of_desk(home: Path, read: Callable[[Store], T]) -> T:
+    try:
+        store = SqliteStore(home / desk.DESK_DB, None)
+    except StoreFailed as error:
+        if (home / desk.DESK_DB).exists():
+            raise Failed(str(error)) from error
+        raise NotRunning(f"{error} Has a desk ever run on {home}?") from error
+    try:
+        return read(store)
+    except StoreFailed as error:
+        raise Failed(str(error)) from error
+    finally:
+        store.close()
+
+
+def stored_one(home: Path, name: str) -> Session:
+    for each in stored(home):
+        if each.name == name:
+            return each
+    raise NoSuchSession(f"no session is called {name!r}; `nightdesk session list` shows them")
+
+
+def running(home: Path) -> list[Session]:
+    """Those that are not off: they may have positions and orders. None where no desk has ever run."""
+    if not (home / desk.DESK_DB).exists():
+        return []
+    return [each for each in stored(home) if each.wanted is not Wanted.OFF]
+
+
+def live(home: Path, name: str) -> tuple[Tree | None, SessionStatus | None]:
+    try:
+        with control(home) as client:
+            return client.tree(f"sessions/{name}"), status_of(client, name)
+    except NotRunning:
+        return None, None
+
+
+def status_of(client: Client, name: str) -> SessionStatus | None:
+    try:
+        return client.call(ReadSessionStatus(), timeout_s=SHOW_LIMIT_S, to=manager_name(name))
+    except CallFailed:
+        # It is not there (off, restarting): the tree says so in the same output.
+        return None
+
+
+def who() -> str:
+    """The person at the command line."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def hold_line(hold: PersonHold) -> str:
+    """Who, when, why."""
+    since = f"since {moment(hold.since_utc)}" if hold.since_utc else "by its file, not stored yet"
+    return f"{hold.told()} ({since})"
+
+
+def moment(utc: float) -> str:
+    return datetime.fromtimestamp(utc, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
