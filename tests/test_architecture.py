@@ -103,6 +103,7 @@ PURE_FILES = (
     "trader/exposure.py",
     "trader/limits.py",
     "trader/usage.py",
+    "trader/market_hours.py",
     "trader/bars.py",
     "trader/holds.py",
     "trader/inquiry.py",
@@ -129,6 +130,7 @@ PROCESS_FILES = (
     "feeds/*.py",
     "trader/account_manager*.py",
     "trader/data_source*.py",
+    "trader/hours_*.py",
     "trader/runner*.py",
     "trader/recorder*.py",
     "trader/ensure*.py",
@@ -157,6 +159,8 @@ EFFECTS = frozenset({"open", "print", "input"})
 # A library is loaded only in the process that needs it: the files that may import it.
 ONLY_IN: Mapping[str, str] = {
     "click": "trader/cli/*.py",
+    "exchange_calendars": "trader/calendars.py",
+    "pandas": "trader/calendars.py",
     "rich": "trader/cli/*.py",
     "starlette": "brokers/tradestation/emulator/server.py",
     "uvicorn": "brokers/tradestation/emulator/server.py",
@@ -335,6 +339,7 @@ BROKEN = [
     (libraries_in_their_place, "trader/report/page.py", "from rich.table import Table"),
     (libraries_in_their_place, "brokers/tradestation/emulator/app.py", "import starlette.routing"),
     (libraries_in_their_place, "trader/cli/main.py", "import uvicorn"),
+    (libraries_in_their_place, "trader/hours_writer.py", "import exchange_calendars"),
     (libraries_in_their_place, "supervisor/runtime/loop.py", "import multiprocess"),
     (size, "trader/app.py", "\n" * (MAX_LINES + 1)),
     *((nothing_outside, "docs/page.md", f"see {place}x") for place in OUTSIDE),

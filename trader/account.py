@@ -24,7 +24,19 @@ from trader.holds import NOTHING_STANDS
 from trader.intents import AGAIN, Intent, IntentState, Kind, Settling
 from trader.journal import Journal
 from trader.limits import Limits
-from trader.messages import CleanBar, Cursor, Hindrance, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
+from trader.market_hours import UNKNOWN_HOURS, HoursConfig, MarketHours, Moment
+from trader.market_hours import entry_refusal as market_refusal
+from trader.messages import (
+    CleanBar,
+    Cursor,
+    Hindrance,
+    Market,
+    PositionView,
+    RejectRow,
+    SessionStatus,
+    Unsettled,
+    WorkingOrder,
+)
 from trader.orders import OwnOrder
 from trader.risk import EntryGates, entry_refusal
 from trader.sessions import Session
@@ -63,6 +75,7 @@ class Account:
     ``flatten_since_s``: when this life took up the flatten that is under way. ``seen``, ``equity_usd`` and
     ``day_trades``: the venue's account as the books last told it. ``prices``: last closes, where a limit needs them.
     ``reserve``: asks for a part of the account's own limits before an entry is written; None where it has none.
+    ``hours``: by symbol, missing where they are unknown; ``closing_s``: so long before a close no entry goes.
     """
 
     def __init__(
@@ -89,6 +102,8 @@ class Account:
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}
+        self.hours: dict[str, MarketHours] = {}
+        self.closing_s = HoursConfig().closing_s
         self.in_force = NOTHING_STANDS
         self.flatten_since_s = 0.0
         self.live_connection = False
@@ -207,6 +222,10 @@ class Account:
             replace_to_market=self.capabilities.replace_to_market,
         )
 
+    def moment(self, symbol: str, now: Now) -> Moment:
+        """The phase of the symbol's market."""
+        return self.hours.get(symbol, UNKNOWN_HOURS).moment(now.utc, self.closing_s)
+
     def refusal(self, wanted: Declaration, now: Now, *, late: bool = False) -> tuple[str, str] | None:
         """The gate that forbids an entry towards this declaration now."""
         symbol, limits, seen = wanted.symbol, self.limits, self.seen
@@ -235,6 +254,7 @@ class Account:
             stop_given=wanted.stop is not None,
             quantity=self._entry_quantity(wanted),
             instrument=self.journal.instruments.get(symbol),
+            market=market_refusal(symbol, self.moment(symbol, now)),
         )
         return entry_refusal(gates)
 
@@ -401,7 +421,12 @@ class Account:
             foreign_orders=self.foreign_working,
             hindrances=self._hindrances(),
             person_holds=self.in_force.holds,
+            markets=tuple(self._market(symbol, now) for symbol in self.session.symbols),
         )
+
+    def _market(self, symbol: str, now: Now) -> Market:
+        moment = self.moment(symbol, now)
+        return Market(symbol, moment.phase, moment.until_utc)
 
     def _hindrances(self) -> tuple[Hindrance, ...]:
         account = self.session.account

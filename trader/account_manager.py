@@ -47,6 +47,7 @@ from trader.execution import (
 )
 from trader.halting import follow_flatten, impose, take, unconfirmed
 from trader.holds import HALT_FILE, InForce, in_force
+from trader.hours_watch import HoursWatch
 from trader.inquiry import Inquiry
 from trader.intents import Intent, IntentState, Kind, Purpose, change, placing
 from trader.journal import SCHEMA, Journal
@@ -144,6 +145,7 @@ class AccountManager(Server):
         self.wanted_told = ""
         self.trader_finished = False
         self.no_plans_before_s = self.next_ask_s = self.next_read_s = 0.0
+        self.hours = HoursWatch(self.world, self.account, settings.market_hours)
         self._take_up(settings)
         self._limit(settings)
 
@@ -367,6 +369,9 @@ class AccountManager(Server):
                 held_when_overdue(self.account, now)
         self._inquire(now)
         self._read_instruments(now)
+        if moments := self.hours.look(now):
+            with self._step():
+                self.hours.tell(moments)
 
     def _look_at_holds(self) -> None:
         """What a person has stopped. Cheap: a number of desk.db, and whether there is a file."""

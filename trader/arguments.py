@@ -6,6 +6,7 @@ import msgspec
 
 from feeds.config import ConnectionConfig, Timing
 from trader.limits import DEFAULTS, Limits
+from trader.market_hours import HoursConfig
 
 
 class SessionArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -16,3 +17,4 @@ class SessionArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connection: ConnectionConfig
     timing: Timing
     limits: Limits = DEFAULTS
+    market_hours: HoursConfig = HoursConfig()

@@ -4,6 +4,7 @@
 [connections.NAME]          # one for each login and environment
 [timing]                    # machine periods, all optional
 [limits]                    # of entries; below it .sessions.NAME and .accounts.ID (trader/limits.py)
+[market_hours]              # by which calendar a symbol trades, where its kind does not tell
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import msgspec
 from brokers.tradestation.addresses import API_HOSTS
 from feeds.config import ConnectionConfig, Timing
 from trader.limits import LIVE_NEEDS, LimitsSection, faults
+from trader.market_hours import DAY_S, HoursConfig
 
 CONFIG_FILE = "nightdesk.toml"
 CONFIG_BYTES_MAX = 1_000_000
@@ -51,6 +53,7 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     desk: DeskSection = DeskSection()
     timing: Timing = Timing()
     limits: LimitsSection = LimitsSection()
+    market_hours: HoursConfig = HoursConfig()
 
 
 def read_config(home: Path) -> DeskConfig:
@@ -93,6 +96,10 @@ def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
             raise BadConfig(f"{where}: timing.{key} is {value}, wanted: seconds above 0 and below {SECONDS_MAX:g}.")
     for fault in faults(config.limits):
         raise BadConfig(f"{where}: {fault}. Mend the file; nothing was started.")
+    if not 0 <= config.market_hours.closing_s < DAY_S:
+        raise BadConfig(
+            f"{where}: market_hours.closing_s is {config.market_hours.closing_s}, wanted: 0 or more and below {DAY_S}."
+        )
     for name, each in config.connections.items():
         if not CONNECTION_NAME.fullmatch(name):
             raise BadConfig(f"{where}: connection name {name!r}: wanted 1 to 40 of a-z 0-9 _ -. Mend the file.")

@@ -4,8 +4,8 @@ Thin: ``bars.BarSeries`` decides what may be passed on, ``listing.py`` what a sy
 minute nothing comes. It starts empty with its trader (one_for_all), which tells it from where on it needs bars.
 
 Whether a minute is missing or had no trade is told by history, and when that has to be asked by: the next bar, the
-forming bar that the feed has seen (``ReadSigns``), bars of the session's other series. Not by market hours, which this
-desk does not know yet.
+forming bar that the feed has seen (``ReadSigns``), bars of the session's other series, the market's hours. Outside
+these nothing is missing, and history is left alone; where they are unknown it is asked as if the market were open.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from supervisor.messages import Done, Down, Message, Request, Subscribed, Up
 from supervisor.process.server import Caller, Server
 from trader.arguments import SessionArguments
 from trader.bars import BarSeries, is_late, late_limit_s
+from trader.hours_book import HoursBook
 from trader.listing import ASK_AGAIN_S, ASK_EVERY_S, changes, contracts_in, contracts_path
+from trader.market_hours import Phase, bars_calendar_of, said
 from trader.messages import BarsAfter, CleanBar, CleanBars, Need, NeedBars
 
 RETRY_MIN_S = 0.5
@@ -54,6 +56,7 @@ class Kept(msgspec.Struct):
     ask_signs_s: float = 0.0
     doubtful_since_s: float | None = None
     stale: bool = False
+    phase: Phase = Phase.UNKNOWN
 
 
 class DataSource(Server):
@@ -65,6 +68,7 @@ class DataSource(Server):
         self.contracts_file = self.world.file(contracts_path(settings.session))
         self.contracts = self._contracts_kept()
         self.kept: dict[tuple[str, int], Kept] = {}
+        self.hours, self.hours_config = HoursBook(self.world), settings.market_hours
         self.lease = Lease(self.world, settings.connection, self.timing, feeds=())
         self.lease.start()
         self.world.after(self.timing.look_every_s, Check())
@@ -100,6 +104,7 @@ class DataSource(Server):
         if key in self.kept:
             return
         feed = paths.bars(*key)
+        self.hours.follow(need.symbol, bars_calendar_of(need.symbol, self.hours_config))
         self.kept[key] = Kept(need, feed, BarSeries(*key))
         self.lease.change(feeds=tuple(kept.feed for kept in self.kept.values()))
         self.world.subscribe(paths.feed(self.connection, feed), "bars")
@@ -124,7 +129,9 @@ class DataSource(Server):
         rate = self.world.market_rate()
         now_utc = self.world.now_utc()
         newest_utc = max((kept.series.last_utc for kept in self.kept.values()), default=0)
+        self.hours.look()
         for kept in self.kept.values():
+            self._judge_hours(kept, now_utc)
             series = kept.series
             limit_s = late_limit_s(kept.need.interval_s, self.timing.late_machine_s, rate)
             series.clock_says(now_utc)
@@ -134,6 +141,14 @@ class DataSource(Server):
             self._catch_up(kept)
             self._judge_freshness(kept)
             self._ask_listing(kept)
+
+    def _judge_hours(self, kept: Kept, now_utc: float) -> None:
+        """Of a closed market no bar is awaited before it opens again."""
+        kept.series.hours = self.hours.of(kept.need.symbol)
+        moment = kept.series.hours.moment(now_utc)
+        if moment.phase is not kept.phase:
+            kept.phase = moment.phase
+            self.world.log.info(said(moment.phase, moment.until_utc), feed=kept.feed)
 
     def _ask_signs(self, kept: Kept) -> None:
         """Has the feed seen the overdue bar in the making? Once in an interval; the feed answers from memory."""
@@ -189,9 +204,13 @@ class DataSource(Server):
             self.world.log.warning("the contract is not kept; a roll in a restart would go untold", why=str(failed))
 
     def _judge_freshness(self, kept: Kept) -> None:
-        """A series in doubt for too long: nobody can say whether a bar is missing. By symbol, others may go on."""
+        """A series in doubt for too long: nobody can say whether a bar is missing. By symbol, others may go on. While
+        the market is closed nobody waits for one: the time of doubt begins when it opens."""
         now_s = self.world.now_s()
         doubtful = kept.series.need_history or not kept.warm
+        if doubtful and kept.phase is Phase.CLOSED and not kept.stale:
+            kept.doubtful_since_s = None
+            return
         if doubtful and kept.doubtful_since_s is None:
             kept.doubtful_since_s = now_s
         since_s = kept.doubtful_since_s

@@ -24,11 +24,10 @@ from supervisor.process.world import Store
 from supervisor.process.writes import Writes
 from trader.holds import Taken
 from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind, order_key
-from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SyncRow, Turn
+from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SessionRow, SyncRow, Turn
 from trader.money import Adoption
 from trader.orders import OwnOrder
 from trader.position import Holding, price_of_new
-from trader.risk import WAITING_GATES
 from trader.store.columns import (
     adoption_row,
     decimal_or_none,
@@ -62,12 +61,14 @@ from trader.store.statements import (
     PUT_INSTRUMENT,
     PUT_META,
     PUT_ORDER,
+    PUT_PHASE,
     PUT_POSITION,
     PUT_UNCOVERED,
     UPDATE_INTENT,
 )
+from trader.store.usage import read_usage
 from trader.target import Declaration
-from trader.usage import STAMPS_KEPT, Usage, nothing_used
+from trader.usage import count_row
 
 SCHEMA = "trader.store.journal:migrations"
 NOTHING_HELD = Holding()
@@ -167,24 +168,8 @@ class Journal:
         self.instruments = {
             row["symbol"]: from_json(row["body"], Instrument) for row in query("SELECT * FROM instruments")
         }
-        self.usage = self._usage()
-
-    def _usage(self) -> Usage:
-        placed = f"SELECT written_utc FROM intents WHERE kind = 'place' ORDER BY number DESC LIMIT {STAMPS_KEPT}"
-        newest = f"SELECT number, body FROM rows ORDER BY number DESC LIMIT {STAMPS_KEPT}"
-        usage = nothing_used()
-        usage.placed.extend(row["written_utc"] for row in self._store.query(placed)[::-1])
-        counted_from = self._number("SELECT max(value) AS n FROM meta WHERE name = 'rejects_from'")
-        for row in self._store.query(newest)[::-1]:
-            self._count(usage, from_json(row["body"], Row), counted_from)
-        return usage
-
-    def _count(self, usage: Usage, row: Row, counted_from: int) -> None:
-        told = row.content
-        if isinstance(told, FillRow) and told.position == 0:
-            usage.trips.append(told.filled_utc)
-        elif isinstance(told, RejectRow) and row.number > counted_from and told.gate not in WAITING_GATES:
-            usage.rejects.append(told.refused_utc)
+        self.usage = read_usage(self._store)
+        self.phases = {row["symbol"]: (row["phase"], float(row["began_utc"])) for row in query("SELECT * FROM phases")}
 
     # -- as one ------------------------------------------------------------------------------------------------------
 
@@ -271,12 +256,12 @@ class Journal:
 
     # -- rows for the strategy ---------------------------------------------------------------------------------------
 
-    def add_row(self, content: FillRow | SyncRow | RejectRow) -> None:
+    def add_row(self, content: FillRow | SyncRow | RejectRow | SessionRow) -> None:
         self.newest_row += 1
         row = Row(number=self.newest_row, content=content)
         self._writes.add(INSERT_ROW, (row.number, content.symbol, to_json(row)))
         self._waiting_rows.append(row)
-        self._count(self.usage, row, 0)
+        count_row(self.usage, row, 0)
 
     def rows_after(self, number: int) -> tuple[Row, ...]:
         if number >= self.newest_row:
@@ -290,7 +275,7 @@ class Journal:
     def unseen(self, symbol: str, after: int) -> bool:
         """Whether there are fills or syncs of a symbol that the strategy had not seen."""
         rows = self.rows_after(after)
-        return any(r.content.symbol == symbol and not isinstance(r.content, RejectRow) for r in rows)
+        return any(r.content.symbol == symbol and isinstance(r.content, FillRow | SyncRow) for r in rows)
 
     # -- intents and orders ------------------------------------------------------------------------------------------
 
@@ -437,6 +422,11 @@ class Journal:
         self.instruments[instrument.symbol] = instrument
         row = (instrument.symbol, to_json(instrument))
         self._writes.put(("instrument", instrument.symbol), PUT_INSTRUMENT, itself, row)
+
+    def write_phase(self, symbol: str, phase: str, began_utc: float) -> None:
+        """The newest phase of a market that was told, and since when it is by its calendar."""
+        self.phases[symbol] = (phase, began_utc)
+        self._writes.put(("phase", symbol), PUT_PHASE, itself, (symbol, phase, began_utc))
 
     # -- the record --------------------------------------------------------------------------------------------------
 

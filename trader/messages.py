@@ -12,6 +12,7 @@ from typing import Literal
 from brokers.model import Bar, Side
 from supervisor.messages import Done, Event, Message, Request
 from trader.holds import PersonHold
+from trader.market_hours import Phase
 from trader.sessions import Code, Session
 
 # -- what a strategy is told and what it declares ----------------------------------------------------------------------
@@ -73,11 +74,20 @@ class RejectRow(Message, frozen=True):
     refused_utc: float
 
 
+class SessionRow(Message, frozen=True):
+    """The market of a symbol has come into another phase of its hours: ``open``, ``closing`` or ``closed``, since
+    ``at_utc`` by its calendar. Each phase is told once, also over restarts."""
+
+    symbol: str
+    phase: Phase
+    at_utc: float
+
+
 class Row(Message, frozen=True):
     """One numbered row of the strategy's inbox; consumed by a committed turn, told again until then."""
 
     number: int
-    content: FillRow | SyncRow | RejectRow
+    content: FillRow | SyncRow | RejectRow | SessionRow
 
 
 class Declared(Message, frozen=True):
@@ -314,6 +324,14 @@ class Hindrance(Message, frozen=True):
     text: str
 
 
+class Market(Message, frozen=True):
+    """The market of a symbol just now, by its hours. ``until_utc``: when the phase ends; 0 where it is ``unknown``."""
+
+    symbol: str
+    phase: Phase
+    until_utc: float = 0.0
+
+
 class SessionStatus(Message, frozen=True):
     """What an account manager knows. ``agreed_age_s``: machine seconds since the last read that agreed, by symbol; a
     symbol that never agreed is missing. ``minding``: trading is done, positions are looked after. ``hindrances``: the
@@ -335,6 +353,7 @@ class SessionStatus(Message, frozen=True):
     hindrances: tuple[Hindrance, ...] = ()
     person_holds: tuple[PersonHold, ...] = ()
     flattening: str = ""
+    markets: tuple[Market, ...] = ()
 
 
 class ReadSessionStatus(Request[SessionStatus], frozen=True):
@@ -381,6 +400,19 @@ class RemoveSession(Request[Done], frozen=True):
 
     REPLY = Done
     name: str
+
+
+class WriteMarketHours(Request[Done], frozen=True):
+    """Store the hours of one calendar in place of those there were: open from ``opens_utc[i]`` up to ``closes_utc[i]``,
+    known from ``from_utc`` up to ``until_utc``. ``source``: what they come from, with its version."""
+
+    REPLY = Done
+    calendar: str
+    opens_utc: tuple[int, ...]
+    closes_utc: tuple[int, ...]
+    from_utc: int
+    until_utc: int
+    source: str
 
 
 class EnsureNow(Message, frozen=True):

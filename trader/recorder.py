@@ -24,9 +24,11 @@ from trader.messages import (
     SetWanted,
     StartSession,
     StopSession,
+    WriteMarketHours,
 )
 from trader.sessions import Session, Wanted, journal_path
 from trader.store import desk, holds
+from trader.store.hours import write_hours
 
 CONTROL = "control"
 SUPERVISOR = "nightdesk"
@@ -73,6 +75,10 @@ class Recorder(Server):
                 return self.remove(request)
             case SetWanted():
                 return self.set_wanted(request)
+            case WriteMarketHours():
+                with self.store.transaction():
+                    write_hours(self.store, request, self.world.now_utc())
+                return Done()
             case SetHold():
                 return self.set_hold(request)
             case LiftHold():

@@ -61,6 +61,8 @@ class EntryGates(Value, frozen=True, kw_only=True):
     placed_today: int = 0
     round_trips_today: int = 0
     open_risk_usd: Decimal | None = None
+    market: str = ""
+    """Why the market's hours forbid an entry; "" where they do not."""
 
 
 def entry_refusal(gates: EntryGates) -> tuple[str, str] | None:
@@ -134,6 +136,10 @@ def _day_trades(g: EntryGates) -> str | None:
 
 def _late(g: EntryGates) -> str | None:
     return "the bar came late: no entry comes of a late bar" if g.late else None
+
+
+def _market(g: EntryGates) -> str | None:
+    return g.market or None
 
 
 # -- entries: this order -----------------------------------------------------------------------------------------------
@@ -222,6 +228,7 @@ ENTRY_GATES: tuple[Gate[EntryGates], ...] = (
     Gate("status", _status, waits=True),
     Gate("day_trades", _day_trades, waits=True),
     Gate("late", _late, waits=True),
+    Gate("market", _market, waits=True),
     Gate("stop", _stop),
     Gate("instrument", _instrument, waits=True),
     Gate("step", _step),

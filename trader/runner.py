@@ -29,6 +29,7 @@ from trader.messages import (
     NeedBars,
     PositionView,
     ReadRows,
+    RejectRow,
     Row,
     RowsWaiting,
     StopTrading,
@@ -268,7 +269,7 @@ class Trader(Server):
             self.strategy.on_fill(content)
         elif isinstance(content, SyncRow):
             resume = self._sync(content)
-        else:
+        elif isinstance(content, RejectRow):
             self.strategy.on_reject(content)
         self._end_turn(row=row.number, resume=resume, rows_seen=row.number)
 

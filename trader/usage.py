@@ -11,6 +11,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from trader.messages import FillRow, RejectRow, Row
+from trader.risk import WAITING_GATES
+
 STAMPS_KEPT = 10_000
 """Of each kind, the newest: as many as a limit can allow (``limits.COUNT_MAX``)."""
 MINUTE_S = 60.0
@@ -32,3 +35,12 @@ def nothing_used() -> Usage:
 def since(stamps: Iterable[float], from_utc: float) -> int:
     """How many lie behind ``from_utc``."""
     return sum(at_utc > from_utc for at_utc in stamps)
+
+
+def count_row(usage: Usage, row: Row, counted_from: int) -> None:
+    """``counted_from``: the row at which a person last released the hold that refusals had made."""
+    told = row.content
+    if isinstance(told, FillRow) and told.position == 0:
+        usage.trips.append(told.filled_utc)
+    elif isinstance(told, RejectRow) and row.number > counted_from and told.gate not in WAITING_GATES:
+        usage.rejects.append(told.refused_utc)

@@ -254,3 +254,12 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return b""
+
+
+def test_the_market_hours_are_written_by_a_process_that_ends_and_the_session_knows_them(desk: Desk, es: str) -> None:
+    desk.until(lambda: desk.state("market_hours") == "ended")
+    desk.until(lambda: desk.show(es)["account_manager"]["markets"][0]["phase"] == "open")
+    assert "market open, until 2013-10-07T2" in desk.run("session", "show", es).stdout
+    for child in desk.tree().children:
+        if child.pid:
+            assert "pandas" not in Path(f"/proc/{child.pid}/maps").read_text(), child.name

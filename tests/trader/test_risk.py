@@ -73,6 +73,7 @@ SHUT: list[tuple[str, dict[str, Any], str]] = [
     ("status", {"account": Account("A", "Margin", "", "USD")}, "wanted: Active"),
     ("day_trades", {"day_trades": 3}, "3 day trades in five business days, limit 3"),
     ("late", {"late": True}, "no entry comes of a late bar"),
+    ("market", {"market": "the market is closed"}, "the market is closed"),
     ("stop", {"stop_given": False}, "an entry needs a protective stop"),
     ("instrument", {"instrument": None}, "tick size"),
     ("step", {"quantity": Decimal(7)}, "quantity 7 is no multiple of 5"),

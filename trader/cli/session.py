@@ -31,6 +31,7 @@ from trader.config import BadConfig, DeskConfig, read_config
 from trader.holds import EVERYBODY
 from trader.limits import limits_of, live_refusal
 from trader.limits import shown as shown_limits
+from trader.market_hours import said
 from trader.messages import (
     AddSession,
     RemoveSession,
@@ -296,6 +297,7 @@ def _status_lines(status: SessionStatus) -> list[str]:
     for position in status.positions:
         agreed = "agreed" if position.agreed else "not agreed"
         lines.append(f"position  {position.symbol} {position.quantity} @ {position.average_price} {agreed}")
+    lines += [f"hours  {each.symbol} {said(each.phase, each.until_utc)}" for each in status.markets]
     lines += [f"order  {each.order_id} {each.purpose} {each.side} {each.symbol}" for each in status.orders]
     lines += [f"hold  {each.symbol}: {each.why}" for each in status.holds]
     lines += [f"flattening  {status.flattening}"] if status.flattening else []

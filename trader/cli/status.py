@@ -19,6 +19,7 @@ from trader.cli.main import home_option
 from trader.cli.session import environment
 from trader.cli.stored import hold_line, stored, stored_holds
 from trader.holds import EVERYBODY, PersonHold
+from trader.market_hours import said
 from trader.messages import ReadSessionStatus, SessionStatus
 from trader.sessions import Session, Wanted, manager_name, trader_name
 from trader.standing import Standing, standings
@@ -239,7 +240,9 @@ def _print_session(view: SessionView) -> None:
     click.echo(
         f"  {sign} {row.name}  {live}{', '.join(row.symbols)}  {row.account}  wanted {row.wanted}, trader {view.state}"
     )
+    phases = {each.symbol: said(each.phase, each.until_utc) for each in manager.markets} if manager else {}
     for line in view.money:
-        click.echo(f"      {money_line(line, manager.agreed_age_s.get(line.symbol) if manager else None)}")
+        told = money_line(line, manager.agreed_age_s.get(line.symbol) if manager else None)
+        click.echo(f"      {told}  {phases.get(line.symbol, '')}".rstrip())
     for trouble in view.trouble:
         click.echo(f"      ▲ {trouble}")

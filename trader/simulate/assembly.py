@@ -18,16 +18,21 @@ from supervisor.sim.disk import new_disk
 from supervisor.sim.kernel import START_S, Chances, Kernel
 from trader.config import DeskConfig, with_account_limits
 from trader.limits import LimitsSection
+from trader.messages import WriteMarketHours
 from trader.sessions import Code, Session, Wanted
+from trader.simulate.hours import venue_hours
 from trader.simulate.outside import URL, EmulatorOutside
 from trader.specs import root_spec
 from trader.store import desk
+from trader.store.hours import write_hours
 
 CONNECTION = "sim"
 LOGIN_FILE = "login.json"
 LOGIN = b'{"client_secret": "demo-secret", "refresh_token": "demo-refresh"}'
 """The emulator's own demo login; there is nothing secret in it."""
 RECORDER = "recorder"
+HOURS_AROUND_S = 30 * 86_400
+"""Market hours are known so long before the beginning and after the last bar: a settling desk still asks for them."""
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -39,7 +44,7 @@ class Machine(msgspec.Struct, frozen=True):
 
     def life(self, number: int, *, keep_log: bool = False) -> SimDesk:
         """The supervisor's life of this number (from 1 on), not booted yet. ``boot`` it, then ``kernel.run``."""
-        return SimDesk(self.kernel, root_spec(self.config), number, RECORDER, keep_log)
+        return SimDesk(self.kernel, root_spec(self.config, writes_hours=False), number, RECORDER, keep_log)
 
     def store(self, path: str) -> SqliteStore:
         """A store of this machine, to be read. KeyError where nothing has made it."""
@@ -64,7 +69,9 @@ def machine(
     outside = EmulatorOutside(settings or Settings(), market, origin_utc, rate, begins_s)
     built = Machine(Kernel(seed, outside, chances), outside, desk_config(timing or Timing(), limits))
     built.kernel.files[LOGIN_FILE] = LOGIN
-    _write_sessions(built.kernel, sessions)
+    last_utc = max((series.stamps[-1] for name in market.symbols if (series := market.series(name))), default=0)
+    hours = venue_hours(int(origin_utc) - HOURS_AROUND_S, max(int(origin_utc), last_utc) + HOURS_AROUND_S)
+    _write_store(built.kernel, sessions, hours, origin_utc)
     return built
 
 
@@ -76,7 +83,9 @@ def desk_config(timing: Timing, limits: LimitsSection | None = None) -> DeskConf
     return with_account_limits(config)
 
 
-def _write_sessions(kernel: Kernel, sessions: Iterable[tuple[Session, Code]]) -> None:
+def _write_store(
+    kernel: Kernel, sessions: Iterable[tuple[Session, Code]], hours: Iterable[WriteMarketHours], written_utc: float
+) -> None:
     disk = kernel.disks[desk.DESK_DB] = new_disk()
     store = SqliteStore(desk.DESK_DB, "trader.store.desk:migrations", disk)
     with store.transaction():
@@ -86,3 +95,5 @@ def _write_sessions(kernel: Kernel, sessions: Iterable[tuple[Session, Code]]) ->
                 session, code_sha256=code.sha256, connection=CONNECTION, wanted=Wanted.TRADE, start_no=1
             )
             desk.write_session(store, started)
+        for each in hours:
+            write_hours(store, each, written_utc)

@@ -29,6 +29,7 @@ from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
 from brokers.tradestation.emulator.switches import Switches
 from feeds.config import Timing
+from supervisor.process.lean import sqlite_utils
 from supervisor.process.store import SqliteStore
 from supervisor.sim.desk import SimDesk
 from supervisor.sim.kernel import START_S
@@ -119,8 +120,9 @@ def run(plan: Plan, warn: Callable[[str], None] = to_stderr) -> Result:
 def _load_desk() -> None:
     """As the real supervisor does before it starts a child: what all need is imported once, and what is there by now
     is no garbage for ever, so that no collection looks at it again (the bars alone are some 60,000 objects)."""
-    for module in (*PRELOAD, "sqlite_utils"):
+    for module in PRELOAD:
         import_module(module)
+    sqlite_utils()
     gc.collect()
     gc.freeze()
 
@@ -139,8 +141,7 @@ def _desk_run(session: Session, code: Code, series: Series, origin_utc: float) -
             heartbeat_s=CALM_TIMING.heartbeat_s,
             every_print=False,
             switches=Switches(quota="off"),
-            # A strategy is tested on the bars it is given; of a stop's fill only the end is told, as of prices.
-            rules=Rules(session_hours=False, stop_hit_frames=False),
+            rules=Rules(stop_hit_frames=False),  # of a stop's fill only the end is told, as of prices
         ),
         timing=CALM_TIMING,
     )

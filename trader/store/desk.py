@@ -42,6 +42,16 @@ migrations = (
     CREATE TABLE flattens (number INTEGER PRIMARY KEY, session TEXT NOT NULL, asked_with TEXT NOT NULL) STRICT
     """,
     "ALTER TABLE session ADD COLUMN live INTEGER NOT NULL DEFAULT 0",
+    """
+    CREATE TABLE calendar (
+        name TEXT PRIMARY KEY, from_utc INTEGER NOT NULL, until_utc INTEGER NOT NULL,
+        source TEXT NOT NULL, written_utc REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE market_hours (
+        calendar TEXT NOT NULL, opens_utc INTEGER NOT NULL, closes_utc INTEGER NOT NULL,
+        PRIMARY KEY (calendar, opens_utc)
+    ) STRICT, WITHOUT ROWID
+    """,
 )
 
 

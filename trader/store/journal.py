@@ -154,5 +154,9 @@ ALTER TABLE intents ADD COLUMN doubted_utc REAL;
 """A broken trade takes an order's total down, and what it fills then may reach the same total once more. An intent of
 unknown fate is settled by time, too, which goes on while we are dead."""
 
-migrations: tuple[str, ...] = (_FIRST, _MONEY, _SETTLEMENT)
+_PHASES = """
+CREATE TABLE phases (symbol TEXT PRIMARY KEY, phase TEXT NOT NULL, began_utc REAL NOT NULL) WITHOUT ROWID;
+"""
+
+migrations: tuple[str, ...] = (_FIRST, _MONEY, _SETTLEMENT, _PHASES)
 """Applied in order; PRAGMA user_version counts those that were."""

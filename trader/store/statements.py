@@ -57,3 +57,4 @@ DROP_HOLD = "DELETE FROM holds WHERE symbol = ? AND why = ?"
 PUT_UNCOVERED = _put("uncovered", "symbol, since_utc, since_s, paged")
 DROP_UNCOVERED = "DELETE FROM uncovered WHERE symbol = ?"
 PUT_INSTRUMENT = _put("instruments", "symbol, body")
+PUT_PHASE = _put("phases", "symbol, phase, began_utc")
