@@ -39,6 +39,8 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Market seconds in which an entry may still be sent (order-safety 3.3)."""
     settle_s: float = 10.0
     """An order of unknown fate that no read shows for this long, in at least two reads, was not placed."""
+    hook_limit_s: float = 5.0
+    """A strategy's hook that computes for longer is broken off, with its line."""
     ensure_every_s: float = 5.0
     """Rhythm of ensure_sessions."""
     look_every_s: float = 1.0

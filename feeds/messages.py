@@ -7,7 +7,7 @@ Names (DESIGN 3): ``connections/<connection>/connection``, ``.../books/<account>
 from __future__ import annotations
 
 from brokers.broker import AccountSnapshot
-from brokers.model import Bar, Instrument, Order, Position
+from brokers.model import Bar, Instrument, Order, Position, Quote
 from supervisor.messages import Message, Request
 
 # -- the connection --------------------------------------------------------------------------------
@@ -159,6 +159,13 @@ class OrdersSeen(Message, frozen=True):
 
     orders: tuple[Order, ...]
     snapshot: bool
+    received_s: float
+
+
+class QuoteSeen(Message, frozen=True):
+    """Published on topic "quotes": the newest quote, all that the stream has told of it. Best effort."""
+
+    quote: Quote
     received_s: float
 
 

@@ -42,7 +42,8 @@ class Account:
     which a new journal found a position. ``want_read``: somebody should read the account soon. ``unread``: what the
     venue said instead of the newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that
     refuses a symbol's declarations over and over, and how often it did since that was recorded. ``in_force``: what a
-    person has stopped; ``flatten_since_s``: when this life took up the flatten that is under way.
+    person has stopped; ``flatten_since_s``: when this life took up the flatten that is under way. ``last_word``: of
+    this trader's turns that consumed nothing.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Account:
         self.settling: dict[int, Settling] = {}
         self.foreign_working = 0
         self.want_read = False
+        self.last_word = 0
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}

@@ -37,8 +37,27 @@ def find_code(strategy: str) -> tuple[Code, str]:
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", "?")
         raise BadStrategy(f"strategy {strategy!r}: {path}:{line}: {error}. Nothing was stored or started.") from error
+    _one_file(tree, path, strategy)
     code = Code(sha256=hashlib.sha256(data).hexdigest(), filename=str(path.resolve()), source=source)
     return code, _class_of(tree, class_name, strategy)
+
+
+def _one_file(tree: ast.Module, path: Path, strategy: str) -> None:
+    """One file is stored: what it imports from its own folder would be missing at night, or be another than
+    the one that was started. Installed packages are imported as they are installed."""
+    for node in ast.walk(tree):
+        names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = ["." * node.level + (node.module or "")]
+        for name in names:
+            top = name.partition(".")[0]
+            beside = (path.parent / f"{top}.py").exists() or (path.parent / top / "__init__.py").exists()
+            if not top or (beside and top != BUNDLED.partition(".")[0]):
+                raise BadStrategy(
+                    f"strategy {strategy!r}: {path}:{node.lineno}: it imports {name} from its own folder, and a strategy is"
+                    " stored as one file. Put all of it into that file, or what it shares into a package that you install."
+                    " Nothing was stored or started."
+                )
 
 
 def _module_file(name: str) -> Path:

@@ -212,7 +212,10 @@ def test_a_desk_with_its_own_periods_bytes_and_every_print_makes_the_same_fills(
         (("breakout", "--symbol", "SPY", "--to", "2013-10-07T14:00:00"), "has no zone"),
         (("breakout", "--symbol", "SPY", "--from", "2020-01-01"), "no bar of SPY ends after 2020-01-01T00:00:00Z"),
         (("breakout", "--symbol", "SPY", "--set", "lookback"), "wanted KEY=VALUE"),
-        (("breakout", "--symbol", "SPY", "--set", "lookbak=3"), "has no such parameter; it has: quantity (int)"),
+        (
+            ("breakout", "--symbol", "SPY", "--set", "lookbak=3"),
+            "unknown field `lookbak`; given: lookbak=3; it has: quantity: int = 1",
+        ),
         (("breakout", "--symbol", "SPY", "--set", "lookback=many"), "Expected `int`, got `str` - at `$.lookback`"),
     ],
 )

@@ -25,6 +25,7 @@ from trader.cli.common import (
 from trader.cli.holding import flatten, hold, release
 from trader.cli.main import home_option
 from trader.cli.stored import hold_line, live, status_of, stored, stored_holds, stored_one
+from trader.cli.strategy import examined
 from trader.code import BadStrategy, find_code
 from trader.config import BadConfig, read_config
 from trader.holds import EVERYBODY
@@ -35,7 +36,7 @@ from trader.messages import (
     StartSession,
     StopSession,
 )
-from trader.sessions import Code, Session, trader_name
+from trader.sessions import AfterDivergence, Code, Session, trader_name
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 POLL_S = 0.1
@@ -62,6 +63,13 @@ for command in (hold, flatten, release):
 @click.option("--symbol", "symbols", multiple=True, required=True, help="Repeatable.")
 @click.option("--connection", default=None, help="Of nightdesk.toml; default: its first.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the strategy; repeatable.")
+@click.option(
+    "--after-divergence",
+    type=click.Choice(["hold", "follow"]),
+    default="hold",
+    show_default=True,
+    help="After the broker differed: entries wait for you, or also follow another quantity that the strategy declares.",
+)
 @home_option
 @click.pass_context
 def add(
@@ -72,6 +80,7 @@ def add(
     symbols: tuple[str, ...],
     connection: str | None,
     settings: tuple[str, ...],
+    after_divergence: AfterDivergence,
     home: str | None,
 ) -> None:
     """Store a session with a copy of its strategy's code. It is off until `session start`."""
@@ -79,6 +88,8 @@ def add(
     if not NAME.fullmatch(name):
         raise BadUsage(f"session name {name!r}: wanted 1 to 40 of a-z 0-9 _ -, beginning with a letter or digit")
     code, class_name = _code(strategy)
+    parameters = parameters_of(settings)
+    examined(code, class_name, parameters)
     new = Session(
         name=name,
         strategy=_absolute(strategy),
@@ -87,7 +98,8 @@ def add(
         account=account,
         symbols=symbols,
         connection=_connection(folder, connection),
-        parameters=parameters_of(settings),
+        parameters=parameters,
+        after_divergence=after_divergence,
     )
     with control(folder) as client:
         client.call(AddSession(session=new, code=code))
@@ -124,8 +136,9 @@ def show(context: click.Context, name: str, as_json: bool, home: str | None) -> 
         print_json({"session": row, "holds": holds, "processes": processes, "account_manager": status})
         return
     click.echo(f"{row.name}  wanted {row.wanted}  start {row.start_no}  {row.account}  {', '.join(row.symbols)}")
-    click.echo(f"  strategy  {row.strategy} ({row.class_name})  code {row.code_sha256[:12]}{_changed(row)}")
+    click.echo(f"  strategy  {row.strategy} ({row.class_name})  code {row.code_sha256[:12]}{changed(row)}")
     click.echo(f"  parameters  {json.dumps(row.parameters)}")
+    click.echo(f"  after a divergence  {row.after_divergence}")
     of_the_file = [each for each in status.person_holds if not each.number] if status else []
     for each in (*holds, *of_the_file):
         click.echo(f"  hold  {hold_line(each)}")
@@ -190,7 +203,8 @@ def rm(context: click.Context, name: str, home: str | None) -> None:
 
 def _start(home: Path, name: str, *, take_over: bool, restart: bool, timeout_s: float) -> None:
     row = stored_one(home, name)
-    code, _ = _code(f"{row.strategy}:{row.class_name}" if ":" not in row.strategy else row.strategy)
+    code, class_name = _code(f"{row.strategy}:{row.class_name}" if ":" not in row.strategy else row.strategy)
+    examined(code, class_name, row.parameters)
     with control(home) as client:
         before = {child.incarnation for child in client.tree(trader_name(name)).children}
         client.call(StartSession(name=name, code=code, take_over=take_over, restart=restart))
@@ -308,9 +322,10 @@ def _absolute(strategy: str) -> str:
     return f"{Path(path).resolve()}{colon}{name}" if path.endswith(".py") else strategy
 
 
-def _changed(row: Session) -> str:
+def changed(row: Session) -> str:
+    """Whether what the trader runs is still what stands in the strategy's file, in words; "" if it is."""
     try:
-        code, _ = find_code(row.strategy)
+        code, _ = find_code(f"{row.strategy}:{row.class_name}" if ":" not in row.strategy else row.strategy)
     except BadStrategy:
         return "  file unreadable since"
     return "" if code.sha256 == row.code_sha256 else "  file changed since start"

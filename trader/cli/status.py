@@ -16,6 +16,7 @@ from supervisor.process.store import SqliteStore
 from trader.cli.books import config_of, look_with, text
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
+from trader.cli.session import changed
 from trader.cli.stored import hold_line, stored, stored_holds
 from trader.holds import EVERYBODY, PersonHold
 from trader.messages import ReadSessionStatus, SessionStatus
@@ -34,13 +35,14 @@ AGREED_AGE_S_MAX = 90.0
 
 class SessionView(msgspec.Struct, frozen=True):
     """A session as `status` shows it. ``money``: a line a symbol, as `positions` has it. ``trouble``: what a person
-    should know, in words."""
+    should know, in words. ``changed``: the strategy's file is no longer what was started."""
 
     session: Session
     state: str
     account_manager: SessionStatus | None
     trouble: tuple[str, ...]
     money: tuple[Standing, ...] = ()
+    changed: str = ""
 
 
 @click.command()
@@ -102,7 +104,7 @@ def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
         trouble += _troubles(row, manager)
     if row.wanted is Wanted.TRADE and state != "up":
         trouble.append(f"trader is {state}{': ' + why if why else ''}")
-    return SessionView(row, state, manager, tuple(trouble))
+    return SessionView(row, state, manager, tuple(trouble), changed(row).strip() if row.wanted is Wanted.TRADE else "")
 
 
 def _troubles(row: Session, manager: SessionStatus) -> list[str]:
@@ -229,6 +231,7 @@ def _print_session(view: SessionView) -> None:
     sign = "▲" if view.trouble else "○" if row.wanted is Wanted.OFF else "●"
     click.echo(
         f"  {sign} {row.name}  {', '.join(row.symbols)}  {row.account}  wanted {row.wanted}, trader {view.state}"
+        + (f"  {view.changed}" if view.changed else "")
     )
     for line in view.money:
         click.echo(f"      {money_line(line, manager.agreed_age_s.get(line.symbol) if manager else None)}")

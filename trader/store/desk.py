@@ -41,6 +41,7 @@ migrations = (
     ) STRICT;
     CREATE TABLE flattens (number INTEGER PRIMARY KEY, session TEXT NOT NULL, asked_with TEXT NOT NULL) STRICT
     """,
+    "ALTER TABLE session ADD COLUMN after_divergence TEXT NOT NULL DEFAULT 'hold'",
 )
 
 

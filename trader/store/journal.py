@@ -136,5 +136,18 @@ CREATE TABLE fees (
 """Fees as told (of a fill: those with its order and cumulative quantity); the price at which something was declared;
 which fills of others explain an adoption, and after which own fill it came: a sequence that no clock tells."""
 
-migrations: tuple[str, ...] = (_FIRST, _MONEY)
+_TIMERS = """
+CREATE TABLE timers (name TEXT PRIMARY KEY, due_utc REAL NOT NULL) WITHOUT ROWID;
+ALTER TABLE turns ADD COLUMN timer TEXT;
+
+CREATE TABLE deaths_told (told TEXT NOT NULL, incarnation INTEGER NOT NULL, PRIMARY KEY (told, incarnation))
+WITHOUT ROWID;
+INSERT INTO deaths_told SELECT
+    json_object('message', 'Cursor', 'symbol', symbol, 'interval_s', interval_s, 'closed_utc', closed_utc), incarnation
+    FROM deaths;
+DROP TABLE deaths;
+"""
+"""Timers of a strategy; and of what kills a trader, not only bars, as the message that tells it."""
+
+migrations: tuple[str, ...] = (_FIRST, _MONEY, _TIMERS)
 """Applied in order; PRAGMA user_version counts those that were."""
