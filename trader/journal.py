@@ -132,7 +132,7 @@ class Journal:
         self.declarations = {
             row["symbol"]: from_json(row["body"], Declaration) for row in query("SELECT * FROM declarations")
         }
-        self.timers = {row["name"]: float(row["due_utc"]) for row in query("SELECT * FROM timers")}
+        self.timers = {row["name"]: int(row["due_utc"]) for row in query("SELECT * FROM timers")}
         self.open_intents = {
             intent.number: intent
             for intent in map(intent_of, query("SELECT * FROM intents WHERE state IN ('written', 'unsent', 'unknown')"))
@@ -230,7 +230,7 @@ class Journal:
             return what.closed_utc <= self.cursors.get((what.symbol, what.interval_s), -1)
         if isinstance(what, RowNumber):
             return what.number <= self.last_row
-        return what.due_utc <= self.timers.get(what.name, -1.0)
+        return what.due_utc <= self.timers.get(what.name, -1)
 
     def set_state(self, state: bytes) -> None:
         if state != self.state:

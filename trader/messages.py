@@ -29,7 +29,7 @@ class TimerDue(Message, frozen=True):
     """A moment at which a strategy's timer was due: its cursor, once a committed turn has consumed it."""
 
     name: str
-    due_utc: float
+    due_utc: int
 
 
 class RowNumber(Message, frozen=True):

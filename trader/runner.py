@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from brokers.model import Quote
 from feeds import paths
 from feeds.lease import Lease
 from feeds.messages import QuoteSeen
 from supervisor.errors import CallFailed, Refused
 from supervisor.messages import Down, Message, Subscribed, Up
 from supervisor.process.server import IgnoreStart, Server
+from supervisor.process.world import Timer
 from trader.arguments import SessionArguments
 from trader.hooks import Hooks
 from trader.loader import load, parameters
@@ -45,11 +45,13 @@ from trader.messages import (
     TradingDone,
     Turn,
 )
+from trader.notes import died_on, note_of
 from trader.sessions import data_source_name, manager_name
 from trader.state import decode, encode
 from trader.store import desk
 from trader.strategy import RESUME, Bar, attach
 from trader.timers import Timers
+from trader.words import Word, Words
 
 RETRY_S = 0.25
 """A peer of the session that is not there is asked again after so many machine seconds."""
@@ -96,15 +98,15 @@ class Trader(Server):
         self.unbegun: dict[tuple[str, int], int] = {}
         self.timers = Timers((), {})
         self.unbegun_timers: tuple[TimerDue, ...] = ()
-        self.ages: dict[str, DataAge] = {}
-        self.quotes: dict[str, tuple[Quote, float]] = {}
+        self.words = Words()
+        self.words_told = 0
         self.lease: Lease | None = None
-        self.words = 0
         self.last_row = 0
         self.positions_told: tuple[PositionView, ...] | None = None
         self.state = b""
         self.open_turn: Turn | None = None
-        self.attached = self.going = self.refused = self.looking = False
+        self.looking: Timer | None = None
+        self.attached = self.going = self.refused = False
         self.stopping: TradingDone | None = None
         if not self._attach():
             self.world.after(RETRY_S, Begin())
@@ -113,7 +115,7 @@ class Trader(Server):
 
     def _attach(self) -> bool:
         """False where the account manager is not there yet: asked again. A start number that is done: nothing to do."""
-        request = Attach(self.session.start_no, self.world.incarnation, _died_on(self))
+        request = Attach(self.session.start_no, self.world.incarnation, died_on(self.world.predecessor))
         try:
             told = self.world.call(self.manager, request, timeout_s=MANAGER_LIMIT_S)
         except CallFailed as failed:
@@ -191,10 +193,13 @@ class Trader(Server):
             self._bars(message)
             self._go_at_once()
         elif isinstance(message, LookAtTimers):
-            self.looking = False
             self._look_at_timers()
-        elif isinstance(message, QuoteSeen | DataAge):
-            self._keep_newest(message)
+        elif isinstance(message, QuoteSeen):
+            age_s = (self.world.now_s() - message.received_s) * self.world.market_rate()
+            self.words.quote(message.quote, self.world.now_utc() - age_s)
+            self._go_at_once()
+        elif isinstance(message, DataAge):
+            self.words.age(message, self.world.now_utc())
             self._go_at_once()
         elif self.lease is not None and self.lease.handle_info(message):
             return
@@ -285,12 +290,8 @@ class Trader(Server):
 
     def _go_at_once(self) -> None:
         """What has just come is the first there is to do; what more there is follows in its turn."""
-        if self.attached and not self.going and (self.rows or self.waiting or self.behind or self._words_wait):
+        if self.attached and not self.going and (self.rows or self.waiting or self.behind or self.words):
             self._go()
-
-    @property
-    def _words_wait(self) -> bool:
-        return bool(self.ages or self.quotes)
 
     def _go(self) -> None:
         if self.stopping is not None:
@@ -308,9 +309,9 @@ class Trader(Server):
             self._bar_turn(self.waiting.popleft())
         elif self.behind:
             self._read_bars()
-        elif self._words_wait:
-            self._word_turn()
-        if self.rows or self.waiting or self._words_wait:
+        elif self.words:
+            self._word_turn(self.words.take())
+        if self.rows or self.waiting or self.words:
             self._go_on()
 
     def _begin_series(self) -> bool:
@@ -328,13 +329,13 @@ class Trader(Server):
     def _bar_turn(self, clean: CleanBar) -> None:
         bar = _bar(clean)
         self.desk.keep(bar)
-        self._begin_turn(f"bar {bar.symbol} {bar.interval_s} {bar.closed_utc}")
-        self.hooks.call("on_bar", bar)
         cursor = Cursor(symbol=bar.symbol, interval_s=bar.interval_s, closed_utc=bar.closed_utc)
+        self._begin_turn(note_of(cursor))
+        self.hooks.call("on_bar", bar)
         self._end_turn(bar=cursor, late=bar.late, rows_seen=self.last_row)
 
     def _row_turn(self, row: Row) -> None:
-        self._begin_turn(f"row {row.number}")
+        self._begin_turn(note_of(RowNumber(row.number)))
         resume: tuple[str, ...] = ()
         content = row.content
         if isinstance(content, FillRow):
@@ -357,45 +358,31 @@ class Trader(Server):
         return (row.symbol,) if self.hooks.call("on_sync", before, after) == RESUME else ()
 
     def _timer_turn(self, due: TimerDue) -> None:
-        self._begin_turn(f"timer {due.name} {due.due_utc!r}")
+        self._begin_turn(note_of(due))
         self.hooks.call("on_timer", due.name)
         self.timers.consumed(due.name, due.due_utc)
         self._end_turn(timer=due, rows_seen=self.last_row)
+        self._look_at_timers()
 
     def _look_at_timers(self) -> None:
-        """Due ones are told in their turn; then again when the next is due, as far as the clocks can say now."""
-        if not self.timers.timers or self.looking:
+        """Due ones have their turn; then again when the next is due, as far as the clocks can say now."""
+        if self.looking is not None:
+            self.looking.cancel()
+        if not self.timers.timers:
             return
         wait_utc = self.timers.next_due() - self.world.now_utc()
         if wait_utc <= 0:
             self._go_on()
-        self.looking = True
-        rate = max(self.world.market_rate(), 1e-9)
-        wait_s = wait_utc / rate if wait_utc > 0 else LOOK_EVERY_S
-        self.world.after(min(wait_s, LOOK_EVERY_S), LookAtTimers())
+            return
+        wait_s = wait_utc / max(self.world.market_rate(), wait_utc / LOOK_EVERY_S)
+        self.looking = self.world.after(wait_s, LookAtTimers())
 
-    def _keep_newest(self, message: QuoteSeen | DataAge) -> None:
-        """What the strategy has not been told yet gives way to what is newer: so it is bounded by the symbols."""
-        if isinstance(message, DataAge):
-            self.ages[message.symbol] = message
-        else:
-            age_s = (self.world.now_s() - message.received_s) * self.world.market_rate()
-            self.quotes[message.quote.symbol] = message.quote, self.world.now_utc() - age_s
-
-    def _word_turn(self) -> None:
-        """A turn that consumes nothing: what it was told is never told again."""
-        as_of_utc = self.world.now_utc()
-        if self.ages:
-            symbol, age = self.ages.popitem()
-            self._begin_turn(f"age {symbol}")
-            self.hooks.call("on_data_age", symbol, age.age_s)
-        else:
-            symbol = next(iter(self.quotes))
-            quote, as_of_utc = self.quotes.pop(symbol)
-            self._begin_turn(f"quote {symbol}")
-            self.hooks.call("on_quote", quote)
-        self.words += 1
-        self._end_turn(word=self.words, as_of_utc=as_of_utc, rows_seen=self.last_row)
+    def _word_turn(self, word: Word) -> None:
+        """It consumes nothing: what it was told is never told again."""
+        self._begin_turn(word.about)
+        self.hooks.call(word.hook, *word.told)
+        self.words_told += 1
+        self._end_turn(word=self.words_told, as_of_utc=word.as_of_utc, rows_seen=self.last_row)
 
     def _begin_turn(self, about: str) -> None:
         """The note tells the next incarnation what killed us, if this does."""
@@ -477,17 +464,3 @@ def _bar(clean: CleanBar) -> Bar:
         bar.volume,
         late=clean.late,
     )
-
-
-def _died_on(trader: Trader) -> Cursor | TimerDue | RowNumber | None:
-    """What the last incarnation was told when it died, as its note says. What would not come again is not counted."""
-    last = trader.world.predecessor
-    words = last.note.split() if last is not None and last.abnormal else []
-    match words:
-        case ["bar", symbol, interval_s, closed_utc]:
-            return Cursor(symbol=symbol, interval_s=int(interval_s), closed_utc=int(closed_utc))
-        case ["timer", name, due_utc]:
-            return TimerDue(name, float(due_utc))
-        case ["row", number]:
-            return RowNumber(int(number))
-    return None

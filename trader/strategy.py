@@ -135,7 +135,7 @@ class Strategy:
             )
         self._desk.needs[symbol, minutes * 60] = Need(symbol=symbol, interval_s=minutes * 60, warm_up=warm_up)
 
-    def timer(self, name: str, *, every_s: float | None = None, at: str | None = None, zone: str = "UTC") -> None:
+    def timer(self, name: str, *, every_s: int | None = None, at: str | None = None, zone: str = "UTC") -> None:
         """In ``setup``: ``on_timer(name)`` every so many market seconds (multiples of it since 1970: 3600 is each full
         hour), or each day ``at`` a time like "15:55" in ``zone`` ("America/New_York")."""
         timers = self._desk.timers

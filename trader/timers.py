@@ -17,9 +17,9 @@ import msgspec
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 """A timer's name stands in a note and in the journal."""
-EVERY_MIN_S = 1.0
+EVERY_MIN_S = 1
 """Market seconds: a turn is a commit, and a timer is no price stream."""
-EVERY_MAX_S = 86_400.0
+EVERY_MAX_S = 86_400
 """A day; what is due more seldom is due at a time of day."""
 TIMERS_MAX = 50
 """Of one strategy: each is looked at whenever one may be due."""
@@ -34,42 +34,44 @@ class Timer(msgspec.Struct, frozen=True):
     ``at`` this time in ``zone``, which keeps to the clock of the place over summer and winter time."""
 
     name: str
-    every_s: float = 0.0
+    every_s: int = 0
     at: time | None = None
     zone: ZoneInfo | None = None
 
-    def newest_due(self, now_utc: float) -> float:
+    def newest_due(self, now_utc: float) -> int:
         """The newest moment, up to now, at which it was due."""
         if self.at is None:
-            return now_utc // self.every_s * self.every_s
+            return int(now_utc) // self.every_s * self.every_s
         today = datetime.fromtimestamp(now_utc, self.zone).date()
         return next(moment for moment in map(self._on, (today, _before(today))) if moment <= now_utc)
 
-    def next_due(self, after_utc: float) -> float:
+    def next_due(self, after_utc: float) -> int:
         """The first moment after this one at which it is due."""
         if self.at is None:
-            return (after_utc // self.every_s + 1.0) * self.every_s
+            return (int(after_utc) // self.every_s + 1) * self.every_s
         day = _before(datetime.fromtimestamp(after_utc, self.zone).date())
         while self._on(day) <= after_utc:
             day += timedelta(days=1)
         return self._on(day)
 
-    def _on(self, day: date) -> float:
+    def _on(self, day: date) -> int:
         """A time that the clock change leaves out is an hour later, one that comes twice is the first."""
         assert self.at is not None
-        return datetime.combine(day, self.at, self.zone).timestamp()
+        return int(datetime.combine(day, self.at, self.zone).timestamp())
 
 
-def timer(name: str, every_s: float | None, at: str | None, zone: str) -> Timer:
+def timer(name: str, every_s: int | None, at: str | None, zone: str) -> Timer:
     """As a strategy declares it. Raises ``BadTimer``."""
     if not NAME.fullmatch(name):
         raise BadTimer(f"timer {name!r}: a name has 1 to 40 of A-Z a-z 0-9 _ -")
     if (every_s is None) == (at is None):
         raise BadTimer(f"timer {name!r}: wanted one of every_s=SECONDS and at='15:55'")
     if every_s is not None:
-        if not EVERY_MIN_S <= every_s <= EVERY_MAX_S:
-            raise BadTimer(f"timer {name!r}: every_s {every_s}, allowed {EVERY_MIN_S:g} to {EVERY_MAX_S:g}")
-        return Timer(name, every_s=float(every_s))
+        if type(every_s) is not int or not EVERY_MIN_S <= every_s <= EVERY_MAX_S:
+            raise BadTimer(
+                f"timer {name!r}: every_s {every_s!r}, allowed are whole seconds, {EVERY_MIN_S} to {EVERY_MAX_S}"
+            )
+        return Timer(name, every_s=every_s)
     return Timer(name, at=_time_of_day(name, at or ""), zone=_zone(name, zone))
 
 
@@ -78,6 +80,8 @@ def _time_of_day(name: str, at: str) -> time:
         moment = time.fromisoformat(at)
     except ValueError as error:
         raise BadTimer(f"timer {name!r}: at {at!r}, wanted a time of day like 15:55 or 15:55:30") from error
+    if moment.microsecond:
+        raise BadTimer(f"timer {name!r}: at {at!r}, wanted whole seconds")
     if moment.tzinfo is not None:
         raise BadTimer(f"timer {name!r}: at {at!r} has a zone in it; give it as zone='America/New_York'")
     return moment
@@ -99,23 +103,23 @@ def _before(day: date) -> date:
 class Timers:
     """The timers of a strategy and where each stands. ``cursors``: the moments that committed turns have consumed."""
 
-    def __init__(self, timers: Iterable[Timer], cursors: Mapping[str, float]) -> None:
+    def __init__(self, timers: Iterable[Timer], cursors: Mapping[str, int]) -> None:
         self.timers = {timer.name: timer for timer in timers}
         self._cursors = {name: cursors[name] for name in self.timers if name in cursors}
 
-    def begin(self, now_utc: float) -> dict[str, float]:
+    def begin(self, now_utc: float) -> dict[str, int]:
         """Timers that are new begin now: their cursors, to be made durable before the first moment is told."""
-        new = {name: now_utc for name in self.timers if name not in self._cursors}
+        new = {name: int(now_utc) for name in self.timers if name not in self._cursors}
         self._cursors |= new
         return new
 
-    def due(self, now_utc: float) -> tuple[str, float] | None:
+    def due(self, now_utc: float) -> tuple[str, int] | None:
         """What is to be told: the timer that is due longest, and the newest of its moments."""
         waiting = [(timer.next_due(self._cursors[name]), name) for name, timer in self.timers.items()]
         first_utc, name = min(waiting, default=(math.inf, ""))
         return None if first_utc > now_utc else (name, self.timers[name].newest_due(now_utc))
 
-    def consumed(self, name: str, due_utc: float) -> None:
+    def consumed(self, name: str, due_utc: int) -> None:
         self._cursors[name] = due_utc
 
     def next_due(self) -> float:

@@ -60,7 +60,7 @@ def _count_death(account: Account, start_no: int, what: Consumed, incarnation: i
         text = f"{what.symbol} bar {what.closed_utc} {end}"
         account.event(now, "bar.skipped", "PAGE", text, symbol=what.symbol, closed_utc=what.closed_utc)
     elif isinstance(what, TimerDue):
-        text = f"timer {what.name} of {what.due_utc:.0f} {end}"
+        text = f"timer {what.name} of {what.due_utc} {end}"
         account.event(now, "timer.skipped", "PAGE", text, name=what.name, due_utc=what.due_utc)
     else:
         text = f"row {what.number} (a fill, sync, reject or phase) {end}; position and stop are minded as ever"

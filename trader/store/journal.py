@@ -137,7 +137,7 @@ CREATE TABLE fees (
 which fills of others explain an adoption, and after which own fill it came: a sequence that no clock tells."""
 
 _TIMERS = """
-CREATE TABLE timers (name TEXT PRIMARY KEY, due_utc REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE timers (name TEXT PRIMARY KEY, due_utc INTEGER NOT NULL) WITHOUT ROWID;
 ALTER TABLE turns ADD COLUMN timer TEXT;
 
 CREATE TABLE deaths_told (told TEXT NOT NULL, incarnation INTEGER NOT NULL, PRIMARY KEY (told, incarnation))
