@@ -153,7 +153,7 @@ def _absolute(before: Declaration, declared: Declared) -> Declared:
     turn has lowered that already. The turn is committed once, and so it is added once."""
     if not declared.relative:
         return declared
-    return replace(declared, quantity=before.quantity + declared.quantity, relative=not declared.quantity)
+    return replace(declared, quantity=before.quantity + declared.quantity)
 
 
 def _wanted(before: Declaration, declared: Declared, valid_until_utc: float) -> Declaration:
@@ -172,7 +172,8 @@ def _wanted(before: Declaration, declared: Declared, valid_until_utc: float) -> 
 
 def _followed(account: Account, before: Declaration, declared: Declared, now: Now) -> Declaration:
     """``after_divergence = follow``: another quantity than the voided one is a new decision of the strategy, by its
-    session's word, and takes the place of a person's release (order-safety 1.9). A stop alone decides nothing."""
+    session's word, and takes the place of a person's release (order-safety 1.9). What is relative to the exposure that
+    the divergence left decides nothing about it."""
     if not before.voided or account.session.after_divergence != "follow" or declared.relative:
         return before
     if declared.quantity == before.voided_quantity:

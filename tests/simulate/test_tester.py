@@ -253,6 +253,43 @@ def test_a_strategy_that_raises_is_told_with_file_and_line(tmp_path: Path, broke
     assert f'{tmp_path}/one_trade.py", line {line}' in result.stderr
 
 
+def test_a_strategy_that_hangs_is_told_with_hook_bar_and_line(tmp_path: Path) -> None:
+    source = ONE_TRADE.replace("        n = self.state", "        while True: pass\n        n = self.state")
+    result = ran(strategy(tmp_path, source), "--data", written(tmp_path))
+    assert result.exit_code == 1
+    assert "HookTooLong: on_bar (bar ESZ13 60 1381154460) computed for more than 5 s (hook_limit_s)" in result.stderr
+    assert f'{tmp_path}/one_trade.py", line 12' in result.stderr
+
+
+def test_the_tester_calls_the_same_hooks_as_the_desk_timers_and_quotes_in_virtual_time(tmp_path: Path) -> None:
+    source = """
+from trader.strategy import Strategy
+
+class Told(Strategy):
+    def setup(self):
+        self.subscribe("ESZ13")
+        self.subscribe_quotes("ESZ13")
+        self.timer("t", every_s=120)
+
+    def on_timer(self, name):
+        self.state["timers"] = [*self.state.get("timers", []), int(self.now)]
+
+    def on_quote(self, quote):
+        self.state["quotes"] = self.state.get("quotes", 0) + 1
+        self.state["last"] = quote.last
+
+    def on_stop(self, reason):
+        pass
+
+    def on_bar(self, bar):
+        if bar.closed_utc == 1381154820:
+            raise ValueError("%s %s %s" % (self.state["timers"], self.state["quotes"] > 3, self.state["last"]))
+"""
+    result = ran(strategy(tmp_path, source), "--data", written(tmp_path))
+    assert result.exit_code == 1
+    assert "ValueError: [1381154400, 1381154520, 1381154640, 1381154760] True 1667" in result.stderr
+
+
 # -- the pure part -----------------------------------------------------------------------------------------------------
 
 

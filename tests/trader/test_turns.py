@@ -109,9 +109,10 @@ def test_a_sell_that_crosses_the_stop_out_opens_no_short(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("session", [SESSION, FOLLOWS])
-def test_buy_after_a_divergence_is_refused_as_voided(session: Session) -> None:
+@pytest.mark.parametrize("quantity", [1, 2, -1])
+def test_buy_and_sell_after_a_divergence_are_refused_as_voided(session: Session, quantity: int) -> None:
     desk = diverged(session)
-    says(desk, 1)
+    says(desk, quantity)
     assert desk.rows()[-1].gate == "diverged"
     assert desk.sent("POST") == ["POST", "POST"]
 
