@@ -59,6 +59,9 @@ class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Mode 0600. JSON, written by ``nightdesk login`` and the connection."""
     broker: Literal["tradestation"] = "tradestation"
     environment: Literal["SIM", "LIVE"] = "SIM"
+    quotas: Literal["venue", "off"] = "venue"
+    """``off``: this desk keeps to no quota of reads. Only for an emulator whose own are off, where market time runs so
+    fast that quotas of machine time would hold bars back."""
     secrets: str = "nightdesk"
     """Secrets that are not in the file are looked for as ``<this>.client_secret`` and ``<this>.refresh_token``."""
 

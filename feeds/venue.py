@@ -26,7 +26,7 @@ def open_broker(world: World, config: ConnectionConfig, timing: Timing, tokens: 
         lent_http(world),
         tokens or Tokens(world, config, timing),
         timing.http_limit_s,
-        ProcessMeter(world, config.name, QUOTAS),
+        ProcessMeter(world, config.name, QUOTAS if config.quotas == "venue" else {}),
     )
 
 

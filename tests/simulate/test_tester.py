@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -288,6 +289,26 @@ class Told(Strategy):
     result = ran(strategy(tmp_path, source), "--data", written(tmp_path))
     assert result.exit_code == 1
     assert "ValueError: [1381154400, 1381154520, 1381154640, 1381154760] True 1667" in result.stderr
+
+
+def test_bars_of_thin_minutes_come_when_they_close_also_where_history_is_asked_for_each(tmp_path: Path) -> None:
+    """Quotas are of machine time, in which 300 times the market passes here: none holds a bar back."""
+    source = """
+from trader.strategy import Strategy
+
+class Punctual(Strategy):
+    def setup(self):
+        self.subscribe("ESZ13")
+
+    def on_bar(self, bar):
+        if self.now > bar.closed_utc + 30:
+            raise ValueError("%d s late" % (self.now - bar.closed_utc))
+"""
+    path = tmp_path / "ESZ13_1m.csv"
+    stamps = [datetime.fromtimestamp(MORNING_UTC + 120 * n, UTC) for n in range(1, 300)]
+    lines = [f"{stamp:%Y-%m-%dT%H:%M:%SZ},1670,1671,1669,1670,10" for stamp in stamps]
+    path.write_text("\n".join([HEADER, *lines, ""]))
+    assert told(strategy(tmp_path, source), "--data", path)["bars"] == len(stamps)
 
 
 # -- the pure part -----------------------------------------------------------------------------------------------------

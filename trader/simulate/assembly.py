@@ -6,6 +6,7 @@ Testers and nights use the same pieces: ``machine`` once, then ``life`` for each
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
@@ -56,19 +57,20 @@ def machine(
     settings: Settings | None = None,
     timing: Timing | None = None,
     chances: Chances | None = None,
+    quotas: Literal["venue", "off"] = "venue",
 ) -> Machine:
     """``sessions`` are in its desk.db, wanted to trade. ``rate``: market seconds in a machine second, from
     ``begins_s`` (machine time) on; before that market time stands at its origin."""
     outside = EmulatorOutside(settings or Settings(), market, origin_utc, rate, begins_s)
-    built = Machine(Kernel(seed, outside, chances), outside, desk_config(timing or Timing()))
+    built = Machine(Kernel(seed, outside, chances), outside, desk_config(timing or Timing(), quotas))
     built.kernel.files[LOGIN_FILE] = LOGIN
     _write_sessions(built.kernel, sessions)
     return built
 
 
-def desk_config(timing: Timing) -> DeskConfig:
+def desk_config(timing: Timing, quotas: Literal["venue", "off"] = "venue") -> DeskConfig:
     connection = ConnectionConfig(
-        name=CONNECTION, api_url=URL, signin_url=URL, client_id="demo-client", login_file=LOGIN_FILE
+        name=CONNECTION, api_url=URL, signin_url=URL, client_id="demo-client", login_file=LOGIN_FILE, quotas=quotas
     )
     return DeskConfig(connections={CONNECTION: connection}, timing=timing)
 
