@@ -104,7 +104,9 @@ def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
         trouble += _troubles(row, manager)
     if row.wanted is Wanted.TRADE and state != "up":
         trouble.append(f"trader is {state}{': ' + why if why else ''}")
-    return SessionView(row, state, manager, tuple(trouble), changed(row).strip() if row.wanted is Wanted.TRADE else "")
+    return SessionView(
+        row, state, manager, tuple(trouble), changed=changed(row).strip() if row.wanted is Wanted.TRADE else ""
+    )
 
 
 def _troubles(row: Session, manager: SessionStatus) -> list[str]:
