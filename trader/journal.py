@@ -24,7 +24,7 @@ from supervisor.process.world import Store
 from supervisor.process.writes import Writes
 from trader.holds import Taken
 from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind, order_key
-from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, RowNumber, SyncRow, TimerDue, Turn
+from trader.messages import Consumed, Cursor, FillRow, Hold, RejectRow, Row, RowNumber, SyncRow, TimerDue, Turn
 from trader.money import Adoption
 from trader.orders import OwnOrder
 from trader.position import Holding, price_of_new
@@ -67,9 +67,6 @@ from trader.store.statements import (
     UPDATE_INTENT,
 )
 from trader.target import Declaration
-
-Consumed = Cursor | RowNumber | TimerDue
-"""What a turn consumes and comes again until one is committed."""
 
 SCHEMA = "trader.store.journal:migrations"
 NOTHING_HELD = Holding()

@@ -38,6 +38,10 @@ class RowNumber(Message, frozen=True):
     number: int
 
 
+Consumed = Cursor | RowNumber | TimerDue
+"""What a turn consumes, and what comes again until one is committed."""
+
+
 class PositionView(Message, frozen=True):
     """A position as the strategy and ``status`` see it. ``agreed``: equal to the broker's at the last read.
 
@@ -132,7 +136,7 @@ class Attach(Request[Attached], frozen=True):
     REPLY = Attached
     start_no: int
     incarnation: int
-    died_on: Cursor | TimerDue | RowNumber | None = None
+    died_on: Consumed | None = None
 
 
 class BeginSeries(Request[Done], frozen=True):

@@ -17,8 +17,7 @@ from trader.account import Account, Now
 from trader.bars import is_late
 from trader.execution import settled
 from trader.intents import IntentState, Kind
-from trader.journal import Consumed
-from trader.messages import Attach, Attached, Cursor, Declared, RowNumber, TimerDue, Turn
+from trader.messages import Attach, Attached, Consumed, Cursor, Declared, RowNumber, TimerDue, Turn
 from trader.target import Declaration, clamped, same_side
 
 DEATHS_TO_SKIP = 2
