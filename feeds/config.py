@@ -44,6 +44,8 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on_its_way_s: float = 60.0
     """So long a request whose answer never came may still reach the venue: six times ``http_limit_s``. Before that what
     it asked for is not asked for under another key, and what opens later than that is somebody else's."""
+    hook_limit_s: float = 5.0
+    """A strategy's hook that computes for longer is broken off, with its line."""
     ensure_every_s: float = 5.0
     """Rhythm of ensure_sessions."""
     look_every_s: float = 1.0
@@ -82,6 +84,9 @@ class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_sharers: int = 1
     """Connections of this desk with the same ``client_id``, this one included; counted at the start, never written. The
     venue counts by user and key and tells no SIM from LIVE (tradestation v3, 3): they divide its quotas."""
+    quotas: Literal["venue", "off"] = "venue"
+    """``off``: this desk keeps to no quota of reads. Only for an emulator whose own are off, where market time runs so
+    fast that quotas of machine time would hold bars back."""
     secrets: str = "nightdesk"
     """Secrets that are not in the file are looked for as ``<this>.client_secret`` and ``<this>.refresh_token``."""
     account_limits: dict[str, AccountLimits] = {}

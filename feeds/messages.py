@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from brokers.broker import AccountSnapshot
-from brokers.model import Account, Bar, Instrument, Order, Position, Side
+from brokers.model import Account, Bar, Instrument, Order, Position, Quote, Side
 from supervisor.messages import Message, Request
 
 # -- the connection --------------------------------------------------------------------------------
@@ -161,6 +161,13 @@ class OrdersSeen(Message, frozen=True):
 
     orders: tuple[Order, ...]
     snapshot: bool
+    received_s: float
+
+
+class QuoteSeen(Message, frozen=True):
+    """Published on topic "quotes": the newest quote, all that the stream has told of it. Best effort."""
+
+    quote: Quote
     received_s: float
 
 

@@ -62,6 +62,7 @@ def feed_spec(config: ConnectionConfig, timing: Timing, feed: str) -> ChildSpec:
         "bars": "feeds.bars:BarsFeed",
         "orders": "feeds.accounts:OrdersFeed",
         "positions": "feeds.accounts:PositionsFeed",
+        "quotes": "feeds.quotes:QuotesFeed",
     }
     return ChildSpec(
         id=feed,

@@ -38,7 +38,8 @@ def open_broker(
 
 
 def open_meter(world: World, config: ConnectionConfig) -> ProcessMeter:
-    quotas = {each: quota.shared(config.key_sharers) for each, quota in QUOTAS.items()}
+    used = QUOTAS if config.quotas == "venue" else {}
+    quotas = {each: quota.shared(config.key_sharers) for each, quota in used.items()}
     return ProcessMeter(world, config.name, quotas)
 
 

@@ -76,6 +76,7 @@ class Account:
     ``day_trades``: the venue's account as the books last told it. ``prices``: last closes, where a limit needs them.
     ``reserve``: asks for a part of the account's own limits before an entry is written; None where it has none.
     ``hours``: by symbol, missing where they are unknown; ``closing_s``: so long before a close no entry goes.
+    ``last_word``: of this trader's turns that consumed nothing.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Account:
         self.differs_since: dict[str, tuple[float, Level]] = {}
         self.streamed: dict[str, Decimal] = {}
         self.looked: set[str] = set()
+        self.last_word = 0
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}

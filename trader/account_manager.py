@@ -54,6 +54,7 @@ from trader.journal import SCHEMA, Journal
 from trader.messages import (
     Attach,
     BeginSeries,
+    BeginTimers,
     CleanBars,
     EndTrading,
     HoldsChanged,
@@ -187,7 +188,7 @@ class AccountManager(Server):
         if isinstance(request, ReadSessionStatus):
             waits = unconfirmed(self.account) if self.account.flattening else ""
             return msgspec.structs.replace(self.account.status(self._now()), flattening=waits)
-        if isinstance(request, Attach | BeginSeries | TradingDone | EndTrading | ReleaseHold):
+        if isinstance(request, Attach | BeginSeries | BeginTimers | TradingDone | EndTrading | ReleaseHold):
             self.reply(caller, self._attach(request) if isinstance(request, Attach) else self._committed(request))
             self._after_commit()
             return None
@@ -252,11 +253,13 @@ class AccountManager(Server):
             turn(self.account, request, now)
         return TurnDone(rows=self.journal.rows_after(self.journal.last_row), positions=self.account.views())
 
-    def _committed(self, request: BeginSeries | TradingDone | EndTrading | ReleaseHold) -> Message:
+    def _committed(self, request: BeginSeries | BeginTimers | TradingDone | EndTrading | ReleaseHold) -> Message:
         """One step; its reply is given when it is on disk, and before anything is sent."""
         with self._step() as now:
             if isinstance(request, BeginSeries):
                 self.journal.begin(request.after)
+            elif isinstance(request, BeginTimers):
+                self.journal.begin_timers(request.timers)
             elif isinstance(request, TradingDone):
                 self._trading_done(request, now)
             elif isinstance(request, EndTrading):

@@ -51,7 +51,7 @@ def late_limit_s(interval_s: int, late_machine_s: float, rate: float) -> float:
     return max(LATE_MIN_S, LATE_SHARE * interval_s) + late_machine_s * rate
 
 
-def is_late(closed_utc: int, interval_s: int, now_utc: float, late_machine_s: float, rate: float) -> bool:
+def is_late(closed_utc: float, interval_s: int, now_utc: float, late_machine_s: float, rate: float) -> bool:
     return now_utc > closed_utc + late_limit_s(interval_s, late_machine_s, rate)
 
 

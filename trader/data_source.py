@@ -27,7 +27,7 @@ from trader.bars import BarSeries, is_late, late_limit_s
 from trader.hours_book import HoursBook
 from trader.listing import ASK_AGAIN_S, ASK_EVERY_S, changes, contracts_in, contracts_path
 from trader.market_hours import Phase, bars_calendar_of, said
-from trader.messages import BarsAfter, CleanBar, CleanBars, Need, NeedBars
+from trader.messages import BarsAfter, CleanBar, CleanBars, DataAge, Need, NeedBars
 
 RETRY_MIN_S = 0.5
 RETRY_MAX_S = 30.0
@@ -219,13 +219,18 @@ class DataSource(Server):
             kept.stale = True
             text = f"{kept.feed}: no bar is passed on, as history has not been read for {now_s - since_s:.0f} s"
             self.world.event("data.stale", "NOTIFY", text, incident=incident, opened=True)
+            self._tell_age(kept, (now_s - since_s) * self.world.market_rate())
         if not doubtful:
             kept.doubtful_since_s = None
             if kept.stale:
                 kept.stale = False
+                self._tell_age(kept, 0.0)
                 self.world.event(
                     "data.fresh", "DIGEST", f"{kept.feed}: complete again", incident=incident, resolved=True
                 )
+
+    def _tell_age(self, kept: Kept, age_s: float) -> None:
+        self.world.publish("bars", DataAge(kept.need.symbol, kept.need.interval_s, age_s))
 
     def _tell_news(self, kept: Kept) -> None:
         for news in kept.series.take_news():

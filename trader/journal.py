@@ -24,7 +24,19 @@ from supervisor.process.world import Store
 from supervisor.process.writes import Writes
 from trader.holds import Taken
 from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind, order_key
-from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SessionRow, SyncRow, Turn
+from trader.messages import (
+    Consumed,
+    Cursor,
+    FillRow,
+    Hold,
+    RejectRow,
+    Row,
+    RowNumber,
+    SessionRow,
+    SyncRow,
+    TimerDue,
+    Turn,
+)
 from trader.money import Adoption
 from trader.orders import OwnOrder
 from trader.position import Holding, price_of_new
@@ -63,6 +75,7 @@ from trader.store.statements import (
     PUT_ORDER,
     PUT_PHASE,
     PUT_POSITION,
+    PUT_TIMER,
     PUT_UNCOVERED,
     UPDATE_INTENT,
 )
@@ -134,6 +147,7 @@ class Journal:
         self.declarations = {
             row["symbol"]: from_json(row["body"], Declaration) for row in query("SELECT * FROM declarations")
         }
+        self.timers = {row["name"]: int(row["due_utc"]) for row in query("SELECT * FROM timers")}
         self.open_intents = {
             intent.number: intent
             for intent in map(intent_of, query("SELECT * FROM intents WHERE state IN ('written', 'unsent', 'unknown')"))
@@ -203,20 +217,35 @@ class Journal:
     def turn(self, turn: Turn, now_s: float, now_utc: float, *, late: bool) -> None:
         """What a turn consumed, and the strategy's new state."""
         bar = turn.bar
-        self._turn_row(turn.start_no, bar, turn.row or None, late, False, now_s, now_utc)
+        self._turn_row(turn.start_no, bar, turn.row or None, turn.timer, late, False, now_s, now_utc)
         if bar is not None:
             self._cursor(bar)
         if turn.row:
-            self._writes.add(CONSUME_ROWS, (self.last_row, turn.row))
-            self.last_row = turn.row
-            while self._waiting_rows and self._waiting_rows[0].number <= turn.row:
-                self._waiting_rows.popleft()
+            self._consume_rows(turn.row)
+        if turn.timer is not None:
+            self._timer(turn.timer)
         self.set_state(turn.state)
 
-    def skip(self, start_no: int, bar: Cursor, now_s: float, now_utc: float) -> None:
-        """A bar that kills the trader is consumed without it."""
-        self._turn_row(start_no, bar, None, False, True, now_s, now_utc)
-        self._cursor(bar)
+    def skip(self, start_no: int, what: Consumed, now_s: float, now_utc: float) -> None:
+        """What kills the trader is consumed without it."""
+        bar = what if isinstance(what, Cursor) else None
+        row = what.number if isinstance(what, RowNumber) else None
+        timer = what if isinstance(what, TimerDue) else None
+        self._turn_row(start_no, bar, row, timer, False, True, now_s, now_utc)
+        if bar is not None:
+            self._cursor(bar)
+        if row is not None:
+            self._consume_rows(row)
+        if timer is not None:
+            self._timer(timer)
+
+    def consumed(self, what: Consumed) -> bool:
+        """Whether a committed turn has consumed it, or what came after it."""
+        if isinstance(what, Cursor):
+            return what.closed_utc <= self.cursors.get((what.symbol, what.interval_s), -1)
+        if isinstance(what, RowNumber):
+            return what.number <= self.last_row
+        return what.due_utc <= self.timers.get(what.name, -1)
 
     def set_state(self, state: bytes) -> None:
         if state != self.state:
@@ -246,12 +275,11 @@ class Journal:
         known = self.declarations.get(symbol)
         return known if known is not None else Declaration(symbol, self.holding(symbol).quantity)
 
-    def count_death(self, bar: Cursor, incarnation: int) -> int:
-        """How often this bar has killed the trader, this death included."""
-        key = (bar.symbol, bar.interval_s, bar.closed_utc)
-        self._writes.add("INSERT OR IGNORE INTO deaths VALUES (?, ?, ?, ?)", (*key, incarnation))
-        where = "WHERE symbol = ? AND interval_s = ? AND closed_utc = ?"
-        before = self._store.query(f"SELECT incarnation FROM deaths {where}", key)
+    def count_death(self, what: Consumed, incarnation: int) -> int:
+        """How often this has killed the trader, this death included."""
+        told = to_json(what)
+        self._writes.add("INSERT OR IGNORE INTO deaths_told VALUES (?, ?)", (told, incarnation))
+        before = self._store.query("SELECT incarnation FROM deaths_told WHERE told = ?", (told,))
         return len({incarnation, *(row["incarnation"] for row in before)})
 
     # -- rows for the strategy ---------------------------------------------------------------------------------------
@@ -447,18 +475,36 @@ class Journal:
         start_no: int,
         bar: Cursor | None,
         row: int | None,
+        timer: TimerDue | None,
         late: bool,
         skipped: bool,
         now_s: float,
         now_utc: float,
     ) -> None:
         of_bar = (bar.symbol, bar.interval_s, bar.closed_utc) if bar is not None else (None, None, None)
-        self._writes.add(INSERT_TURN, (start_no, *of_bar, row, int(late), int(skipped), now_utc, now_s))
+        name = timer.name if timer is not None else None
+        self._writes.add(INSERT_TURN, (start_no, *of_bar, row, name, int(late), int(skipped), now_utc, now_s))
 
     def begin(self, after: Cursor) -> None:
         """A series that has no cursor yet begins after this stamp."""
         if (after.symbol, after.interval_s) not in self.cursors:
             self._cursor(after)
+
+    def begin_timers(self, timers: Iterable[TimerDue]) -> None:
+        """A timer that has no cursor yet counts from this moment on."""
+        for timer in timers:
+            if timer.name not in self.timers:
+                self._timer(timer)
+
+    def _timer(self, timer: TimerDue) -> None:
+        self.timers[timer.name] = timer.due_utc
+        self._writes.put(("timer", timer.name), PUT_TIMER, itself, (timer.name, timer.due_utc))
+
+    def _consume_rows(self, number: int) -> None:
+        self._writes.add(CONSUME_ROWS, (self.last_row, number))
+        self.last_row = number
+        while self._waiting_rows and self._waiting_rows[0].number <= number:
+            self._waiting_rows.popleft()
 
     def _cursor(self, bar: Cursor) -> None:
         """On disk, a series' first cursor says where it began; from then on its turns tell it."""

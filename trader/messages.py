@@ -26,6 +26,23 @@ class Cursor(Message, frozen=True):
     closed_utc: int
 
 
+class TimerDue(Message, frozen=True):
+    """A moment at which a strategy's timer was due: its cursor, once a committed turn has consumed it."""
+
+    name: str
+    due_utc: int
+
+
+class RowNumber(Message, frozen=True):
+    """A row, by its number alone."""
+
+    number: int
+
+
+Consumed = Cursor | RowNumber | TimerDue
+"""What a turn consumes, and what comes again until one is committed."""
+
+
 class PositionView(Message, frozen=True):
     """A position as the strategy and ``status`` see it. ``agreed``: equal to the broker's at the last read.
 
@@ -92,19 +109,23 @@ class Row(Message, frozen=True):
 
 class Declared(Message, frozen=True):
     """The exposure that a strategy declares for a symbol: signed quantity, and the price of its protective stop.
-    ``intended_price``: the newest close it had seen; what is filled is held against it."""
+
+    ``relative``: ``quantity`` is what is added to the exposure declared so far, as the account manager has it when it
+    commits the turn. ``intended_price``: the newest close it had seen; what is filled is held against it.
+    """
 
     symbol: str
     quantity: Decimal
     stop: Decimal | None = None
     intended_price: Decimal | None = None
+    relative: bool = False
 
 
 # -- trader -> account manager -----------------------------------------------------------------------------------------
 
 
 class Attached(Message, frozen=True):
-    """Where the strategy goes on: its cursors, its state, its rows that no turn has consumed yet.
+    """Where the strategy goes on: its cursors, those of its timers, its state, its rows that no turn has consumed yet.
 
     ``done``: this start number is over, the trader has nothing to do (all else is empty then).
     """
@@ -115,16 +136,17 @@ class Attached(Message, frozen=True):
     last_row: int = 0
     rows: tuple[Row, ...] = ()
     positions: tuple[PositionView, ...] = ()
+    timers: tuple[TimerDue, ...] = ()
 
 
 class Attach(Request[Attached], frozen=True):
-    """First call of a trader. ``died_on``: the bar that its predecessor died on, if any. The account manager counts: a
-    bar that kills the trader twice is recorded, skipped and reported."""
+    """First call of a trader. ``died_on``: what its predecessor was told when it died, if anything. The account manager
+    counts: a bar (a row, a timer's moment) that kills the trader twice is recorded, skipped and reported."""
 
     REPLY = Attached
     start_no: int
     incarnation: int
-    died_on: Cursor | None = None
+    died_on: Consumed | None = None
 
 
 class BeginSeries(Request[Done], frozen=True):
@@ -135,6 +157,14 @@ class BeginSeries(Request[Done], frozen=True):
     after: Cursor
 
 
+class BeginTimers(Request[Done], frozen=True):
+    """New timers count from these moments on: kept as their cursors, so that a first moment whose turn is never
+    committed comes again. Changes nothing where a timer has a cursor already."""
+
+    REPLY = Done
+    timers: tuple[TimerDue, ...]
+
+
 class TurnDone(Message, frozen=True):
     """The turn is committed (or was before: the same turn sent again changes nothing)."""
 
@@ -143,8 +173,10 @@ class TurnDone(Message, frozen=True):
 
 
 class Turn(Request[TurnDone], frozen=True):
-    """One turn: what it consumed (a bar or a row), the new state, the declarations; committed as one.
+    """One turn: what it consumed, the new state, the declarations; committed as one.
 
+    It consumes one of: a ``bar``, a ``row``, a ``timer``'s moment; or nothing that would come again (a quote, the age
+    of the data): then ``word`` is its number in the trader's life, from 1 on, and ``as_of_utc`` when that was true.
     ``rows_seen``: the newest row the strategy had seen when it declared. ``resume``: symbols whose divergence
     ``on_sync`` answered with RESUME. Refused when the start number is done, or when it consumes out of order.
     """
@@ -156,6 +188,9 @@ class Turn(Request[TurnDone], frozen=True):
     bar: Cursor | None = None
     late: bool = False
     row: int = 0
+    timer: TimerDue | None = None
+    word: int = 0
+    as_of_utc: float = 0.0
     declarations: tuple[Declared, ...] = ()
     resume: tuple[str, ...] = ()
 
@@ -234,6 +269,15 @@ class CleanBars(Message, frozen=True):
     after_utc: int
     bars: tuple[CleanBar, ...]
     warm_up: bool = False
+
+
+class DataAge(Message, frozen=True):
+    """Published on topic "bars": the series is stale for so many market seconds (nobody knows whether a bar is
+    missing), or complete again (0)."""
+
+    symbol: str
+    interval_s: int
+    age_s: float
 
 
 class BarsAfter(Request[CleanBars], frozen=True):

@@ -18,6 +18,11 @@ PERIOD_S = 60.0
 """Restarts of one group that are taken as bad luck; the fifth in a minute slows the failing child down."""
 LAST_WORDS_S = 10.0
 """Beyond the longest call that a process of a session may be in just then: an instruction to the venue, a history."""
+LIVENESS_LIMIT_S = 10.0
+"""A trader whose loop does not turn for so long is hung, also where a hook cannot be broken off (``hook_limit_s``)."""
+TRADER_MEMORY_MAX_MIB = 1024.0
+"""Of the user's code, which may grow without end: ten times what a strategy with numpy and 5000 bars a series has, and
+little enough that the machine and its other sessions never feel it."""
 PRELOAD = (
     "supervisor.process.real",
     "supervisor.control.server",
@@ -99,6 +104,8 @@ def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
                 arguments=arguments,
                 restart="transient",
                 shutdown_s=last_words_s,
+                liveness_limit_s=max(LIVENESS_LIMIT_S, 2 * config.timing.hook_limit_s),
+                memory_max_mib=TRADER_MEMORY_MAX_MIB,
                 groups=("traders",),
             ),
         ),

@@ -16,8 +16,6 @@
 A hook has no effect of its own: what it declares, ``self.state`` and the bar it consumed are committed as one by the
 account manager, and only then sent. A bar whose turn was not committed comes again. So a hook should only compute: it
 reaches no network, no file and no clock but ``self.now``.
-
-Absent in this version: the verbs buy, sell and move_stop, the hooks on_session, on_quote, on_timer and on_data_age.
 """
 
 from __future__ import annotations
@@ -31,7 +29,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 from brokers.model import Bar as BrokerBar
+from brokers.model import Quote
 from trader.messages import Declared, FillRow, Need, PositionView, RejectRow
+from trader.timers import TIMERS_MAX, BadTimer, Timer, timer
 
 RESUME: Final = "resume"
 """Returned by ``on_sync``: take up again what was declared before the divergence, through all gates."""
@@ -108,6 +108,18 @@ class Strategy:
         """Something declared was refused: ``reject.gate`` is the gate (or ``venue``), ``reject.text`` says why. What is
         declared in here and refused again is recorded, but not told again."""
 
+    def on_timer(self, name: str) -> None:
+        """A timer of ``setup`` was due: once for each of its moments, also over restarts. Of moments that passed while
+        nothing ran only the newest is told, late: entries out of it are refused, exits and stop moves are not."""
+
+    def on_quote(self, quote: Quote) -> None:
+        """The newest quote of a symbol of ``subscribe_quotes``. Best effort: what came between two turns is dropped,
+        nothing comes again after a death, and an entry out of a quote older than 5 s is refused."""
+
+    def on_data_age(self, symbol: str, age_s: float) -> None:
+        """Bars of the symbol are stale: for ``age_s`` market seconds nobody could say whether one is missing, and none
+        is told. Again with 0 when they are complete."""
+
     def on_stop(self, reason: str) -> None:
         """Trading ends. What is declared here still counts, entries are refused. By default position and stop stay at
         the broker, and the account manager minds them."""
@@ -123,6 +135,22 @@ class Strategy:
             )
         self._desk.needs[symbol, minutes * 60] = Need(symbol=symbol, interval_s=minutes * 60, warm_up=warm_up)
 
+    def timer(self, name: str, *, every_s: int | None = None, at: str | None = None, zone: str = "UTC") -> None:
+        """In ``setup``: ``on_timer(name)`` every so many market seconds (multiples of it since 1970: 3600 is each full
+        hour), or each day ``at`` a time like "15:55" in ``zone`` ("America/New_York")."""
+        timers = self._desk.timers
+        try:
+            timers[name] = timer(name, every_s, at, zone)
+        except BadTimer as bad:
+            raise BadDeclaration(str(bad)) from bad
+        if len(timers) > TIMERS_MAX:
+            raise BadDeclaration(f"timer {name!r} is number {len(timers)}, limit {TIMERS_MAX}")
+
+    def subscribe_quotes(self, symbol: str) -> None:
+        """In ``setup``: the symbol's quotes go to ``on_quote``."""
+        self._known(symbol)
+        self._desk.quotes.add(symbol)
+
     def target(self, symbol: str, quantity: Decimal | int, *, stop: Number | None = None) -> None:
         """Declare the exposure wanted: signed units, negative is short, 0 is flat. Idempotent: say it on each bar.
 
@@ -130,11 +158,20 @@ class Strategy:
         again with another price it moves the stop by replace; left out, the stop stays. After a stop-out, a new call
         is a new decision. Refusals come to ``on_reject``. Raises ``BadDeclaration`` for what cannot be meant.
         """
-        self._known(symbol)
-        exact = _exact(f"target({symbol!r}): quantity", quantity)
-        price = None if stop is None else _exact(f"target({symbol!r}): stop", stop)
-        seen = self._desk.newest_close(symbol)
-        self._desk.declared[symbol] = Declared(symbol=symbol, quantity=exact, stop=price, intended_price=seen)
+        self._declare("target", symbol, quantity, stop)
+
+    def buy(self, symbol: str, quantity: Decimal | int, *, stop: Number | None = None) -> None:
+        """Declare ``quantity`` more than is declared so far. Each call counts, once: a turn that comes again after a
+        crash was never committed. After a divergence it is refused like any entry that was voided."""
+        self._change("buy", symbol, quantity, 1, stop)
+
+    def sell(self, symbol: str, quantity: Decimal | int, *, stop: Number | None = None) -> None:
+        """Declare ``quantity`` less than is declared so far; below 0 is short. See ``buy``."""
+        self._change("sell", symbol, quantity, -1, stop)
+
+    def move_stop(self, symbol: str, stop: Number) -> None:
+        """Another price for the stop of what is declared, by replace. Never opens anything: flat, it does nothing."""
+        self._declare("move_stop", symbol, 0, stop, relative=True)
 
     def close(self, symbol: str) -> None:
         """``target(symbol, 0)``: leave at the market; the working stop becomes the exit."""
@@ -152,6 +189,31 @@ class Strategy:
         kept = self._desk.bars.get((symbol, minutes * 60))
         return [] if kept is None or n <= 0 else list(islice(reversed(kept), n))[::-1]
 
+    def _change(self, verb: str, symbol: str, quantity: Number, sign: int, stop: Number | None) -> None:
+        exact = _exact(f"{verb}({symbol!r}): quantity", quantity)
+        if exact <= 0:
+            raise BadDeclaration(f"{verb}({symbol!r}): quantity {quantity}, wanted more than 0")
+        self._declare(verb, symbol, sign * exact, stop, relative=True)
+
+    def _declare(
+        self, verb: str, symbol: str, quantity: Number, stop: Number | None, *, relative: bool = False
+    ) -> None:
+        """The last absolute word of a turn counts, and what is said relative to it after that."""
+        self._known(symbol)
+        exact = _exact(f"{verb}({symbol!r}): quantity", quantity)
+        price = None if stop is None else _exact(f"{verb}({symbol!r}): stop", stop)
+        before = self._desk.declared.get(symbol) if relative else None
+        if before is not None:
+            exact, relative = before.quantity + exact, before.relative
+            price = before.stop if price is None else price
+        self._desk.declared[symbol] = Declared(
+            symbol=symbol,
+            quantity=exact,
+            stop=price,
+            intended_price=self._desk.newest_close(symbol),
+            relative=relative,
+        )
+
     def _known(self, symbol: str) -> None:
         if symbol not in self.symbols:
             raise BadDeclaration(f"{symbol!r} is not of this session, which has {', '.join(self.symbols)}")
@@ -164,6 +226,8 @@ class Desk:
 
     def __init__(self) -> None:
         self.needs: dict[tuple[str, int], Need] = {}
+        self.timers: dict[str, Timer] = {}
+        self.quotes: set[str] = set()
         self.declared: dict[str, Declared] = {}
         self.positions: dict[str, PositionView] = {}
         self.bars: dict[tuple[str, int], deque[Bar]] = {}

@@ -90,9 +90,9 @@ class TestLeases:
         assert BARS in world.supervisor.children
 
     def test_a_lease_on_nonsense_is_passed_over_and_the_rest_of_it_holds(self, world: ScriptedWorld) -> None:
-        world.tell(StillNeeded("sessions/a/data_source", ("quotes/SPY", "bars/SPY/60"), ()))
+        world.tell(StillNeeded("sessions/a/data_source", ("ticks/SPY", "bars/SPY/60"), ()))
         assert set(world.supervisor.children) == {BARS}
-        assert "'quotes/SPY' is no feed" in world.log.text
+        assert "'ticks/SPY' is no feed" in world.log.text
 
     def test_leases_can_be_read(self, world: ScriptedWorld) -> None:
         world.tell(MANAGER)

@@ -12,7 +12,7 @@ from supervisor.messages import Message, Subscribed
 from tests.trader.session_world import ARGUMENTS, OPENED_UTC, SOURCE, SYMBOL, SessionWorld
 from trader.data_source import DataSource
 from trader.listing import contracts_in, contracts_path
-from trader.messages import BarsAfter, CleanBars, Need, NeedBars
+from trader.messages import BarsAfter, CleanBars, DataAge, Need, NeedBars
 
 FEED = f"connections/sim/feeds/bars/{SYMBOL}/60"
 T = OPENED_UTC
@@ -219,10 +219,14 @@ def test_freshness_is_told_by_symbol_and_only_after_a_while() -> None:
     assert source.world.events == []
     source.world.advance(20)
     assert [(event.kind, event.incident_state) for event in source.world.events] == [("data.stale", "opened")]
+    (told,) = [message for message in source.world.published_on("bars") if isinstance(message, DataAge)]
+    assert (told.symbol, told.interval_s) == ("SPY", 60)
+    assert 90.0 < told.age_s < 100.0
     assert "SPY" in source.world.events[0].text
     source.world.answer(FEED, ReadHistory, source.history)
     source.world.advance(40)
     assert [event.kind for event in source.world.events][1:] == ["data.fresh"]
+    assert source.world.published_on("bars")[-1] == DataAge("SPY", 60, 0.0)
 
 
 def test_delayed_prices_are_refused_for_trading_each_bar_of_them_is_late() -> None:

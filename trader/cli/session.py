@@ -26,6 +26,7 @@ from trader.cli.common import (
 from trader.cli.holding import flatten, hold, release
 from trader.cli.main import home_option
 from trader.cli.stored import hold_line, live, status_of, stored, stored_holds, stored_one
+from trader.cli.strategy import examined
 from trader.code import BadStrategy, find_code
 from trader.config import BadConfig, DeskConfig, read_config
 from trader.holds import EVERYBODY
@@ -39,7 +40,7 @@ from trader.messages import (
     StartSession,
     StopSession,
 )
-from trader.sessions import Code, Session, trader_name
+from trader.sessions import AfterDivergence, Code, Session, trader_name
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 POLL_S = 0.1
@@ -67,6 +68,13 @@ for command in (hold, flatten, release):
 @click.option("--connection", default=None, help="Of nightdesk.toml; default: its first.")
 @click.option("--live", is_flag=True, help="It trades LIVE; without this word it is SIM.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the strategy; repeatable.")
+@click.option(
+    "--after-divergence",
+    type=click.Choice(["hold", "follow"]),
+    default="hold",
+    show_default=True,
+    help="After the broker differed: entries wait for you, or also follow another quantity that the strategy declares.",
+)
 @home_option
 @click.pass_context
 def add(
@@ -78,6 +86,7 @@ def add(
     connection: str | None,
     live: bool,
     settings: tuple[str, ...],
+    after_divergence: AfterDivergence,
     home: str | None,
 ) -> None:
     """Store a session with a copy of its strategy's code. It is off until `session start`."""
@@ -86,6 +95,8 @@ def add(
         raise BadUsage(f"session name {name!r}: wanted 1 to 40 of a-z 0-9 _ -, beginning with a letter or digit")
     code, class_name = _code(strategy)
     config = _config(folder)
+    parameters = parameters_of(settings)
+    examined(code, class_name, parameters)
     new = Session(
         name=name,
         strategy=_absolute(strategy),
@@ -94,8 +105,9 @@ def add(
         account=account,
         symbols=symbols,
         connection=_connection(config, connection),
-        parameters=parameters_of(settings),
+        parameters=parameters,
         live=live,
+        after_divergence=after_divergence,
     )
     refusal = live_refusal(new, config.connections[new.connection].environment, config.limits)
     if refusal is not None:
@@ -140,10 +152,11 @@ def show(context: click.Context, name: str, as_json: bool, home: str | None) -> 
         return
     symbols = ", ".join(row.symbols)
     click.echo(f"{row.name}  {environment(row)}  wanted {row.wanted}  start {row.start_no}  {row.account}  {symbols}")
-    click.echo(f"  strategy  {row.strategy} ({row.class_name})  code {row.code_sha256[:12]}{_changed(row)}")
+    click.echo(f"  strategy  {row.strategy} ({row.class_name})  code {row.code_sha256[:12]}{changed(row)}")
     click.echo(f"  parameters  {json.dumps(row.parameters)}")
     click.echo(f"  limits  {shown_limits(limits['session'])}")
     click.echo(f"  limits of {row.account}  {shown_limits(limits['account'])}")
+    click.echo(f"  after a divergence  {row.after_divergence}")
     of_the_file = [each for each in status.person_holds if not each.number] if status else []
     for each in (*holds, *of_the_file):
         click.echo(f"  hold  {hold_line(each)}")
@@ -208,7 +221,8 @@ def rm(context: click.Context, name: str, home: str | None) -> None:
 
 def _start(home: Path, name: str, *, take_over: bool, restart: bool, timeout_s: float) -> None:
     row = stored_one(home, name)
-    code, _ = _code(f"{row.strategy}:{row.class_name}" if ":" not in row.strategy else row.strategy)
+    code, class_name = _code(f"{row.strategy}:{row.class_name}" if ":" not in row.strategy else row.strategy)
+    examined(code, class_name, row.parameters)
     with control(home) as client:
         before = {child.incarnation for child in client.tree(trader_name(name)).children}
         client.call(StartSession(name=name, code=code, take_over=take_over, restart=restart))
@@ -327,9 +341,10 @@ def _absolute(strategy: str) -> str:
     return f"{Path(path).resolve()}{colon}{name}" if path.endswith(".py") else strategy
 
 
-def _changed(row: Session) -> str:
+def changed(row: Session) -> str:
+    """Whether what the trader runs is still what stands in the strategy's file, in words; "" if it is."""
     try:
-        code, _ = find_code(row.strategy)
+        code, _ = find_code(f"{row.strategy}:{row.class_name}" if ":" not in row.strategy else row.strategy)
     except BadStrategy:
         return "  file unreadable since"
     return "" if code.sha256 == row.code_sha256 else "  file changed since start"

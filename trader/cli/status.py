@@ -16,7 +16,7 @@ from supervisor.process.store import SqliteStore
 from trader.cli.books import config_of, look_with, text
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
-from trader.cli.session import environment
+from trader.cli.session import changed, environment
 from trader.cli.stored import hold_line, stored, stored_holds
 from trader.holds import EVERYBODY, PersonHold
 from trader.market_hours import said
@@ -36,13 +36,14 @@ AGREED_AGE_S_MAX = 90.0
 
 class SessionView(msgspec.Struct, frozen=True):
     """A session as `status` shows it. ``money``: a line a symbol, as `positions` has it. ``trouble``: what a person
-    should know, in words."""
+    should know, in words. ``changed``: the strategy's file is no longer what was started."""
 
     session: Session
     state: str
     account_manager: SessionStatus | None
     trouble: tuple[str, ...]
     money: tuple[Standing, ...] = ()
+    changed: str = ""
 
 
 @click.command()
@@ -104,7 +105,9 @@ def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
         trouble += _troubles(row, manager)
     if row.wanted is Wanted.TRADE and state != "up":
         trouble.append(f"trader is {state}{': ' + why if why else ''}")
-    return SessionView(row, state, manager, tuple(trouble))
+    return SessionView(
+        row, state, manager, tuple(trouble), changed=changed(row).strip() if row.wanted is Wanted.TRADE else ""
+    )
 
 
 def _troubles(row: Session, manager: SessionStatus) -> list[str]:
@@ -239,6 +242,7 @@ def _print_session(view: SessionView) -> None:
     live = "LIVE  " if row.live else ""
     click.echo(
         f"  {sign} {row.name}  {live}{', '.join(row.symbols)}  {row.account}  wanted {row.wanted}, trader {view.state}"
+        + (f"  {view.changed}" if view.changed else "")
     )
     phases = {each.symbol: said(each.phase, each.until_utc) for each in manager.markets} if manager else {}
     for line in view.money:

@@ -6,6 +6,7 @@ Testers and nights use the same pieces: ``machine`` once, then ``life`` for each
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
@@ -63,11 +64,12 @@ def machine(
     timing: Timing | None = None,
     chances: Chances | None = None,
     limits: LimitsSection | None = None,
+    quotas: Literal["venue", "off"] = "venue",
 ) -> Machine:
     """``sessions`` are in its desk.db, wanted to trade. ``rate``: market seconds in a machine second, from
     ``begins_s`` (machine time) on; before that market time stands at its origin."""
     outside = EmulatorOutside(settings or Settings(), market, origin_utc, rate, begins_s)
-    built = Machine(Kernel(seed, outside, chances), outside, desk_config(timing or Timing(), limits))
+    built = Machine(Kernel(seed, outside, chances), outside, desk_config(timing or Timing(), limits, quotas))
     built.kernel.files[LOGIN_FILE] = LOGIN
     last_utc = max((series.stamps[-1] for name in market.symbols if (series := market.series(name))), default=0)
     hours = venue_hours(int(origin_utc) - HOURS_AROUND_S, max(int(origin_utc), last_utc) + HOURS_AROUND_S)
@@ -75,9 +77,11 @@ def machine(
     return built
 
 
-def desk_config(timing: Timing, limits: LimitsSection | None = None) -> DeskConfig:
+def desk_config(
+    timing: Timing, limits: LimitsSection | None = None, quotas: Literal["venue", "off"] = "venue"
+) -> DeskConfig:
     connection = ConnectionConfig(
-        name=CONNECTION, api_url=URL, signin_url=URL, client_id="demo-client", login_file=LOGIN_FILE
+        name=CONNECTION, api_url=URL, signin_url=URL, client_id="demo-client", login_file=LOGIN_FILE, quotas=quotas
     )
     config = DeskConfig(connections={CONNECTION: connection}, timing=timing, limits=limits or LimitsSection())
     return with_account_limits(config)

@@ -52,6 +52,7 @@ migrations = (
         PRIMARY KEY (calendar, opens_utc)
     ) STRICT, WITHOUT ROWID
     """,
+    "ALTER TABLE session ADD COLUMN after_divergence TEXT NOT NULL DEFAULT 'hold'",
 )
 
 

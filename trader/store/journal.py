@@ -158,5 +158,18 @@ _PHASES = """
 CREATE TABLE phases (symbol TEXT PRIMARY KEY, phase TEXT NOT NULL, began_utc REAL NOT NULL) WITHOUT ROWID;
 """
 
-migrations: tuple[str, ...] = (_FIRST, _MONEY, _SETTLEMENT, _PHASES)
+_TIMERS = """
+CREATE TABLE timers (name TEXT PRIMARY KEY, due_utc INTEGER NOT NULL) WITHOUT ROWID;
+ALTER TABLE turns ADD COLUMN timer TEXT;
+
+CREATE TABLE deaths_told (told TEXT NOT NULL, incarnation INTEGER NOT NULL, PRIMARY KEY (told, incarnation))
+WITHOUT ROWID;
+INSERT INTO deaths_told SELECT
+    json_object('message', 'Cursor', 'symbol', symbol, 'interval_s', interval_s, 'closed_utc', closed_utc), incarnation
+    FROM deaths;
+DROP TABLE deaths;
+"""
+"""Timers of a strategy; and of what kills a trader, not only bars, as the message that tells it."""
+
+migrations: tuple[str, ...] = (_FIRST, _MONEY, _SETTLEMENT, _PHASES, _TIMERS)
 """Applied in order; PRAGMA user_version counts those that were."""

@@ -16,7 +16,7 @@ def _put(table: str, columns: str) -> str:
 
 
 INSERT_TURN = _insert(
-    "turns", "start_no, symbol, interval_s, closed_utc, row, late, skipped, committed_utc, committed_s"
+    "turns", "start_no, symbol, interval_s, closed_utc, row, timer, late, skipped, committed_utc, committed_s"
 )
 INSERT_INTENT = _insert(
     "intents",
@@ -51,6 +51,7 @@ PUT_ORDER = (
 PUT_CURSOR = _put("cursors", "symbol, interval_s, closed_utc")
 PUT_DECLARATION = _put("declarations", "symbol, body")
 PUT_POSITION = _put("positions", "symbol, quantity, average_price, as_of_utc")
+PUT_TIMER = _put("timers", "name, due_utc")
 PUT_META = _put("meta", "name, value")
 PUT_HOLD = _put("holds", "symbol, why, since_utc")
 DROP_HOLD = "DELETE FROM holds WHERE symbol = ? AND why = ?"
