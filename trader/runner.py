@@ -345,6 +345,8 @@ class Trader(Server):
             resume = self._sync(content)
         elif isinstance(content, RejectRow):
             self.hooks.call("on_reject", content)
+        else:
+            self.hooks.call("on_session", content.symbol, content.phase)
         self._end_turn(row=row.number, resume=resume, rows_seen=row.number)
 
     def _sync(self, row: SyncRow) -> tuple[str, ...]:

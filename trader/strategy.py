@@ -30,6 +30,7 @@ import msgspec
 
 from brokers.model import Bar as BrokerBar
 from brokers.model import Quote
+from trader.market_hours import Phase
 from trader.messages import Declared, FillRow, Need, PositionView, RejectRow
 from trader.timers import TIMERS_MAX, BadTimer, Timer, timer
 
@@ -107,6 +108,11 @@ class Strategy:
     def on_reject(self, reject: Reject) -> None:
         """Something declared was refused: ``reject.gate`` is the gate (or ``venue``), ``reject.text`` says why. What is
         declared in here and refused again is recorded, but not told again."""
+
+    def on_session(self, symbol: str, phase: Phase) -> None:
+        """The symbol's market has come into another phase: ``"open"``, ``"closing"`` (some minutes before the close;
+        no entry goes any more) or ``"closed"``. Each phase of each day once, also over restarts, where only the newest
+        is told of what passed meanwhile."""
 
     def on_timer(self, name: str) -> None:
         """A timer of ``setup`` was due: once for each of its moments, also over restarts. Of moments that passed while
