@@ -81,12 +81,18 @@ SENDS_AT_ONCE = 20
 """Instructions sent before the mailbox is read again: far above what one step of a session needs."""
 RECORDER_LIMIT_S = 2.0
 """The recorder commits one row; if it is away or slow, the next tick asks again."""
+HOURS_LEAST_S = 0.001
+"""Between two looks at a phase that is just about to change, as far as the clocks can say."""
 INSTRUMENT_EVERY_S = 5.0
 """While the tick size of a symbol is not known, the books are asked this often."""
 
 
 class Tick(Message, frozen=True):
     """Timer: look again."""
+
+
+class LookAtHours(Message, frozen=True):
+    """Timer: a market changes its phase now."""
 
 
 class ComparePositions(Message, frozen=True):
@@ -231,6 +237,8 @@ class AccountManager(Server):
                 settle_by_history(self.account, message.orders, message.since_utc, now)
         elif isinstance(message, Tick):
             self._tick()
+        elif isinstance(message, LookAtHours):
+            self._look_at_hours(self._now())
         elif isinstance(message, TerminateTrader):
             self._terminate_trader(message)
         elif isinstance(message, Subscribed) and message.publisher == self.books:
@@ -358,6 +366,7 @@ class AccountManager(Server):
         self.world.after(self.timing.look_every_s, Tick())
         self._look_at_holds()
         now = self._now()
+        self.next_tick_s = now.s + self.timing.look_every_s
         if any(i.state is IntentState.UNSENT for i in self.journal.open_intents.values()):
             with self._step() as now:
                 self.to_send += send_again(self.account, now)
@@ -372,9 +381,16 @@ class AccountManager(Server):
                 held_when_overdue(self.account, now)
         self._inquire(now)
         self._read_instruments(now)
+        self._look_at_hours(now)
+
+    def _look_at_hours(self, now: Now) -> None:
+        """At each tick; and where a phase changes before the next one, at that very moment: a tick may be long."""
         if moments := self.hours.look(now):
             with self._step():
                 self.hours.tell(moments)
+        change_s = self.hours.changes_in_s(now)
+        if change_s < self.next_tick_s - now.s:
+            self.world.after(max(change_s, HOURS_LEAST_S), LookAtHours())
 
     def _look_at_holds(self) -> None:
         """What a person has stopped. Cheap: a number of desk.db, and whether there is a file."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from supervisor.process.world import World
 from trader.account import Account, Now
 from trader.hours_book import HoursBook
@@ -37,6 +39,12 @@ class HoursWatch:
             if moment.phase is not Phase.UNKNOWN and told != (moment.phase, moment.began_utc):
                 found[symbol] = moment
         return found
+
+    def changes_in_s(self, now: Now) -> float:
+        """Machine seconds until the first of the markets comes into another phase; infinity where none is known to."""
+        moments = [self._account.moment(symbol, now) for symbol in self._account.session.symbols]
+        ends_utc = min((each.until_utc for each in moments if each.phase is not Phase.UNKNOWN), default=math.inf)
+        return (ends_utc - now.utc) / now.rate if now.rate > 0 else math.inf
 
     def tell(self, moments: dict[str, Moment]) -> None:
         """Into the journal. Where trading is done nobody reads rows: the phase alone is kept."""

@@ -30,7 +30,7 @@ import msgspec
 
 from brokers.model import Bar as BrokerBar
 from brokers.model import Quote
-from trader.market_hours import Phase
+from trader.market_hours import Phase as Phase
 from trader.messages import Declared, FillRow, Need, PositionView, RejectRow
 from trader.timers import TIMERS_MAX, BadTimer, Timer, timer
 

@@ -17,7 +17,8 @@ from supervisor.runtime.child import innermost
 from tests.trader.session_world import CONNECTION, MANAGER, OPENED_UTC, SYMBOL
 from tests.trader.test_runner import FILL, HELD, Desk
 from trader.hooks import HookTooLong
-from trader.messages import Attach, BeginTimers, DataAge, Row, RowNumber, TimerDue, Turn
+from trader.market_hours import Phase
+from trader.messages import Attach, BeginTimers, DataAge, Row, RowNumber, SessionRow, TimerDue, Turn
 from trader.state import decode
 from trader.strategy import BadDeclaration
 
@@ -45,6 +46,9 @@ class Example(Strategy):
 
     def on_data_age(self, symbol, age_s):
         self.seen("age %s %g" % (symbol, age_s))
+
+    def on_session(self, symbol, phase):
+        self.seen("%s %s" % (symbol, phase))
 
     def seen(self, what):
         self.state["seen"] = [*self.state.get("seen", []), what]
@@ -144,6 +148,19 @@ def test_what_cannot_be_meant_is_refused_with_the_users_line(setup: str, complai
     with pytest.raises(BadDeclaration, match=complaint) as raised:
         told(setup).start()
     assert innermost(raised.value) == "x.py:7"
+
+
+# -- market hours ------------------------------------------------------------------------------------------------------
+
+
+def test_a_phase_is_a_row_told_before_bars_and_is_a_plain_word() -> None:
+    rows = tuple(Row(n, SessionRow(SYMBOL, phase, 0.0)) for n, phase in enumerate((Phase.OPEN, Phase.CLOSING), 1))
+    desk = told(rows=rows).start()
+    desk.rows = rows
+    desk.bars(1)
+    assert desk.seen == [f"{SYMBOL} open", f"{SYMBOL} closing", "bar"]
+    assert [turn.row for turn in desk.turns] == [1, 2, 0]
+    assert Phase.CLOSING == "closing"
 
 
 # -- quotes and the age of the data ------------------------------------------------------------------------------------

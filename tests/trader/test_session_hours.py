@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.trader.session_world import SYMBOL, Desk
+import pytest
+
+from tests.trader.session_world import ARGUMENTS, SYMBOL, Desk
 from trader.hours_book import LOOK_EVERY_S
 from trader.market_hours import CLOSING_S, Phase
 from trader.messages import ReadSessionStatus, RejectRow, SessionRow, SessionStatus, WriteMarketHours
@@ -53,6 +55,17 @@ def test_each_phase_of_a_market_is_a_row_told_once() -> None:
     told = [row for row in desk.rows() if isinstance(row, SessionRow)]
     assert told[1] == SessionRow(symbol=SYMBOL, phase=Phase.OPEN, at_utc=opens_utc)
     assert told[2].at_utc == opens_utc + 900 - CLOSING_S
+
+
+def test_a_phase_is_told_when_it_begins_however_seldom_the_desk_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ARGUMENTS, "timing", {**ARGUMENTS["timing"], "look_every_s": 3600.0})
+    desk = Desk()
+    write(desk, (5000, 6000))
+    desk.world.advance(4000.0)
+    assert phases(desk) == ["closed"]
+    for seconds, told in ((999.0, "closed"), (2.0, "open"), (697.0, "open"), (4.0, "closing"), (299.0, "closed")):
+        desk.world.advance(seconds)
+        assert phases(desk)[-1] == told
 
 
 def test_a_phase_is_not_told_again_after_a_restart_and_a_missed_one_of_another_day_is() -> None:

@@ -22,7 +22,7 @@ class OpeningRange(Strategy):
         """Units (shares, contracts) a trade."""
         range_minutes: int = 30
         """From the opening on."""
-        trail_bars: int = 10
+        trail_bars: int = 60
         """The stop follows the lowest low of so many bars."""
 
     def setup(self) -> None:
