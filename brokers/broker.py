@@ -19,6 +19,7 @@ from brokers.model import (
     Bar,
     Change,
     Duration,
+    Estimate,
     Group,
     GroupKind,
     GroupOutcome,
@@ -29,6 +30,8 @@ from brokers.model import (
     Placing,
     Position,
     Quote,
+    Route,
+    Trigger,
     Value,
 )
 
@@ -82,7 +85,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     """What a venue can do; callers decide by this and never by a broker's name."""
 
     id_dedupe: Literal["forever", "window", "none"]
-    """Whether the venue refuses a client key that it saw before; ``window``: for a limited or unknown time."""
+    """Whether the venue surely refuses a client key that it saw before; ``window``: for ``id_dedupe_window_s`` after
+    the first request; ``none``: also where nobody knows."""
     replace_to_market: bool
     key_length_max: int
     order_types: tuple[OrderType, ...] = tuple(OrderType)
@@ -101,6 +105,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     """As far as was seen; callers take the id of the answer all the same."""
     history_days_max: int = 0
     """So far back closed orders can be read."""
+    id_dedupe_window_s: float = 0.0
 
 
 class StreamRequest(msgspec.Struct, frozen=True):
@@ -240,6 +245,16 @@ class Broker(Protocol):
         """One order, and those that the venue sends once it is filled."""
 
     def place_group(self, group: Group) -> GroupOutcome: ...
+
+    def confirm(self, placing: Placing) -> tuple[Estimate, ...]:
+        """What the venue expects of an order and of each child; nothing is placed. ``NotAllowed`` where it would
+        refuse it."""
+
+    def confirm_group(self, group: Group) -> tuple[Estimate, ...]: ...
+
+    def routes(self) -> tuple[Route, ...]: ...
+
+    def activation_triggers(self) -> tuple[Trigger, ...]: ...
 
     def replace(self, order: Order, change: Change) -> Outcome: ...
 

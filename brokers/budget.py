@@ -11,7 +11,7 @@ venue together do not come back together. The venue's own word (429, nothing rem
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -26,6 +26,11 @@ BACK_OFF_MAX_S = 15.0
 """First and longest pause after reads that failed one after another; below the rhythm of the books."""
 
 
+AT_RESTART = 6
+"""Requests of a resource that a process may send at once after a restart: what its predecessor spent is not known, so
+all of it counts as spent but these. Three reads make a snapshot."""
+
+
 class Resource(StrEnum):
     """What venues count reads by. Instructions are of none: they are never held up."""
 
@@ -38,6 +43,18 @@ class Resource(StrEnum):
     BARS = "bars"
 
 
+def admitted(wanted: Iterable[tuple[str, str]], running: Collection[str], at_once: Mapping[str, int]) -> set[str]:
+    """Of streams (name, kind) those that may be open together. What runs goes before what is new; then by name."""
+    left = dict(at_once)
+    names = set[str]()
+    for name, kind in sorted(wanted, key=lambda each: (each[0] not in running, each[0])):
+        if kind in left:
+            left[kind] -= 1
+        if left.get(kind, 0) >= 0:
+            names.add(name)
+    return names
+
+
 class Quota(msgspec.Struct, frozen=True):
     """``limit`` requests in any ``period_s`` machine seconds."""
 
@@ -47,6 +64,10 @@ class Quota(msgspec.Struct, frozen=True):
     def part(self, parts: int) -> Quota:
         """One of ``parts``; two requests are the least that a part can be."""
         return Quota(max(2, self.limit // max(LEAST_PARTS, parts)), self.period_s)
+
+    def shared(self, sharers: int) -> Quota:
+        """One connection's part, where others use the same key."""
+        return Quota(max(2, self.limit // sharers), self.period_s)
 
     @property
     def burst(self) -> int:
@@ -102,6 +123,14 @@ class Budget(msgspec.Struct, frozen=True):
         if well and not wait_s:
             closed_until_s = lane.closed_until_s
         return self._with(resource, Lane(lane.paid_until_s, closed_until_s, failures))
+
+    def restarted(self, now_s: float) -> Budget:
+        """Of a process that follows another one: as if that had just spent what may go out at once, but for a few."""
+        lanes = {
+            resource: Lane(paid_until_s=now_s + max(0, quota.burst - AT_RESTART) * quota.every_s)
+            for resource, quota in self.quotas.items()
+        }
+        return Budget(self.quotas, lanes)
 
     def with_quotas(self, quotas: Mapping[Resource, Quota]) -> Budget:
         """Other parts from now on; what was sent is kept."""

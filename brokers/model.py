@@ -40,8 +40,21 @@ class OrderType(StrEnum):
 
 
 class Duration(StrEnum):
+    """``EXTENDED``: also in the hours before and after the regular ones. GTD: to a date (``good_till_utc``). IOC and
+    FOK: what does not fill at once is cancelled; FOK: all of it or nothing."""
+
     DAY = "day"
     GTC = "gtc"
+    GTD = "gtd"
+    IOC = "ioc"
+    FOK = "fok"
+    DAY_EXTENDED = "day_extended"
+    GTC_EXTENDED = "gtc_extended"
+    GTD_EXTENDED = "gtd_extended"
+
+    @property
+    def dated(self) -> bool:
+        return self in (Duration.GTD, Duration.GTD_EXTENDED)
 
 
 class OrderStatus(StrEnum):
@@ -144,16 +157,22 @@ class Position(Value, frozen=True):
 
 
 class Balance(Value, frozen=True):
+    """``day_trades``: in the last five business days, where the venue counts them."""
+
     account: str
     cash_usd: Decimal
     equity_usd: Decimal
+    day_trades: int | None = None
 
 
 class Account(Value, frozen=True):
+    """``status``: the venue's own word. ``day_trading_qualified``: None where the venue does not say."""
+
     account: str
     kind: str
     status: str
     currency: str
+    day_trading_qualified: bool | None = None
 
 
 class Instrument(Value, frozen=True):
@@ -203,7 +222,8 @@ class Group(Value, frozen=True):
 class Placing(Value, frozen=True):
     """A new order to be sent. ``key``: the client key, the same on a retry, never used for another order. ``kind``: of
     the instrument. ``short``: the position that it opens, adds to or closes is short; some venues want that said.
-    ``trail``: of a stop-market order, instead of its price. ``children``: sent by the venue once this one is filled."""
+    ``trail``: of a stop-market order, instead of its price. ``children``: sent by the venue once this one is filled.
+    ``good_till_utc``: the moment whose date ends a GTD order."""
 
     key: str
     account: str
@@ -218,11 +238,38 @@ class Placing(Value, frozen=True):
     short: bool = False
     trail: Trail | None = None
     children: tuple[Group, ...] = ()
+    good_till_utc: float | None = None
 
     @property
     def whole(self) -> tuple[Placing, ...]:
         """Itself, then its children and theirs."""
         return (self, *(one for group in self.children for child in group.placings for one in child.whole))
+
+
+class Estimate(Value, frozen=True):
+    """What the venue expects of an order that was not placed. ``text``: the order in its words."""
+
+    account: str
+    price: Decimal
+    cost_usd: Decimal
+    commission_usd: Decimal
+    text: str
+
+
+class Route(Value, frozen=True):
+    """A way to the market. ``kinds``: of the instruments that go there."""
+
+    route_id: str
+    name: str
+    kinds: tuple[str, ...]
+
+
+class Trigger(Value, frozen=True):
+    """What a venue can watch a price by, before it acts on it."""
+
+    key: str
+    name: str
+    text: str
 
 
 class Change(Value, frozen=True):

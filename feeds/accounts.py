@@ -2,12 +2,14 @@
 
 Quick, and not to be trusted alone: a stream can beat and omit a fill (order-safety 2). The truth is read by
 books.py, which shares no fate with these; what it publishes is held against what the stream told (``omissions.py``).
-A disagreement is an event and no more: account managers go by the books anyway.
+A disagreement is an event, and the stream is opened anew, whose replay may tell what it left out: account managers go
+by the books anyway.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import deque
 
 from brokers.broker import EndSnapshot, OrderItem, PositionGone, PositionItem, StreamItem, StreamRequest
 from brokers.model import Order, Position
@@ -17,6 +19,9 @@ from feeds.omissions import Omission, OrdersTold, PositionsTold
 from feeds.stream import StreamFeed
 from supervisor.messages import Message, Subscribed
 
+OMISSIONS_KEPT = 200
+"""What one stream left out and the next one does too is told once, and no reason to open a third."""
+
 
 class AccountFeed(StreamFeed):
     """What both have in common: the replay, its end, and the books they are held against."""
@@ -25,6 +30,7 @@ class AccountFeed(StreamFeed):
 
     def init(self) -> None:
         super().init()
+        self.told_before: deque[str] = deque(maxlen=OMISSIONS_KEPT)
         self.world.subscribe(paths.books(self.config.name, self.feed.subject), "snapshot")
 
     def handle_info(self, message: Message) -> None:
@@ -48,9 +54,13 @@ class AccountFeed(StreamFeed):
         is in its favour, never against it."""
         if self.replaying or not self.stream or snapshot.requested_s < self.opened_s:
             return
-        for each in self.omitted(snapshot):
-            text = f"{self.feed.subject}: the stream omitted {each.what}"
+        omissions = [each for each in self.omitted(snapshot) if each.what not in self.told_before]
+        for each in omissions:
+            self.told_before.append(each.what)
+            text = f"{self.feed.subject}: the stream omitted {each.what}; it is opened anew"
             self.world.event("feed.omitted", "NOTIFY", text, subject=each.subject, read=snapshot.read)
+        if omissions:
+            self.open_anew()
 
 
 class OrdersFeed(AccountFeed):

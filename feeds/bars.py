@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from brokers.broker import BarItem, StreamItem, StreamRequest
 from brokers.errors import BrokerError
 from brokers.model import Bar
@@ -23,6 +25,7 @@ from feeds.messages import (
     Signs,
 )
 from feeds.stream import StreamFeed
+from feeds.venue import open_broker
 from supervisor.errors import Refused
 from supervisor.messages import Message, Request
 from supervisor.process.server import Caller
@@ -32,6 +35,11 @@ BACK = 2
 filled from history by the data source."""
 
 
+LISTING_READS = 2
+"""Contract and entitlement are two reads, at leisure: together they may take no longer than one read of history, so
+that the stream waits no longer for them, and whoever asks waits long enough."""
+
+
 class BarsFeed(StreamFeed):
     """``connections/<name>/feeds/bars/<symbol>/<interval>``; publishes ``BarsClosed`` on "bars"."""
 
@@ -39,6 +47,11 @@ class BarsFeed(StreamFeed):
     """The end of the newest bar that the venue showed in the making: so a bar with this stamp is to come."""
     newest_utc = 0
     """Of the bars that the venue streamed to us: its history reaches there, whatever our own clock says."""
+
+    def init(self) -> None:
+        super().init()
+        hasty = msgspec.structs.replace(self.timing, http_limit_s=self.timing.http_limit_s / LISTING_READS)
+        self.hasty = open_broker(self.world, self.config, hasty, self.tokens, self.meter)
 
     def request(self) -> StreamRequest:
         return self.broker.bars_stream(self.feed.subject, self.feed.interval_s, BACK)
@@ -80,8 +93,8 @@ class BarsFeed(StreamFeed):
         """Asked of the venue each time: a continuous symbol rolls, an entitlement comes and goes."""
         symbol = self.feed.subject
         try:
-            contract = self.broker.instrument(symbol).symbol if symbol.startswith("@") else symbol
-            return Listing(contract, self.broker.delayed(symbol))
+            contract = self.hasty.instrument(symbol).symbol if symbol.startswith("@") else symbol
+            return Listing(contract, self.hasty.delayed(symbol))
         except BrokerError as error:
             raise Refused(f"what {self.feed.subject} is was not read: {error}") from error
 

@@ -2,19 +2,26 @@
 
 Shares no fate with the streams (order-safety 2). A read is whole or it failed: a failed, partial or contradicting
 one is published as ``SnapshotFailed`` and changes nothing (law 6). It judges nothing: account managers reconcile.
-It is fresh as long as an entry may rely on what it has read; past that it is *stale*, by night as by day.
+It is fresh as long as an entry may rely on what it has read; past that it is *stale*, by night as by day. Beside the
+snapshot it reads what account managers miss: orders by id, and history. Many who ask at once are one read.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from brokers.broker import AccountSnapshot
 from brokers.errors import BrokerError, Unavailable
-from brokers.model import Instrument
+from brokers.model import Account, Instrument
+from feeds.day_start import DayStarts
 from feeds.messages import (
+    AccountSeen,
+    AskHistory,
+    AskOrders,
+    HistoryRead,
     InstrumentRead,
     LastSnapshot,
     OrdersRead,
@@ -26,12 +33,25 @@ from feeds.messages import (
 )
 from feeds.specs import BooksArguments
 from feeds.venue import open_broker
-from supervisor.errors import Refused
+from supervisor.errors import Refused, StoreFailed
 from supervisor.messages import Message, Request
 from supervisor.process.server import Caller, Server
 
 INSTRUMENT_VALID_S = 3600.0
 """An instrument read is used so long: tick sizes hardly change, but @ES rolls to another contract."""
+
+STATUS_VALID_S = 300.0
+"""The account's status (restricted, closing only) is read again so often: every tenth snapshot."""
+
+
+ASKED_EVERY_S = 5.0
+"""At most one read beside the snapshot in so many seconds, whoever asks: the snapshot comes first in the quota."""
+IDS_MAX = 200
+"""Order ids that wait to be read: four requests. Whoever asked for more asks again."""
+
+
+class ReadAsked(Message, frozen=True):
+    """Timer: what was asked for is due."""
 
 
 class ReadBooks(Message, frozen=True):
@@ -42,7 +62,8 @@ class ReadBooks(Message, frozen=True):
 
 
 class Books(Server):
-    """``connections/<name>/books/<account>``; publishes ``Snapshot`` or ``SnapshotFailed`` on "snapshot"."""
+    """``connections/<name>/books/<account>``; publishes ``Snapshot`` or ``SnapshotFailed`` on "snapshot", and
+    ``OrdersRead`` and ``HistoryRead`` on "asked"."""
 
     def init(self) -> None:
         settings = msgspec.convert(self.arguments, BooksArguments)
@@ -54,6 +75,16 @@ class Books(Server):
         self.last: Snapshot | None = None
         self.failing = False
         self.instruments: dict[str, tuple[Instrument, float]] = {}
+        self.asked_ids: dict[str, None] = {}
+        self.asked_since_utc: float | None = None
+        self.asked_not_before_s = 0.0
+        self.asked_timer = False
+        self.status: Account | None = None
+        self.ask_status_s = float("-inf")
+        self.days = DayStarts(self.world, settings.config.name, self.account)
+        limits = settings.config.account_limits.get(self.account)
+        self.risk_limited = limits is not None and limits.max_open_risk_usd is not None
+        self.told_trouble = ""
         self.world.fresh(self.timing.agreed_max_age_s)  # books that never come to a read are stale too
         self._read_at(self.world.now_s(), rhythm=True)
 
@@ -70,12 +101,20 @@ class Books(Server):
         if isinstance(message, ReadSnapshot):
             after_s = min(max(0.0, message.after_s), self.timing.snapshot_every_s)
             self._read_at(self.world.now_s() + after_s, rhythm=False)
+        elif isinstance(message, AskOrders):
+            self.asked_ids |= dict.fromkeys(message.order_ids[: IDS_MAX - len(self.asked_ids)])
+            self._read_asked_soon()
+        elif isinstance(message, AskHistory):
+            self.asked_since_utc = min(message.since_utc, self.asked_since_utc or message.since_utc)
+            self._read_asked_soon()
         else:
             super().handle_cast(message)
 
     def handle_info(self, message: Message) -> None:
         if isinstance(message, ReadBooks):
             self._due(message)
+        elif isinstance(message, ReadAsked):
+            self._read_asked()
         else:
             super().handle_info(message)
 
@@ -122,6 +161,53 @@ class Books(Server):
             self.failing = False
             text = f"{self.account}: orders, positions and balance are read again"
             self.world.event("books.read_again", "DIGEST", text, incident=self._incident, resolved=True)
+        self._tell_account(requested_s, content)
+
+    def _tell_account(self, requested_s: float, content: AccountSnapshot) -> None:
+        """What limits need beside the snapshot, after it: nothing of this may hold the snapshot up or fail it. While
+        the status was never read nothing is told, and entries wait."""
+        self._read_status()
+        if self.status is None:
+            return
+        try:
+            start = self.days.of(content.balance.equity_usd, self.status.kind)
+        except StoreFailed as error:
+            self._trouble(f"{self.account}: the day's loss cannot be measured, entries wait: {error}")
+            return
+        self._trouble("")
+        points = self._point_values(content) if self.risk_limited else {}
+        self.world.publish("snapshot", AccountSeen(requested_s, self.status, start.day, start.equity_usd, points))
+
+    def _read_status(self) -> None:
+        """A failed read leaves what was known: unknown is not restricted, and not active either."""
+        now_s = self.world.now_s()
+        if self.status is not None and now_s < self.ask_status_s:
+            return
+        try:
+            found = [each for each in self.broker.accounts() if each.account == self.account]
+        except BrokerError as error:
+            self.world.log.warning("the account's status was not read", error=str(error))
+            return
+        if not found:
+            self.world.log.warning("the login does not have this account", account=self.account)
+            return
+        self.status, self.ask_status_s = found[0], now_s + STATUS_VALID_S
+
+    def _point_values(self, content: AccountSnapshot) -> dict[str, Decimal]:
+        symbols = {each.symbol for each in content.positions} | {o.symbol for o in content.orders if o.working}
+        points: dict[str, Decimal] = {}
+        for symbol in sorted(symbols):
+            try:
+                points[symbol] = self._instrument(symbol).point_value_usd
+            except Refused as refused:
+                self.world.log.warning("a point value is missing, the open risk is not known", why=str(refused))
+        return points
+
+    def _trouble(self, text: str) -> None:
+        if text != self.told_trouble:
+            self.told_trouble = text
+            if text:
+                self.world.event("books.day_start", "NOTIFY", text)
 
     def _failed(self, requested_s: float, reason: str) -> None:
         self.reads += 1
@@ -135,6 +221,32 @@ class Books(Server):
     @property
     def _incident(self) -> str:
         return f"unread:{self.world.name}"
+
+    # -- beside the snapshot ----------------------------------------------------------------------------------
+
+    def _read_asked_soon(self) -> None:
+        if not self.asked_timer:
+            self.asked_timer = True
+            due_s = max(self.asked_not_before_s, self.not_before_s)
+            self.world.after(max(0.0, due_s - self.world.now_s()), ReadAsked())
+
+    def _read_asked(self) -> None:
+        """One read; the rest waits its turn. What fails is forgotten: who still misses it asks again."""
+        self.asked_timer = False
+        requested_s = self.world.now_s()
+        self.asked_not_before_s = requested_s + ASKED_EVERY_S
+        try:
+            if self.asked_ids:
+                ids, self.asked_ids = tuple(self.asked_ids), {}
+                self.world.publish("asked", OrdersRead(requested_s, self.broker.orders_by_id(self.account, ids)))
+            elif self.asked_since_utc is not None:
+                since_utc, self.asked_since_utc = self.asked_since_utc, None
+                orders = self.broker.historical_orders(self.account, since_utc)
+                self.world.publish("asked", HistoryRead(requested_s, since_utc, orders))
+        except BrokerError as error:
+            self.world.log.warning("what was asked for was not read", reason=f"{type(error).__name__}: {error}")
+        if self.asked_ids or self.asked_since_utc is not None:
+            self._read_asked_soon()
 
     # -- answers ---------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ Every machine period of the desk has its name, unit and reason in ``Timing``; a 
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -38,11 +39,34 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entry_valid_s: float = 60.0
     """Market seconds in which an entry may still be sent (order-safety 3.3)."""
     settle_s: float = 10.0
-    """An order of unknown fate that no read shows for this long, in at least two reads, was not placed."""
+    """A change of an order that no read shows for this long did not take; a placing that two reads or more do not show
+    for this long goes again where the venue remembers keys."""
+    on_its_way_s: float = 60.0
+    """So long a request whose answer never came may still reach the venue: six times ``http_limit_s``. Before that what
+    it asked for is not asked for under another key, and what opens later than that is somebody else's."""
+    hook_limit_s: float = 5.0
+    """A strategy's hook that computes for longer is broken off, with its line."""
     ensure_every_s: float = 5.0
     """Rhythm of ensure_sessions."""
     look_every_s: float = 1.0
     """Account managers and data sources look this often for what no message tells: an overdue bar, a retry, a page."""
+
+
+class AccountLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of entries on one account, over all its sessions; None: no such limit. Exits and stops never ask."""
+
+    max_order_quantity: Decimal | None = None
+    """Units (shares, contracts) in one order."""
+    max_position_quantity: Decimal | None = None
+    """Units held of one symbol, whatever of the working entries fills."""
+    max_orders_per_minute: int | None = None
+    """New orders in 60 market seconds: entries, stops and exits; moves and cancels do not count."""
+    max_orders_per_day: int | None = None
+    """New orders in the account's trading day."""
+    max_open_risk_usd: Decimal | None = None
+    """Sum over all positions and entries: distance from entry to stop x quantity x point value."""
+    max_daily_loss_usd: Decimal | None = None
+    """What the account's equity may have lost since its trading day began; then no more entries that day."""
 
 
 class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,8 +81,16 @@ class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Mode 0600. JSON, written by ``nightdesk login`` and the connection."""
     broker: Literal["tradestation"] = "tradestation"
     environment: Literal["SIM", "LIVE"] = "SIM"
+    key_sharers: int = 1
+    """Connections of this desk with the same ``client_id``, this one included; counted at the start, never written. The
+    venue counts by user and key and tells no SIM from LIVE (tradestation v3, 3): they divide its quotas."""
+    quotas: Literal["venue", "off"] = "venue"
+    """``off``: this desk keeps to no quota of reads. Only for an emulator whose own are off, where market time runs so
+    fast that quotas of machine time would hold bars back."""
     secrets: str = "nightdesk"
     """Secrets that are not in the file are looked for as ``<this>.client_secret`` and ``<this>.refresh_token``."""
+    account_limits: dict[str, AccountLimits] = {}
+    """By account: taken from ``[limits.accounts]``, so that whoever starts this connection hands them on."""
 
     @property
     def client_secret_name(self) -> str:

@@ -11,11 +11,13 @@ from typing import Any
 
 import msgspec
 
+from brokers.budget import admitted
 from feeds import paths
 from feeds.leases import LeaseBook
 from feeds.login import Login
 from feeds.messages import ReadLeases, ReadLogin, ReadShares, ReadToken, Shares, StillNeeded, TakeLogin
-from feeds.specs import ConnectionArguments, books_spec, feed_spec
+from feeds.specs import ConnectionArguments, books_spec, feed_spec, limits_spec
+from feeds.venue import streams_at_once
 from supervisor.errors import CallFailed, Refused
 from supervisor.messages import ChildSpec, Message, Request
 from supervisor.process.server import Caller, Server
@@ -52,6 +54,7 @@ class Connection(Server):
         self.config, self.timing = self.settings.config, self.settings.timing
         self.login = Login(self.world, self.config, self.timing)
         self.book = LeaseBook(listening_until_s=self._listen_until_s())
+        self.streams_full = False
         self.known: set[str] = set()  # children that we have seen or started; the supervisor knows better
         self.world.after(0.0, RenewToken())
         self._prune_later()
@@ -97,7 +100,7 @@ class Connection(Server):
         feeds = tuple(name for name in word.feeds if self._is_feed(name, word.holder))
         word = msgspec.structs.replace(word, feeds=feeds)
         self.book = self.book.told(word, self.world.now_s(), self.timing.lease_valid_s)
-        wanted = self._specs(word.feeds, word.accounts)
+        wanted = self._wanted()
         self._ensure({name: spec for name, spec in wanted.items() if name not in self.known})
 
     def _is_feed(self, name: str, holder: str) -> bool:
@@ -122,7 +125,7 @@ class Connection(Server):
         if self.book.listening(now_s):
             return
         self.book = self.book.pruned(now_s)
-        wanted = self._specs(self.book.feeds, self.book.accounts)
+        wanted = self._wanted()
         self._end_all_but(wanted)
         self._ensure(wanted)  # the known ones too: the supervisor is content with a child that runs
         if not self.book.holders:
@@ -148,6 +151,30 @@ class Connection(Server):
 
     # -- children --------------------------------------------------------------------------------------------
 
+    def _wanted(self) -> dict[str, tuple[str, ChildSpec]]:
+        """All that is leased, but no more streams of a kind than the venue allows at once: one more would be refused
+        (429), again and again. The books of such an account run all the same, so it is read and traded."""
+        feeds = self.book.feeds
+        kinds = [(paths.feed(self.config.name, feed), paths.parse_feed(feed).kind) for feed in feeds]
+        admitted_names = admitted(kinds, self.known, streams_at_once(self.config))
+        self._tell_streams_left_out({name for name, _ in kinds} - admitted_names)
+        kept = [feed for feed, (name, _) in zip(feeds, kinds, strict=True) if name in admitted_names]
+        return self._specs(kept, self.book.accounts)
+
+    def _tell_streams_left_out(self, names: set[str]) -> None:
+        """Once when it begins, and when it is over."""
+        if bool(names) == self.streams_full:
+            return
+        self.streams_full = bool(names)
+        incident = f"streams:{self.config.name}"
+        if names:
+            listed = ", ".join(sorted(names))
+            text = f"{self.config.name}: more streams are needed than the venue allows at once; not had: {listed}"
+            self.world.event("connection.streams_full", "NOTIFY", text, incident=incident, opened=True)
+        else:
+            text = f"{self.config.name}: all streams that are needed are had again"
+            self.world.event("connection.streams_had", "DIGEST", text, incident=incident, resolved=True)
+
     def _specs(self, feeds: Iterable[str], accounts: Iterable[str]) -> dict[str, tuple[str, ChildSpec]]:
         """By full name: the supervisor it belongs under, and its spec."""
         name = self.config.name
@@ -157,6 +184,9 @@ class Connection(Server):
         for account in accounts:
             spec = books_spec(self.config, self.timing, account)
             specs[paths.books(name, account)] = (paths.supervisor(name), spec)
+            if account in self.config.account_limits:
+                spec = limits_spec(self.config, self.timing, account)
+                specs[paths.limits(name, account)] = (paths.supervisor(name), spec)
         return specs
 
     def _ensure(self, specs: dict[str, tuple[str, ChildSpec]]) -> None:
@@ -175,7 +205,8 @@ class Connection(Server):
                 self._end_child(name)
 
     def _running(self) -> list[str]:
-        ours = (paths.feeds(self.config.name) + "/", paths.books(self.config.name, ""))
+        name = self.config.name
+        ours = (paths.feeds(name) + "/", paths.books(name, ""), paths.limits(name, ""))
         tree = self.world.supervisor.tree(paths.supervisor(self.config.name))
         return [child.name for child in tree.children if child.name.startswith(ours)]
 

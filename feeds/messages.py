@@ -1,13 +1,15 @@
 """Every message of the feeds' plane: between sessions, connections, feeds and books.
 
-Names (DESIGN 3): ``connections/<connection>/connection``, ``.../books/<account>``, and below ``.../feeds/``
-``bars/<symbol>/<interval_s>``, ``orders/<account>``, ``positions/<account>``. ``paths.py`` builds them.
+Names (DESIGN 3): ``connections/<connection>/connection``, ``.../books/<account>``, ``.../limits/<account>``, and below
+``.../feeds/`` ``bars/<symbol>/<interval_s>``, ``orders/<account>``, ``positions/<account>``. ``paths.py`` builds them.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from brokers.broker import AccountSnapshot
-from brokers.model import Bar, Instrument, Order, Position
+from brokers.model import Account, Bar, Instrument, Order, Position, Quote, Side
 from supervisor.messages import Message, Request
 
 # -- the connection --------------------------------------------------------------------------------
@@ -162,6 +164,13 @@ class OrdersSeen(Message, frozen=True):
     received_s: float
 
 
+class QuoteSeen(Message, frozen=True):
+    """Published on topic "quotes": the newest quote, all that the stream has told of it. Best effort."""
+
+    quote: Quote
+    received_s: float
+
+
 class PositionsSeen(Message, frozen=True):
     """Published on topic "positions": the whole state after one read. Never sent before EndSnapshot."""
 
@@ -177,6 +186,51 @@ class Snapshot(Message, frozen=True):
     requested_s: float
     answered_s: float
     content: AccountSnapshot
+
+
+class AccountSeen(Message, frozen=True):
+    """Published on topic "snapshot" by books, after each good one: what a snapshot does not say of its account.
+
+    ``day``: the account's trading day (ISO date). ``day_start_usd``: its equity at the first read of that day, stored.
+    ``point_values_usd``: of what is held or ordered there, where open risk is limited; what was not read is missing.
+    """
+
+    requested_s: float
+    account: Account
+    day: str
+    day_start_usd: Decimal
+    point_values_usd: dict[str, Decimal]
+
+
+class Reserved(Message, frozen=True):
+    """The entry may go. Its part of the account's limits is kept until it is over."""
+
+
+class Reserve(Request[Reserved], frozen=True):
+    """An account manager wants to write an entry: may the account bear it? Refused in words. ``key``: its order key.
+    Asked again under the same key, the new word replaces the old. ``risk_usd``: distance to the stop x quantity x point
+    value; None where it cannot be reckoned."""
+
+    REPLY = Reserved
+    key: str
+    holder: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    risk_usd: Decimal | None
+
+
+class StillReserved(Message, frozen=True):
+    """Cast to a keeper that has come up: these were given by an older one, and are not over. Never refused."""
+
+    reservations: tuple[Reserve, ...]
+
+
+class Release(Message, frozen=True):
+    """Cast: the entry is over. ``filled``: it has left a position, so its part is kept until a read shows that."""
+
+    key: str
+    filled: bool
 
 
 class SnapshotFailed(Message, frozen=True):
@@ -200,6 +254,8 @@ class LastSnapshot(Request[Snapshot], frozen=True):
 
 
 class OrdersRead(Message, frozen=True):
+    """Orders by id: an answer, or published on topic "asked" by books."""
+
     requested_s: float
     orders: tuple[Order, ...]
 
@@ -209,6 +265,27 @@ class ReadOrders(Request[OrdersRead], frozen=True):
 
     REPLY = OrdersRead
     order_ids: tuple[str, ...]
+
+
+class AskOrders(Message, frozen=True):
+    """Cast to books: read these orders by id soon (they are overdue); ``OrdersRead`` is published on topic "asked"."""
+
+    order_ids: tuple[str, ...]
+
+
+class AskHistory(Message, frozen=True):
+    """Cast to books: read the orders that closed before the venue's today, since this moment (market time) or a few
+    hours before; ``HistoryRead`` is published on topic "asked"."""
+
+    since_utc: float
+
+
+class HistoryRead(Message, frozen=True):
+    """Published on topic "asked" by books: all closed orders since then. Never a part."""
+
+    requested_s: float
+    since_utc: float
+    orders: tuple[Order, ...]
 
 
 class InstrumentRead(Message, frozen=True):

@@ -28,6 +28,8 @@ class ProcessMeter:
         self.connection = paths.process(connection)
         self.asked_s = float("-inf")
         self.budget = Budget(parts_of(quotas, Shares(books=1, bars=1)))
+        if world.predecessor is not None:
+            self.budget = self.budget.restarted(world.now_s())
 
     def before(self, resource: Resource) -> None:
         """Counts a request that goes out now; raises ``Unavailable`` where it has to wait."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import quote
 
 import msgspec
 
 CONNECTIONS = "connections"
 """The dynamic supervisor of all connections."""
 
-FeedKind = Literal["bars", "orders", "positions"]
-ACCOUNT_FEEDS: tuple[FeedKind, ...] = ("orders", "positions")
+FeedKind = Literal["bars", "orders", "positions", "quotes"]
+PLAIN_FEEDS: tuple[FeedKind, ...] = ("orders", "positions", "quotes")
+"""Feeds whose name is a kind and a subject."""
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """What a feed's name says. ``subject`` is a symbol or an account; ``interval_s`` is 0 for account feeds."""
+    """What a feed's name says. ``subject`` is a symbol or an account; ``interval_s`` is of bars only, else 0."""
 
     kind: FeedKind
     subject: str
@@ -44,6 +46,16 @@ def books(connection: str, account: str) -> str:
     return f"{CONNECTIONS}/{connection}/books/{account}"
 
 
+def limits(connection: str, account: str) -> str:
+    """The keeper of the account's own limits, where it has any."""
+    return f"{CONNECTIONS}/{connection}/limits/{account}"
+
+
+def day_start(connection: str, account: str) -> str:
+    """The file, below the home, with the account's equity at the beginning of its trading day."""
+    return f"accounts/{connection}/{quote(account, safe='')}.json"
+
+
 def bars(symbol: str, interval_s: int) -> str:
     return f"bars/{symbol}/{interval_s}"
 
@@ -56,6 +68,10 @@ def positions(account: str) -> str:
     return f"positions/{account}"
 
 
+def quotes(symbol: str) -> str:
+    return f"quotes/{symbol}"
+
+
 def parse_feed(name: str) -> Feed:
     """``bars/SPY/60`` taken apart; ValueError for what is no name of a feed. A symbol may hold a slash."""
     kind, _, rest = name.partition("/")
@@ -63,7 +79,8 @@ def parse_feed(name: str) -> Feed:
         symbol, _, interval = rest.rpartition("/")
         if symbol and interval.isascii() and interval.isdigit() and int(interval) > 0:
             return Feed("bars", symbol, int(interval))
-    for account_kind in ACCOUNT_FEEDS:
-        if kind == account_kind and rest:
-            return Feed(account_kind, rest)
-    raise ValueError(f"{name!r} is no feed: bars/<symbol>/<seconds>, orders/<account> or positions/<account>")
+    for plain_kind in PLAIN_FEEDS:
+        if kind == plain_kind and rest:
+            return Feed(plain_kind, rest)
+    known = "bars/<symbol>/<seconds>, orders/<account>, positions/<account> or quotes/<symbol>"
+    raise ValueError(f"{name!r} is no feed: {known}")

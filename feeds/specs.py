@@ -62,6 +62,7 @@ def feed_spec(config: ConnectionConfig, timing: Timing, feed: str) -> ChildSpec:
         "bars": "feeds.bars:BarsFeed",
         "orders": "feeds.accounts:OrdersFeed",
         "positions": "feeds.accounts:PositionsFeed",
+        "quotes": "feeds.quotes:QuotesFeed",
     }
     return ChildSpec(
         id=feed,
@@ -80,6 +81,17 @@ def books_spec(config: ConnectionConfig, timing: Timing, account: str) -> ChildS
         arguments=plain(BooksArguments(config, timing, account)),
         restart="permanent",
         shutdown_s=shutdown_limit_s(timing),
+    )
+
+
+def limits_spec(config: ConnectionConfig, timing: Timing, account: str) -> ChildSpec:
+    """The keeper of an account's own limits, beside its books."""
+    return ChildSpec(
+        id=f"limits/{account}",
+        start="feeds.limits_keeper:LimitsKeeper",
+        arguments=plain(BooksArguments(config, timing, account)),
+        restart="permanent",
+        shutdown_s=LAST_WORDS_S,
     )
 
 

@@ -27,7 +27,7 @@ from feeds.paths import parse_feed
 from feeds.specs import FeedArguments
 from feeds.staleness import Silence, watch_opened
 from feeds.token import Tokens
-from feeds.venue import open_broker
+from feeds.venue import open_broker, open_meter
 from supervisor.errors import NightdeskError
 from supervisor.messages import Level, Message, StreamData, StreamEnded, StreamOpened
 from supervisor.process.server import Server
@@ -81,7 +81,8 @@ class StreamFeed(Server, ABC):
         self.timing, self.config = settings.timing, settings.config
         self.feed = parse_feed(settings.feed)
         self.tokens = Tokens(self.world, settings.config, settings.timing)
-        self.broker = open_broker(self.world, settings.config, settings.timing, self.tokens)
+        self.meter = open_meter(self.world, settings.config)
+        self.broker = open_broker(self.world, settings.config, settings.timing, self.tokens, self.meter)
         self.stream = 0
         self.reopened = False
         self.refusals = 0
@@ -129,6 +130,12 @@ class StreamFeed(Server, ABC):
         )
         self.stream = self.world.stream(request.url, headers=request.headers)
         self.judging = self.world.after(self.silence.turn_every_s, JudgeSilence())
+
+    def open_anew(self) -> None:
+        """The stream is not to be believed: another one, in the next turn. No restart: the fault is the venue's."""
+        self.judging.cancel()
+        self._close()
+        self.world.after(0.0, OpenStream())
 
     def _reopen_with_another_token(self) -> None:
         """A 401 at opening: the token is refreshed once, then it is a refusal like any other."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brokers.broker import Broker, Http, HttpReply, TokenSource
+from brokers.broker import Broker, Http, HttpReply, Meter, TokenSource
 from brokers.errors import Unavailable
 from brokers.tradestation import oauth
 from brokers.tradestation.client import TradeStation
-from brokers.tradestation.limits import QUOTAS
+from brokers.tradestation.limits import QUOTAS, STREAMS_AT_ONCE
 from feeds.config import ConnectionConfig, Timing
 from feeds.meter import ProcessMeter
 from feeds.token import Tokens
@@ -19,15 +19,33 @@ from supervisor.errors import HttpFailed
 from supervisor.process.world import World
 
 
-def open_broker(world: World, config: ConnectionConfig, timing: Timing, tokens: TokenSource | None = None) -> Broker:
-    """The broker of a connection for this process. No network is touched. ``tokens``: to share an own source."""
+def open_broker(
+    world: World,
+    config: ConnectionConfig,
+    timing: Timing,
+    tokens: TokenSource | None = None,
+    meter: Meter | None = None,
+) -> Broker:
+    """The broker of a connection for this process. No network is touched. ``tokens`` and ``meter``: to share own ones;
+    a process has one meter, however many brokers."""
     return TradeStation(
         config.api_url,
         lent_http(world),
         tokens or Tokens(world, config, timing),
         timing.http_limit_s,
-        ProcessMeter(world, config.name, QUOTAS),
+        meter or open_meter(world, config),
     )
+
+
+def open_meter(world: World, config: ConnectionConfig) -> ProcessMeter:
+    used = QUOTAS if config.quotas == "venue" else {}
+    quotas = {each: quota.shared(config.key_sharers) for each, quota in used.items()}
+    return ProcessMeter(world, config.name, quotas)
+
+
+def streams_at_once(config: ConnectionConfig) -> Mapping[str, int]:
+    """How many streams of a kind this connection may have open."""
+    return {kind: max(1, limit // config.key_sharers) for kind, limit in STREAMS_AT_ONCE.items()}
 
 
 def refreshed(

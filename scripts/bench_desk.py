@@ -28,9 +28,10 @@ from scripts.bench_venue import ACCOUNT, MINUTE_S, SYMBOL, BenchVenue
 from supervisor.errors import CallFailed
 from supervisor.sim.kernel import START_S
 from trader.code import find_code
+from trader.commands import AddSession, StartSession
 from trader.demo.script import STANDS, Stand
 from trader.demo.stage import CONFIG, LOGIN, Stage
-from trader.messages import AddSession, ReadSessionStatus, SessionStatus, StartSession
+from trader.messages import ReadSessionStatus, SessionStatus
 from trader.sessions import Session, journal_path, manager_name
 from trader.simulate.assembly import machine
 

@@ -34,6 +34,7 @@ from supervisor.messages import (
     StreamOpened,
     Tree,
 )
+from supervisor.process.alarm import Alarm
 from supervisor.process.server import Caller, Server
 from supervisor.process.world import HttpReply, World
 from supervisor.process.writes import Writes
@@ -467,6 +468,9 @@ class ScriptedWorld:
 
     def blocking(self, limit_s: float) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def alarm(self, limit_s: float) -> Alarm:
+        return Alarm(limit_s)
 
     def note(self, text: str) -> None:
         assert len(text.encode()) <= 100, "a note has at most 100 bytes"

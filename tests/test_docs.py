@@ -33,8 +33,12 @@ from trader.cli import common
 from trader.cli.main import EXIT_CODES, main
 from trader.code import find_code
 from trader.config import DeskSection, parse_config
+from trader.limits import LimitsSection
 from trader.messages import Attach, Attached, BeginSeries, CleanBar, CleanBars, NeedBars, Turn, TurnDone
 from trader.runner import Trader
+from trader.simulate.figures import utc_text
+from trader.simulate.tester import Plan
+from trader.simulate.tester import run as run_tester
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -242,7 +246,7 @@ def test_no_section_tells_of_a_command_that_is_not_there() -> None:
     assert told == known
 
 
-@pytest.mark.parametrize("section", [DeskSection, ConnectionConfig, Timing])
+@pytest.mark.parametrize("section", [DeskSection, ConnectionConfig, Timing, LimitsSection])
 def test_every_configuration_key_is_in_operating(section: type[msgspec.Struct]) -> None:
     keys = {row[0].strip("`") for row in rows(doc("operating.md"))}
     assert not set(section.__struct_fields__) - keys
@@ -323,6 +327,12 @@ def test_the_configuration_shown_is_accepted(page: str) -> None:
     assert list(parse_config(content, page).connections) == ["sim"]
 
 
+def test_the_limits_shown_are_accepted() -> None:
+    shown = blocks(doc("operating.md"), "config")
+    config = parse_config(tomllib.loads(shown["emulator"] + shown["limits"]), "operating.md")
+    assert config.connections["sim"].account_limits["SIM100001F"].max_daily_loss_usd == Decimal("750.50")
+
+
 @pytest.mark.parametrize(
     ("page", "example"),
     [
@@ -357,6 +367,28 @@ def test_the_strategy_example_trades_in_the_real_trader(tmp_path: Path) -> None:
     assert [turn.declarations == () for turn in turns] == [True, True, True, False]
     (declared,) = turns[-1].declarations
     assert (declared.symbol, declared.quantity, declared.stop) == (SYMBOL, Decimal(1), Decimal("8.75"))
+
+
+@pytest.mark.parametrize("example", ["ladder.py", "pulse.py"])
+def test_the_strategies_of_the_guide_do_over_its_bars_what_it_says(tmp_path: Path, example: str) -> None:
+    text = doc("strategy.md")
+    for name, source in blocks(text, "file").items():
+        (tmp_path / name).write_text(source)
+    result = run_tester(Plan(strategy=str(tmp_path / example), data=str(tmp_path / "ESZ13_1m.csv")))
+    lines = [
+        f"{utc_text(each.seen_utc)[11:16]}  {each.side} {each.quantity} at {each.price}  {each.purpose}"
+        for each in result.fills
+    ]
+    assert "\n".join([*lines, ""]) == blocks(text, "output")[example]
+    assert result.refusals == ()
+
+
+def test_every_strategy_of_the_guide_is_run() -> None:
+    assert {name for name in blocks(doc("strategy.md"), "file") if name.endswith(".py")} == {
+        "channel.py",
+        "ladder.py",
+        "pulse.py",
+    }
 
 
 def turns_of(file: str, parameters: dict[str, Any], closes: list[int]) -> list[Turn]:

@@ -7,6 +7,7 @@ process, a clock or a socket: time comes in as ``Now``.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -15,17 +16,38 @@ import msgspec
 from brokers.broker import Capabilities
 from brokers.model import GroupKind, Order
 from feeds.config import Timing
+from feeds.messages import AccountSeen
+from feeds.trading_day import began_utc
 from supervisor.messages import Event, Level
 from trader.arguments import Protection
+from trader.exposure import Exposure, open_risk_usd
 from trader.holds import NOTHING_STANDS
-from trader.intents import IntentState, Kind, Settling
+from trader.intents import AGAIN, Intent, IntentState, Kind, Settling
 from trader.journal import Journal
-from trader.messages import Cursor, Hindrance, PositionView, RejectRow, SessionStatus, Unsettled, WorkingOrder
+from trader.limits import Limits
+from trader.market_hours import UNKNOWN_HOURS, HoursConfig, MarketHours, Moment
+from trader.market_hours import entry_refusal as market_refusal
+from trader.messages import (
+    CleanBar,
+    Cursor,
+    Hindrance,
+    Market,
+    PositionView,
+    RejectRow,
+    SessionStatus,
+    Unsettled,
+    WorkingOrder,
+)
 from trader.orders import OwnOrder
-from trader.risk import EntryGates, Limits, entry_refusal
+from trader.risk import EntryGates, entry_refusal
 from trader.sessions import Session
-from trader.target import Declaration, Situation, clamped
+from trader.target import Declaration, Place, Situation, clamped, promised
+from trader.usage import MINUTE_S, since
 from trader.watched import take_keeper, trail_keeper
+
+REJECTS = "rejects"
+"""Why entries are held: refusals in a loop."""
+replace = msgspec.structs.replace
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -36,15 +58,27 @@ class Now(msgspec.Struct, frozen=True):
     rate: float
 
 
+Reserve = Callable[[str, Place], tuple[str, str] | None]
+"""Asks for a part of the account's own limits for an entry of this symbol; gives the gate and reason of a refusal."""
+
+
 class Account:
     """State of one session. The journal outlives the process; the rest is learned again from the broker.
 
     ``agreed_s``: when the newest read was requested that agreed with us, by symbol. ``differed``: what the last read
-    said where it did not. ``changed_s``: our newest fill, acknowledgement or instruction. ``not_ours``: symbols in
-    which a new journal found a position. ``want_read``: somebody should read the account soon. ``unread``: what the
-    venue said instead of the newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that
-    refuses a symbol's declarations over and over, and how often it did since that was recorded. ``in_force``: what a
-    person has stopped; ``flatten_since_s``: when this life took up the flatten that is under way.
+    said where it did not. ``differs_since``: since when reads differ, and the level it was told at. ``changed_s``: our
+    newest fill, acknowledgement or instruction. ``not_ours``: symbols in which a new journal found a position.
+    ``streamed``: positions as the stream tells them. ``looked``: symbols that a person released after their position
+    had vanished. ``want_read``: somebody should read the account soon. ``search_since_utc``: an order of ours may have
+    closed since then and be in history. ``missing``: working orders of ours that the newest read did not show, with the
+    moment since which history is to be searched for them (None: it was). ``unread``: what the venue said instead of the
+    newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that refuses a symbol's
+    declarations over and over, and how often it did since that was recorded. ``in_force``: what a person has stopped;
+    ``flatten_since_s``: when this life took up the flatten that is under way. ``seen``, ``equity_usd`` and
+    ``day_trades``: the venue's account as the books last told it. ``prices``: last closes, where a limit needs them.
+    ``reserve``: asks for a part of the account's own limits before an entry is written; None where it has none.
+    ``hours``: by symbol, missing where they are unknown; ``closing_s``: so long before a close no entry goes.
+    ``last_word``: of this trader's turns that consumed nothing.
     """
 
     def __init__(
@@ -72,11 +106,26 @@ class Account:
         self.settling: dict[int, Settling] = {}
         self.foreign_working = 0
         self.want_read = False
+        self.search_since_utc: float | None = None
+        self.missing: dict[str, float | None] = {}
+        self.differs_since: dict[str, tuple[float, Level]] = {}
+        self.streamed: dict[str, Decimal] = {}
+        self.looked: set[str] = set()
+        self.last_word = 0
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}
+        self.hours: dict[str, MarketHours] = {}
+        self.closing_s = HoursConfig().closing_s
         self.in_force = NOTHING_STANDS
         self.flatten_since_s = 0.0
+        self.live_connection = False
+        self.seen: AccountSeen | None = None
+        self.equity_usd: Decimal | None = None
+        self.day_trades: int | None = None
+        self.prices: dict[str, Decimal] = {}
+        self.price_utc: dict[str, int] = {}
+        self.reserve: Reserve | None = None
         self._resting = False
         self._differed_at_rest: dict[str, Decimal] = {}
         self._views: tuple[PositionView, ...] = ()
@@ -92,7 +141,7 @@ class Account:
     def over(self) -> bool:
         """Trading is done, and by an agreeing read nothing of ours is left at the broker (DESIGN 3)."""
         flat = all(symbol in self.not_ours or self._flat(symbol) for symbol in self.session.symbols)
-        idle = not self.journal.open_intents and not self.journal.working
+        idle = not (self.journal.open_intents or self.journal.working or self.journal.awaiting)
         return self.trading_done and flat and idle and not self.flattening
 
     def _flat(self, symbol: str) -> bool:
@@ -114,12 +163,41 @@ class Account:
     def working_of(self, symbol: str) -> tuple[OwnOrder, ...]:
         return tuple([order for order in self.journal.working.values() if order.symbol == symbol])
 
-    def unsettled(self, symbol: str) -> bool:
-        """A placing of this symbol has no outcome yet."""
+    def unsettled(self, symbol: str, without: Intent | None = None) -> bool:
+        """A placing of this symbol has no outcome yet (but for this one)."""
         for intent in self.journal.open_intents.values():
-            if intent.kind is Kind.PLACE and intent.symbol == symbol:
+            if intent.kind is Kind.PLACE and intent.symbol == symbol and intent is not without:
                 return True
         return any(order.symbol == symbol for order in self.journal.awaiting.values())
+
+    def unsettled_quantities(self, symbol: str) -> tuple[Decimal, ...]:
+        """What the placings of this symbol without outcome may fill, signed; legs of which no frame has come; and its
+        orders that no read shows, or that have ended and nobody knows as what."""
+        opened = [i for i in self.journal.open_intents.values() if i.symbol == symbol]
+        changed = {i.order_id for i in opened}
+        lost = [
+            order
+            for order in self.working_of(symbol)
+            if self.missing.get(order.order_id) is not None or (order.out and order.order_id in changed)
+        ]
+        sent = [i for i in opened if i.state is not IntentState.UNSENT or i.reason == AGAIN]
+        placings = [i.side.sign * i.quantity for i in sent if i.kind is Kind.PLACE]
+        entries = [(e.side, e.quantity) for e in self.journal.awaiting.values() if e.symbol == symbol]
+        entries += [(i.side, i.quantity) for i in sent if i.legs]
+        legs = [-side.sign * quantity for side, quantity in entries]
+        return (*placings, *legs, *(order.side.sign * order.remaining_at_most for order in lost))
+
+    def doubtful(self, symbol: str) -> bool:
+        """An order of this symbol that we do not know may be ours."""
+        opened = any(intent.symbol == symbol for intent in self.journal.open_intents.values())
+        return opened or any(entry.symbol == symbol for entry in self.journal.awaiting.values())
+
+    def lately(self, now: Now) -> list[Intent]:
+        """Intents whose request may still be on its way: of unknown fate, or given up not long ago."""
+        on_its_way_s = self.timing.on_its_way_s * now.rate
+        unknown = [i for i in self.journal.open_intents.values() if i.state is IntentState.UNKNOWN]
+        given_up = self.journal.given_up.values()
+        return unknown + [i for i in given_up if now.utc <= (i.settled_utc or now.utc) + on_its_way_s]
 
     @property
     def in_doubt(self) -> bool:
@@ -146,10 +224,10 @@ class Account:
             trail=own.trail,
         )
 
-    def situation(self, symbol: str, now: Now) -> Situation:
+    def situation(self, symbol: str, now: Now, without: Intent | None = None) -> Situation:
+        """``without``: an intent that is not counted, to see whether it would be planned again."""
         declaration, held = self.journal.declaration(symbol), self.journal.holding(symbol).quantity
-        unsettled = self.unsettled(symbol)
-        bare = self.journal.uncovered.get(symbol)
+        unsettled = self.unsettled(symbol, without)
         missing = not unsettled and clamped(declaration.quantity, held) != declaration.quantity
         return Situation(
             declaration=declaration,
@@ -163,14 +241,42 @@ class Account:
             replace_to_market=self.capabilities.replace_to_market,
             children=self.capabilities.children,
             takes_native=self.takes_native,
-            uncovered_s=0.0 if bare is None else now.s - bare.since_s,
+            uncovered_s=self._uncovered_s(symbol, now),
         )
+
+    def _uncovered_s(self, symbol: str, now: Now) -> float:
+        bare = self.journal.uncovered.get(symbol)
+        return 0.0 if bare is None else now.s - bare.since_s
+
+    def _part_filled_s(self, symbol: str, now: Now) -> float:
+        bare_s = self._uncovered_s(symbol, now)
+        return bare_s if bare_s and promised(self.working_of(symbol)) else 0.0
+
+    def moment(self, symbol: str, now: Now) -> Moment:
+        """The phase of the symbol's market."""
+        return self.hours.get(symbol, UNKNOWN_HOURS).moment(now.utc, self.closing_s)
 
     def refusal(self, wanted: Declaration, now: Now, *, late: bool = False) -> tuple[str, str] | None:
         """The gate that forbids an entry towards this declaration now."""
-        symbol = wanted.symbol
+        symbol, limits, seen = wanted.symbol, self.limits, self.seen
         agreed_s = self.agreed_s.get(symbol)
+        usage = self.journal.usage
+        day_utc = began_utc(now.utc, seen.account.kind) if seen is not None else 0.0
         gates = EntryGates(
+            limits=limits,
+            agreed_max_age_s=self.timing.agreed_max_age_s,
+            position_after=abs(wanted.quantity),
+            live_connection=self.live_connection,
+            live_session=self.session.live,
+            account=seen.account if seen is not None else None,
+            day_trades=self.day_trades,
+            equity_usd=self.equity_usd,
+            day_start_usd=seen.day_start_usd if seen is not None else None,
+            placed_in_minute=since(usage.placed, now.utc - MINUTE_S),
+            placed_today=since(usage.placed, day_utc),
+            round_trips_today=since(usage.trips, day_utc),
+            part_filled_s=self._part_filled_s(symbol, now),
+            open_risk_usd=self.open_risk_usd(wanted) if limits.max_open_risk_usd is not None else None,
             trading_done=self.trading_done,
             holds=self.holds_of(symbol),
             agreed_age_s=None if agreed_s is None else now.s - agreed_s,
@@ -179,8 +285,36 @@ class Account:
             stop_given=wanted.stop is not None,
             quantity=self._entry_quantity(wanted),
             instrument=self.journal.instruments.get(symbol),
+            market=market_refusal(symbol, self.moment(symbol, now)),
         )
-        return entry_refusal(gates, self.limits, self.timing.agreed_max_age_s)
+        return entry_refusal(gates)
+
+    def open_risk_usd(self, wanted: Declaration) -> Decimal | None:
+        """Of all that this session holds or is entering, with this declaration as the symbol's; None: no bound."""
+        return open_risk_usd(
+            self.exposure(wanted if symbol == wanted.symbol else self._on_the_way(symbol))
+            for symbol in self.session.symbols
+        )
+
+    def _on_the_way(self, symbol: str) -> Declaration:
+        """What is declared where it adds to what is held, else what is held."""
+        declared = self.journal.declaration(symbol)
+        if self._entry_missing(symbol):
+            return declared
+        return replace(declared, quantity=self.journal.holding(symbol).quantity)
+
+    def exposure(self, wanted: Declaration) -> Exposure:
+        symbol = wanted.symbol
+        journal = self.journal
+        instrument, last = journal.instruments.get(symbol), self.prices.get(symbol)
+        return Exposure(wanted.quantity, journal.holding(symbol), wanted.stop, last, instrument)
+
+    def price_seen(self, bars: Iterable[CleanBar]) -> None:
+        """Closed bars of one of the session's series: of several the newest close counts."""
+        for each in bars:
+            bar = each.bar
+            if bar.closed_utc >= self.price_utc.get(bar.symbol, 0):
+                self.prices[bar.symbol], self.price_utc[bar.symbol] = bar.close, bar.closed_utc
 
     def _entry_quantity(self, wanted: Declaration) -> Decimal:
         held = self.journal.holding(wanted.symbol).quantity
@@ -248,6 +382,18 @@ class Account:
 
     def _tell_refusal(self, symbol: str, gate: str, text: str, quantity: Decimal, now: Now) -> None:
         self.journal.add_row(RejectRow(symbol=symbol, gate=gate, text=text, quantity=quantity, refused_utc=now.utc))
+        self._hold_after_rejects(now)
+
+    def _hold_after_rejects(self, now: Now) -> None:
+        """A session that is refused over and over goes round in a loop: it enters nothing more before a person looks
+        (order-safety 4). One incident for all its symbols."""
+        most, minutes = self.limits.max_rejects, self.limits.rejects_within_minutes
+        if most is None or minutes is None or since(self.journal.usage.rejects, now.utc - minutes * MINUTE_S) < most:
+            return
+        held = [symbol for symbol in self.session.symbols if self.journal.add_hold(symbol, REJECTS, now.utc)]
+        if held:
+            text = f"{most} refusals within {minutes} market minutes: entries of {', '.join(held)} are held"
+            self.event(now, "hold.rejects", "PAGE", text, incident=REJECTS, state="opened")
 
     def refuse_again(self, now: Now, symbol: str, gate: str, text: str, quantity: Decimal, *, row: bool) -> None:
         """A declaration refused. A strategy that says the same on each bar makes one event, then a count."""
@@ -317,7 +463,12 @@ class Account:
             foreign_orders=self.foreign_working,
             hindrances=self._hindrances(),
             person_holds=self.in_force.holds,
+            markets=tuple(self._market(symbol, now) for symbol in self.session.symbols),
         )
+
+    def _market(self, symbol: str, now: Now) -> Market:
+        moment = self.moment(symbol, now)
+        return Market(symbol, moment.phase, moment.until_utc)
 
     def _hindrances(self) -> tuple[Hindrance, ...]:
         account = self.session.account

@@ -14,7 +14,19 @@ import msgspec
 from brokers.model import ZERO, GroupOutcome, Outcome
 from feeds import paths
 from feeds.lease import Lease
-from feeds.messages import OrdersSeen, PositionsSeen, ReadInstrument, ReadSnapshot, Snapshot, SnapshotFailed
+from feeds.messages import (
+    AccountSeen,
+    AskHistory,
+    AskOrders,
+    HistoryRead,
+    OrdersRead,
+    OrdersSeen,
+    PositionsSeen,
+    ReadInstrument,
+    ReadSnapshot,
+    Snapshot,
+    SnapshotFailed,
+)
 from feeds.venue import open_broker
 from supervisor.errors import CallFailed, Refused, StoreFailed
 from supervisor.messages import Done as Ok
@@ -26,38 +38,40 @@ from trader.execution import (
     doubt_after_restart,
     expire,
     follow_bar,
-    frames,
     hold_back,
     outcome,
     overdue,
     pending_plans,
+    send_again,
     write_plans,
 )
 from trader.halting import follow_flatten, impose, take, unconfirmed
 from trader.holds import HALT_FILE, InForce, in_force
+from trader.hours_watch import HoursWatch
+from trader.inquiry import Inquiry
 from trader.intents import Intent, IntentState, Kind, Purpose, change, placing
 from trader.journal import SCHEMA, Journal
 from trader.messages import (
     Attach,
     BeginSeries,
+    BeginTimers,
     CleanBars,
     EndTrading,
     HoldsChanged,
-    Need,
-    NeedBars,
     ReadRows,
     ReadSessionStatus,
     ReleaseHold,
     Rows,
     RowsWaiting,
-    SetWanted,
-    StopTrading,
     TradingDone,
     Turn,
     TurnDone,
 )
-from trader.risk import Limits
+from trader.minding import Minding, TerminateTrader
+from trader.order_frames import frames
+from trader.reserving import Reserving
 from trader.sessions import data_source_name, journal_path, trader_name
+from trader.settlement import held_when_overdue, overdue_since_s, settle_by_history
 from trader.store import desk
 from trader.store.holds import HoldsReader
 from trader.truth import coverage, page_due, read
@@ -65,10 +79,8 @@ from trader.turns import attach, declare, finish, release, turn
 
 SENDS_AT_ONCE = 20
 """Instructions sent before the mailbox is read again: far above what one step of a session needs."""
-RECORDER_LIMIT_S = 2.0
-"""The recorder commits one row; if it is away or slow, the next tick asks again."""
-MINDING_BARS_S = 60
-"""Interval of the bars by which a take or trail of the desk goes on when the trader is done."""
+HOURS_LEAST_S = 0.001
+"""Between two looks at a phase that is just about to change, as far as the clocks can say."""
 INSTRUMENT_EVERY_S = 5.0
 """While the tick size of a symbol is not known, the books are asked this often."""
 
@@ -77,14 +89,12 @@ class Tick(Message, frozen=True):
     """Timer: look again."""
 
 
+class LookAtHours(Message, frozen=True):
+    """Timer: a market changes its phase now."""
+
+
 class ComparePositions(Message, frozen=True):
     """Timer: does the positions stream still differ from our book?"""
-
-
-class TerminateTrader(Message, frozen=True):
-    """Timer: a trader that was told to stop has had its time."""
-
-    start_no: int
 
 
 class Step:
@@ -124,17 +134,20 @@ class AccountManager(Server):
         self.journal = Journal(self.world.store(journal_path(session.name), schema=SCHEMA), self.world.new_id)
         self.broker = open_broker(self.world, settings.connection, self.timing)
         capabilities, protection = self.broker.capabilities, settings.protection
-        self.account = Account(session, self.journal, self.timing, Limits(), capabilities, protection)
+        self.account = Account(session, self.journal, self.timing, settings.limits, capabilities, protection)
+        self.account.live_connection = settings.connection.environment == "LIVE"
         self.trader, self.data_source = trader_name(session.name), data_source_name(session.name)
-        self.watching = False
+        self.subscribed_to_bars = False
         self.books = paths.books(settings.connection.name, session.account)
+        self.inquiry = Inquiry()
         self.positions_seen: PositionsSeen | None = None
         self.to_send: list[Intent] = []
         self.rows_told = self.journal.newest_row
-        self.wanted_told = ""
-        self.trader_finished = False
+        self.minding = Minding(self.world, self.account, self.timing)
         self.no_plans_before_s = self.next_ask_s = self.next_read_s = 0.0
+        self.hours = HoursWatch(self.world, self.account, settings.market_hours)
         self._take_up(settings)
+        self._limit(settings)
 
     def _take_up(self, settings: SessionArguments) -> None:
         """What the last incarnation left without outcome is unknown until a read settles it."""
@@ -146,9 +159,26 @@ class AccountManager(Server):
         self.lease = Lease(self.world, settings.connection, self.timing, feeds=feeds, accounts=(session.account,))
         self.lease.start()
         self.world.subscribe(self.books, "snapshot")
+        self.world.subscribe(self.books, "asked")
         for feed, topic in zip(feeds, ("orders", "positions"), strict=True):
             self.world.subscribe(paths.feed(connection, feed), topic)
         self.world.after(self.timing.look_every_s, Tick())
+
+    def _limit(self, settings: SessionArguments) -> None:
+        """Where the account has limits of its own, entries ask; where risk is limited, prices must be known."""
+        of_account = settings.connection.account_limits.get(self.account.session.account)
+        self.reserving: Reserving | None = None
+        if of_account is not None:
+            self.reserving = Reserving(self.world, self.account, settings.connection)
+            self.reserving.start()
+        risk_limits = settings.limits.max_open_risk_usd, of_account and of_account.max_open_risk_usd
+        if any(limit is not None for limit in risk_limits):
+            self._subscribe_to_bars()
+
+    def _subscribe_to_bars(self) -> None:
+        if not self.subscribed_to_bars:
+            self.subscribed_to_bars = True
+            self.world.subscribe(self.data_source, "bars")
 
     # -- messages ----------------------------------------------------------------------------------------------------
 
@@ -162,7 +192,7 @@ class AccountManager(Server):
         if isinstance(request, ReadSessionStatus):
             waits = unconfirmed(self.account) if self.account.flattening else ""
             return msgspec.structs.replace(self.account.status(self._now()), flattening=waits)
-        if isinstance(request, Attach | BeginSeries | TradingDone | EndTrading | ReleaseHold):
+        if isinstance(request, Attach | BeginSeries | BeginTimers | TradingDone | EndTrading | ReleaseHold):
             self.reply(caller, self._attach(request) if isinstance(request, Attach) else self._committed(request))
             self._after_commit()
             return None
@@ -181,24 +211,42 @@ class AccountManager(Server):
                 frames(self.account, message.orders, now)
         elif isinstance(message, PositionsSeen | ComparePositions):
             self._compare_positions(message)
+        elif isinstance(message, CleanBars):
+            self.account.price_seen(message.bars)
+            if not self.account.watches:
+                return
+            self._follow_bars(message)
         elif self.lease.handle_info(message):
+            return
+        elif isinstance(message, AccountSeen):
+            self.account.seen = message
             return
         elif isinstance(message, Snapshot):
             self.account.unread.pop(self.account.session.account, None)
+            balance = message.content.balance
+            self.account.equity_usd, self.account.day_trades = balance.equity_usd, balance.day_trades
             with self._step() as now:
                 read(self.account, message, now)
         elif isinstance(message, SnapshotFailed):
             self._hindered(self.account.session.account, message.reason)
+        elif isinstance(message, OrdersRead):
+            with self._step() as now:
+                frames(self.account, message.orders, now, message.requested_s)
+        elif isinstance(message, HistoryRead):
+            with self._step() as now:
+                settle_by_history(self.account, message.orders, message.since_utc, now)
         elif isinstance(message, Tick):
             self._tick()
-        elif isinstance(message, CleanBars):
-            self._follow_bars(message)
+        elif isinstance(message, LookAtHours):
+            self._look_at_hours(self._now())
         elif isinstance(message, Subscribed) and message.publisher == self.data_source:
-            self._need_bars()
+            self.minding.need_bars()
         elif isinstance(message, TerminateTrader):
-            self._terminate_trader(message)
+            self.minding.terminate_trader(message)
         elif isinstance(message, Subscribed) and message.publisher == self.books:
             self._ask_for_read(0.0)
+        elif isinstance(message, Up) and self.reserving is not None:
+            self.reserving.handle_info(message)
         elif not isinstance(message, Subscribed | Up | Down):
             super().handle_info(message)
         self._after_commit()
@@ -207,7 +255,7 @@ class AccountManager(Server):
         with self._step() as now:
             attached = attach(self.account, request, now)
         if not attached.done:
-            self.trader_finished, self.wanted_told = False, ""
+            self.minding.begins_again()
         return attached
 
     def _turn(self, request: Turn) -> Message:
@@ -215,11 +263,13 @@ class AccountManager(Server):
             turn(self.account, request, now)
         return TurnDone(rows=self.journal.rows_after(self.journal.last_row), positions=self.account.views())
 
-    def _committed(self, request: BeginSeries | TradingDone | EndTrading | ReleaseHold) -> Message:
+    def _committed(self, request: BeginSeries | BeginTimers | TradingDone | EndTrading | ReleaseHold) -> Message:
         """One step; its reply is given when it is on disk, and before anything is sent."""
         with self._step() as now:
             if isinstance(request, BeginSeries):
                 self.journal.begin(request.after)
+            elif isinstance(request, BeginTimers):
+                self.journal.begin_timers(request.timers)
             elif isinstance(request, TradingDone):
                 self._trading_done(request, now)
             elif isinstance(request, EndTrading):
@@ -227,7 +277,7 @@ class AccountManager(Server):
             else:
                 release(self.account, request.symbol, now)
         if isinstance(request, EndTrading):
-            self._stop_trader(request)
+            self.minding.stop_trader(request)
         return Ok()
 
     # -- one step ----------------------------------------------------------------------------------------------------
@@ -260,13 +310,14 @@ class AccountManager(Server):
         if self.journal.newest_row > self.rows_told:
             self.rows_told = self.journal.newest_row
             self.world.cast(self.trader, RowsWaiting(newest=self.rows_told))
-        if not self.watching and self.account.watches:
-            self.watching = True
-            self.world.subscribe(self.data_source, "bars")
+        if self.account.watches:
+            self._subscribe_to_bars()
         if self.account.want_read:
             self.account.want_read = False
             self._ask_for_read(self.timing.confirm_after_s)
-        self._mind()
+        if self.reserving is not None:
+            self.reserving.tell_over()
+        self.minding.tell_wanted()
 
     def _send(self) -> None:
         """Each intent once: written before, its outcome committed after; what follows from that is sent too."""
@@ -274,7 +325,7 @@ class AccountManager(Server):
             if not self.to_send:
                 return
             intent = self.journal.open_intents.get(self.to_send.pop(0).number)
-            if intent is None:
+            if intent is None or intent.state is not IntentState.WRITTEN:
                 continue
             if intent.kind is Kind.PLACE and intent.purpose is Purpose.ENTRY and self._entry_is_off(intent):
                 continue
@@ -306,8 +357,9 @@ class AccountManager(Server):
             return self.broker.place_with_children(order) if order.children else self.broker.place(order)
         if intent.kind is Kind.CANCEL:
             return self.broker.cancel(intent.order_id)
-        frame = self.account.as_told(intent.order_id)
-        return self.broker.replace(frame, change(intent, frame.quantity))
+        frame, own = self.account.as_told(intent.order_id), self.journal.orders[intent.order_id]
+        sure = own.group > 0 or own.on_its_way is None  # else a size that was given up may arrive before this one
+        return self.broker.replace(frame, change(intent, frame.quantity if sure else None))
 
     def _pause_unless_sent(self, result: Outcome | GroupOutcome) -> None:
         """The venue cannot be reached: plan again at a later tick, not in a circle."""
@@ -320,14 +372,31 @@ class AccountManager(Server):
         self.world.after(self.timing.look_every_s, Tick())
         self._look_at_holds()
         now = self._now()
-        self.to_send += [i for i in self.journal.open_intents.values() if i.state is IntentState.UNSENT]
+        self.next_tick_s = now.s + self.timing.look_every_s
+        if any(i.state is IntentState.UNSENT for i in self.journal.open_intents.values()):
+            with self._step() as now:
+                self.to_send += send_again(self.account, now)
         due = any(not u.paged and page_due(self.account, s, u, now) for s, u in self.journal.uncovered.items())
         if due or self.account.flattening or pending_plans(self.account, now):
             with self._step():
                 pass
         if (self.account.in_doubt or self.account.flattening) and now.s >= self.next_read_s:
             self._ask_for_read(0.0)
+        if overdue_since_s(self.account, now):
+            with self._step() as now:
+                held_when_overdue(self.account, now)
+        self._inquire(now)
         self._read_instruments(now)
+        self._look_at_hours(now)
+
+    def _look_at_hours(self, now: Now) -> None:
+        """At each tick; and where a phase changes before the next one, at that very moment: a tick may be long."""
+        if moments := self.hours.look(now):
+            with self._step():
+                self.hours.tell(moments)
+        change_s = self.hours.changes_in_s(now)
+        if change_s < self.next_tick_s - now.s:
+            self.world.after(max(change_s, HOURS_LEAST_S), LookAtHours())
 
     def _look_at_holds(self) -> None:
         """What a person has stopped. Cheap: a number of desk.db, and whether there is a file."""
@@ -344,8 +413,20 @@ class AccountManager(Server):
         except StoreFailed as failed:
             return msgspec.structs.replace(before, unread=f"holds cannot be read: {failed}")
 
+    def _inquire(self, now: Now) -> None:
+        """What a snapshot does not show is asked for; the answers come as publications."""
+        ask = self.inquiry.due(self.account, now)
+        if ask.order_ids:
+            self.world.cast(self.books, AskOrders(ask.order_ids))
+        if ask.since_utc is not None:
+            self.world.cast(self.books, AskHistory(ask.since_utc))
+
     def _ask_for_read(self, after_s: float) -> None:
-        self.next_read_s = self.world.now_s() + self.timing.settle_s / 2
+        """In doubt, the next one comes by itself; over the time that a request can be on its way that is a few reads,
+        and well within the venue's quota."""
+        now_s = self.world.now_s()
+        fresh = any(now_s < one.since_s + self.timing.settle_s for one in self.account.settling.values())
+        self.next_read_s = now_s + (self.timing.settle_s / 2 if fresh else self.timing.settle_s)
         self.world.cast(self.books, ReadSnapshot(after_s))
 
     def _read_instruments(self, now: Now) -> None:
@@ -380,6 +461,8 @@ class AccountManager(Server):
         """The stream is only a reason to read: if it still differs a moment later, the books are asked."""
         if isinstance(message, PositionsSeen):
             self.positions_seen = message
+            told = {position.symbol: position.quantity for position in message.positions}
+            self.account.streamed = {symbol: told.get(symbol, ZERO) for symbol in self.account.session.symbols}
             if self._stream_differs(message):
                 self.world.after(self.timing.confirm_after_s, ComparePositions())
         elif self.positions_seen is not None and self._stream_differs(self.positions_seen):
@@ -399,58 +482,12 @@ class AccountManager(Server):
         with self._step() as now:
             follow_bar(self.account, message.symbol, message.bars[-1].bar.close, now)
 
-    def _need_bars(self) -> None:
-        """A trader asks for its bars. Where there is none any more, those of what is minded are asked for here."""
-        if not self.account.trading_done:
-            return
-        needs = tuple(Need(symbol, MINDING_BARS_S) for symbol in self.account.session.symbols)
-        try:
-            self.world.call(self.data_source, NeedBars(needs), timeout_s=self.timing.http_limit_s)
-        except CallFailed as failed:
-            self.world.log.warning("takes and trails of the desk have no bars", error=str(failed))
-
-    # -- the end of trading ------------------------------------------------------------------------------------------
-
     def _trading_done(self, request: TradingDone, now: Now) -> None:
         if request.start_no >= self.account.start_no:
-            self.trader_finished = True
+            self.minding.trader_finished = True
             finish(self.account, request.start_no, request.reason, now)
             self.journal.set_state(request.state)
             declare(self.account, request.declarations, now, now.utc)
-
-    def _stop_trader(self, request: EndTrading) -> None:
-        if self.account.trading_done and not self.trader_finished:
-            self.world.cast(self.trader, StopTrading(request.reason))
-            self.world.after(request.limit_s, TerminateTrader(request.start_no))
-
-    def _terminate_trader(self, message: TerminateTrader) -> None:
-        if self.trader_finished or message.start_no != self.account.start_no:
-            return
-        try:
-            self.world.supervisor.terminate_child(self.trader)
-        except CallFailed as failed:
-            self.world.log.warning("the trader was not terminated", error=str(failed))
-
-    def _mind(self) -> None:
-        """From ``done`` on wanted is ``mind``; when nothing of the session is left it is ``off``, and this ends."""
-        if not self.account.trading_done:
-            return
-        wanted: Any = "off" if self.account.over else "mind"
-        if wanted == self.wanted_told:
-            return
-        session, reason = self.account.session.name, self.journal.done.reason
-        request = SetWanted(name=session, wanted=wanted, start_no=self.account.start_no, reason=reason)
-        try:
-            self.world.call("recorder", request, timeout_s=RECORDER_LIMIT_S)
-        except Refused as refused:
-            self.world.log.info("not applied: the session was started again", wanted=wanted, why=str(refused))
-        except CallFailed as failed:
-            self.world.log.warning("the recorder is asked again", wanted=wanted, error=str(failed))
-            return
-        else:
-            if wanted == "off":
-                self.world.end("trading is done, the account is flat, no order works")
-        self.wanted_told = wanted
 
     def _now(self) -> Now:
         world = self.world

@@ -7,15 +7,20 @@ from typing import Literal
 import msgspec
 
 from feeds.config import ConnectionConfig, Timing
+from trader.limits import DEFAULTS, Limits
+from trader.market_hours import HoursConfig
 
 Protection = Literal["venue", "desk"]
 """Who sees to takes and trails where the venue could as well. Stops are always orders at the venue."""
 
 
 class SessionArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``session`` is the name; the rest of it is read from desk.db at each start."""
+    """``session`` is the name; the rest of it is read from desk.db at each start. ``limits``: of this session, the
+    desk's included."""
 
     session: str
     connection: ConnectionConfig
     timing: Timing
+    limits: Limits = DEFAULTS
+    market_hours: HoursConfig = HoursConfig()
     protection: Protection = "venue"

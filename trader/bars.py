@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from brokers.model import Bar
+from trader.market_hours import UNKNOWN_HOURS, MarketHours
 
 LATE_MIN_S = 5.0
 """A bar is late at the earliest this many market seconds after its end ..."""
@@ -50,7 +51,7 @@ def late_limit_s(interval_s: int, late_machine_s: float, rate: float) -> float:
     return max(LATE_MIN_S, LATE_SHARE * interval_s) + late_machine_s * rate
 
 
-def is_late(closed_utc: int, interval_s: int, now_utc: float, late_machine_s: float, rate: float) -> bool:
+def is_late(closed_utc: float, interval_s: int, now_utc: float, late_machine_s: float, rate: float) -> bool:
     return now_utc > closed_utc + late_limit_s(interval_s, late_machine_s, rate)
 
 
@@ -59,11 +60,13 @@ class BarSeries:
 
     ``known_until_utc``: up to this stamp the series is complete, because bars follow each other or because the venue's
     history said so. A later bar that does not follow it immediately may hide others: that is a hole.
+    ``hours``: when bars are due. Outside them none is; where they are unknown, one is due in each interval.
     """
 
     def __init__(self, symbol: str, interval_s: int) -> None:
         self.symbol = symbol
         self.interval_s = interval_s
+        self.hours: MarketHours = UNKNOWN_HOURS
         self.need_history = False
         self.started = False
         self.last_utc = 0
@@ -95,10 +98,11 @@ class BarSeries:
     def look(self, now_utc: float, limit_s: float, *, moving: bool = False) -> None:
         """Read history if a bar is overdue. Where nothing says that there is one (``shown``), history that keeps
         finding none is asked ever more seldom."""
-        due_utc = self.known_until_utc + self.interval_s
+        due_utc = self._due_utc
         if not self.overdue(now_utc, limit_s):
             return
-        quiet = min(self._quiet, QUIET_MOVING_MAX if moving else QUIET_INTERVALS_MAX)
+        opening = due_utc - self.interval_s > self.known_until_utc
+        quiet = 1 if opening else min(self._quiet, QUIET_MOVING_MAX if moving else QUIET_INTERVALS_MAX)
         if self._shown_utc >= due_utc or now_utc > due_utc + (quiet - 1) * self.interval_s + limit_s:
             self.need_history = self._looking = True
 
@@ -139,7 +143,15 @@ class BarSeries:
 
     def overdue(self, now_utc: float, limit_s: float) -> bool:
         """The next bar's end passed longer ago than the limit, and nothing is known of it yet."""
-        return self.started and now_utc > self.known_until_utc + self.interval_s + limit_s
+        return self.started and now_utc > self._due_utc + limit_s
+
+    @property
+    def _due_utc(self) -> int:
+        """The stamp of the next bar: the first in market hours of which nothing is known yet, or one that was shown
+        before these: stocks trade outside their hours too."""
+        due_utc = self.hours.due(self.known_until_utc, self.interval_s)
+        following = self.known_until_utc + self.interval_s
+        return min(due_utc, self._shown_utc) if self._shown_utc >= following else due_utc
 
     def clock_says(self, now_utc: float) -> None:
         """The clock went back: that nothing traded up to a later moment was believed because of the clock alone."""
@@ -156,7 +168,7 @@ class BarSeries:
             return ()
         due: list[Bar] = []
         for stamp in sorted(self._waiting):
-            if stamp - self.interval_s > self.known_until_utc:
+            if stamp - self.interval_s > self.known_until_utc and not self._was_closed_before(stamp):
                 self.need_history = True
                 break
             due.append(self._waiting.pop(stamp))
@@ -165,6 +177,14 @@ class BarSeries:
             self.known_until_utc = max(self.known_until_utc, stamp)
         self._keep(due)
         return tuple(due)
+
+    def _was_closed_before(self, stamp_utc: int) -> bool:
+        """Between what is known and this bar the market was closed, and nothing is missing. Only where the bars on both
+        sides are in market hours: what trades outside them may have lost a bar there."""
+        hours, starts_utc = self.hours, stamp_utc - self.interval_s
+        within = hours.trades_between(self.last_utc - self.interval_s, self.last_utc)
+        within = within and hours.trades_between(starts_utc, stamp_utc)
+        return within and not hours.trades_between(self.known_until_utc, starts_utc)
 
     def _keep(self, due: list[Bar]) -> None:
         for bar in due:

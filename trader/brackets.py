@@ -14,9 +14,10 @@ import msgspec
 
 from brokers.model import ZERO, Grouped, GroupOutcome, Order, OrderStatus, Outcome, RefusedByVenue, Unknown, Value
 from trader.account import Account, Now
-from trader.intents import OPENED_SKEW_S, SETTLING_READS, Intent, Purpose, Settling, matches
+from trader.intents import OPENED_SKEW_S, SETTLING_READS, Intent, Kind, Purpose, Settling
 from trader.legs import CHILD, Leg, leg_of, parent_of
 from trader.orders import OwnOrder, placed
+from trader.terms import terms_of
 
 ANSWERED = "the answer names its orders; which is which their frames tell"
 replace = msgspec.structs.replace
@@ -62,12 +63,12 @@ def in_sequence(frames: Iterable[Order]) -> list[Order]:
     return sorted(frames, key=lambda frame: (bool(parent_of(frame)), not frame.filled_quantity))
 
 
-def claim(account: Account, frame: Order) -> Claimed | None:
+def claim(account: Account, frame: Order, now: Now) -> Claimed | None:
     """This order as one of a bracket of ours: told by the answer to it, or the child of its entry."""
     journal = account.journal
     parent = journal.orders.get(parent_of(frame))
     if parent is not None and parent.purpose is Purpose.ENTRY:
-        return _child(account, parent, frame)
+        return None if _may_go_on(account, parent, frame, now) else _child(account, parent, frame)
     for entry in journal.awaiting.values():
         if frame.order_id in entry.told:
             return _child(account, entry, frame)
@@ -75,6 +76,14 @@ def claim(account: Account, frame: Order) -> Claimed | None:
         if intent.legs and frame.order_id in intent.result_order_id.split():
             return _of_answer(intent, frame)
     return None
+
+
+def _may_go_on(account: Account, entry: OwnOrder, frame: Order, now: Now) -> bool:
+    """Whether it can be a leg that we know, gone on under another id by a replace of unknown fate: that is for
+    ``settlement`` to tell."""
+    legs, asked = _children(account, entry), terms_of(frame)[1:]
+    replaces = [i for i in account.lately(now) if i.kind is Kind.REPLACE and i.order_id in legs]
+    return any(terms_of(intent)[1:] == asked for intent in replaces)
 
 
 def _of_answer(intent: Intent, frame: Order) -> Claimed | None:
@@ -129,13 +138,42 @@ def _unless_all_are_there(entry: OwnOrder, seen: tuple[str, ...]) -> tuple[OwnOr
 # -- legs of unknown fate ----------------------------------------------------------------------------------------------
 
 
-def likely(intent: Intent, orders: tuple[Order, ...], ours: Iterable[str]) -> tuple[Order, ...]:
-    """Of several orders that could be a bracket's entry, those that have children: what a person bought has none."""
+def likely(intent: Intent, found: list[Order], orders: tuple[Order, ...]) -> list[Order]:
+    """Of orders that look like a bracket's entry, those that can be it: told by its answer, if there was one, and not
+    with the legs of another bracket."""
     if not intent.legs:
-        return orders
-    found = tuple(order for order in orders if matches(intent, order, ours))
-    parents = tuple(order for order in found if any(link.relation == CHILD for link in order.links))
-    return parents or found
+        return found
+    told = intent.result_order_id.split()
+    legs = [order for order in orders if parent_of(order)]
+    found = [order for order in found if not told or order.order_id in told]
+    return [
+        order for order in found if all(_can_be_leg(intent, leg) for leg in legs if parent_of(leg) == order.order_id)
+    ]
+
+
+def proven(intent: Intent, found: list[Order], orders: tuple[Order, ...]) -> list[Order]:
+    """Those of them of which a leg is shown, too: the same bought by hand has none. (Where the venue names no parents,
+    by what the leg is.)"""
+    if not intent.legs:
+        return found
+    named = {parent_of(order) for order in orders}
+    parents = [o for o in found if o.order_id in named or any(link.relation == CHILD for link in o.links)]
+    alone = any(not o.links and _looks_like_a_leg(intent, o) for o in orders)
+    return parents or (found if alone else [])
+
+
+def _can_be_leg(intent: Intent, order: Order) -> bool:
+    leg = leg_of(order, intent.side, intent.legs)
+    return leg is not None and _priced_as(leg, order)
+
+
+def _looks_like_a_leg(intent: Intent, order: Order) -> bool:
+    alike = (order.symbol, order.quantity) == (intent.symbol, intent.quantity)
+    return alike and order.opened_utc >= intent.written_utc - OPENED_SKEW_S and _can_be_leg(intent, order)
+
+
+def _priced_as(leg: Leg, order: Order) -> bool:
+    return leg.trail is not None or (order.stop_price, order.limit_price) == (leg.stop_price, leg.limit_price)
 
 
 def claim_by_looks(account: Account, order: Order) -> Claimed | None:
@@ -146,7 +184,7 @@ def claim_by_looks(account: Account, order: Order) -> Claimed | None:
         leg = leg_of(order, entry.side, entry.awaits) if order.symbol == entry.symbol else None
         if leg is None or order.quantity != entry.quantity or order.opened_utc < entry.written_utc - OPENED_SKEW_S:
             continue
-        if leg.trail is not None or (order.stop_price, order.limit_price) == (leg.stop_price, leg.limit_price):
+        if _priced_as(leg, order):
             return _child(account, entry, order)
     return None
 

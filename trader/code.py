@@ -8,11 +8,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
 from trader.sessions import Code
 
 BUNDLED = "trader.strategies"
+OURS = "trader"
 SOURCE_BYTES_MAX = 1024 * 1024
 """A strategy is a page of code; a megabyte is something else."""
 
@@ -37,8 +39,31 @@ def find_code(strategy: str) -> tuple[Code, str]:
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", "?")
         raise BadStrategy(f"strategy {strategy!r}: {path}:{line}: {error}. Nothing was stored or started.") from error
+    _one_file(tree, path, strategy)
     code = Code(sha256=hashlib.sha256(data).hexdigest(), filename=str(path.resolve()), source=source)
     return code, _class_of(tree, class_name, strategy)
+
+
+def _one_file(tree: ast.Module, path: Path, strategy: str) -> None:
+    """One file is stored: what it imports from its own folder would be missing at night, or be another than the one
+    that was started. Installed packages are imported as they are installed."""
+    for line, name in _imports(tree):
+        top = name.partition(".")[0]
+        beside = (path.parent / f"{top}.py").exists() or (path.parent / top / "__init__.py").exists()
+        if not top or (beside and top != OURS):
+            raise BadStrategy(
+                f"strategy {strategy!r}: {path}:{line}: it imports {name} from its own folder, and a strategy is stored"
+                " as one file. Put all of it into that file, or what it shares into a package that you install."
+                " Nothing was stored or started."
+            )
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, each.name) for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, "." * node.level + (node.module or "")
 
 
 def _module_file(name: str) -> Path:

@@ -3,19 +3,26 @@
 [desk]                      # all optional
 [connections.NAME]          # one for each login and environment
 [timing]                    # machine periods, all optional
+[limits]                    # of entries; below it .sessions.NAME and .accounts.ID (trader/limits.py)
+[market_hours]              # by which calendar a symbol trades, where its kind does not tell
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
+from brokers.tradestation.addresses import API_HOSTS
 from feeds.config import ConnectionConfig, Timing
 from trader.arguments import Protection
+from trader.limits import LIVE_NEEDS, LimitsSection, faults
+from trader.market_hours import DAY_S, HoursConfig
 
 CONFIG_FILE = "nightdesk.toml"
 CONFIG_BYTES_MAX = 1_000_000
@@ -24,6 +31,8 @@ CONNECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 """It is a part of process names, and so of paths: as a session's name."""
 SECONDS_MAX = 86_400.0
 """A machine period of a day or more is a slip of the pen."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Where an emulator is: it may play either environment."""
 
 
 class BadConfig(Exception):
@@ -46,6 +55,8 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections: dict[str, ConnectionConfig]
     desk: DeskSection = DeskSection()
     timing: Timing = Timing()
+    limits: LimitsSection = LimitsSection()
+    market_hours: HoursConfig = HoursConfig()
 
 
 def read_config(home: Path) -> DeskConfig:
@@ -75,6 +86,9 @@ def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
     connections = content.get("connections", {})
     if not isinstance(connections, dict) or not connections:
         raise BadConfig(f"{where}: [connections.NAME] is missing; a desk needs at least one connection.")
+    for name, each in connections.items():
+        if isinstance(each, dict) and "key_sharers" in each:
+            raise BadConfig(f"{where}: connections.{name}.key_sharers is counted, not configured. Take it out.")
     named = {name: {**each, "name": name} if isinstance(each, dict) else each for name, each in connections.items()}
     try:
         config = msgspec.convert({**content, "connections": named}, DeskConfig)
@@ -83,12 +97,57 @@ def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
     for key, value in msgspec.structs.asdict(config.timing).items():
         if not 0 < value < SECONDS_MAX:
             raise BadConfig(f"{where}: timing.{key} is {value}, wanted: seconds above 0 and below {SECONDS_MAX:g}.")
+    for fault in faults(config.limits):
+        raise BadConfig(f"{where}: {fault}. Mend the file; nothing was started.")
+    if not 0 <= config.market_hours.closing_s < DAY_S:
+        raise BadConfig(
+            f"{where}: market_hours.closing_s is {config.market_hours.closing_s}, wanted: 0 or more and below {DAY_S}."
+        )
     for name, each in config.connections.items():
         if not CONNECTION_NAME.fullmatch(name):
             raise BadConfig(f"{where}: connection name {name!r}: wanted 1 to 40 of a-z 0-9 _ -. Mend the file.")
-        if each.environment == "LIVE":
+        if each.account_limits:
+            raise BadConfig(f"{where}: connections.{name}.account_limits: write [limits.accounts.ID] instead.")
+        _check_environment(each, config.limits, where)
+    config = with_account_limits(config)
+    return msgspec.structs.replace(config, connections=with_sharers(config.connections))
+
+
+def _check_environment(connection: ConnectionConfig, limits: LimitsSection, where: str) -> None:
+    """LIVE needs limits (DESIGN, law 10), and the word must be true: an address alone would trade live."""
+    name, environment = connection.name, connection.environment
+    try:
+        host = urlsplit(connection.api_url).hostname or ""
+    except ValueError as error:
+        raise BadConfig(f"{where}: connections.{name}.api_url {connection.api_url!r}: {error}. Mend it.") from error
+    if host not in LOOPBACK:
+        live_host = host == API_HOSTS["LIVE"]
+        if live_host != (environment == "LIVE"):
             raise BadConfig(
-                f"{where}: connections.{name}.environment is LIVE, and this version has no limits of position, daily "
-                "loss and orders per day yet, without which LIVE does not start. Use SIM."
+                f"{where}: connections.{name}.api_url is at {host or 'no host'}, its environment is {environment}; "
+                f"wanted for {environment}: https://{API_HOSTS[environment]}. Mend one of both; nothing was started."
             )
-    return config
+        if live_host and not connection.api_url.startswith("https://"):
+            raise BadConfig(f"{where}: connections.{name}.api_url is not https://. Mend it; nothing was started.")
+    if environment == "LIVE" and not limits.accounts:
+        raise BadConfig(
+            f"{where}: connections.{name}.environment is LIVE, and no account has limits. Write [limits.accounts.ID] "
+            f"with {', '.join(LIVE_NEEDS)} for each account that trades live; nothing was started."
+        )
+
+
+def with_account_limits(config: DeskConfig) -> DeskConfig:
+    """Whoever starts a connection starts it with the limits of the accounts."""
+    of_accounts = config.limits.accounts
+    connections = {
+        name: msgspec.structs.replace(each, account_limits=of_accounts) for name, each in config.connections.items()
+    }
+    return msgspec.structs.replace(config, connections=connections)
+
+
+def with_sharers(connections: dict[str, ConnectionConfig]) -> dict[str, ConnectionConfig]:
+    """Each told how many use its key: the venue's quotas are the key's."""
+    users = Counter(each.client_id for each in connections.values())
+    return {
+        name: msgspec.structs.replace(each, key_sharers=users[each.client_id]) for name, each in connections.items()
+    }

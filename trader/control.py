@@ -13,14 +13,13 @@ from supervisor.control.server import ASKED_MAX, ControlServer
 from supervisor.errors import Refused
 from supervisor.messages import Message, Request
 from supervisor.process.server import Caller
-from trader.messages import (
+from trader.commands import (
     AddSession,
     Commands,
     Commit,
     Committed,
     EnsureNow,
     HoldLifted,
-    HoldsChanged,
     HoldSet,
     LiftHold,
     RemoveSession,
@@ -28,6 +27,7 @@ from trader.messages import (
     StartSession,
     StopSession,
 )
+from trader.messages import HoldsChanged
 from trader.sessions import manager_name
 
 RECORDER = "recorder"

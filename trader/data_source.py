@@ -4,8 +4,8 @@ Thin: ``bars.BarSeries`` decides what may be passed on, ``listing.py`` what a sy
 minute nothing comes. It starts empty with its trader (one_for_all), which tells it from where on it needs bars.
 
 Whether a minute is missing or had no trade is told by history, and when that has to be asked by: the next bar, the
-forming bar that the feed has seen (``ReadSigns``), bars of the session's other series. Not by market hours, which this
-desk does not know yet.
+forming bar that the feed has seen (``ReadSigns``), bars of the session's other series, the market's hours. Outside
+these nothing is missing, and history is left alone; where they are unknown it is asked as if the market were open.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from brokers.model import Bar
 from feeds import paths
 from feeds.lease import Lease
 from feeds.messages import Bars, BarsClosed, Listing, ReadHistory, ReadListing, ReadRecent, ReadSigns
-from supervisor.errors import CallFailed, Refused
+from supervisor.errors import CallFailed, Refused, StoreFailed
 from supervisor.messages import Done, Down, Message, Request, Subscribed, Up
 from supervisor.process.server import Caller, Server
 from trader.arguments import SessionArguments
 from trader.bars import BarSeries, is_late, late_limit_s
-from trader.listing import ASK_AGAIN_S, ASK_EVERY_S, changes
-from trader.messages import BarsAfter, CleanBar, CleanBars, Need, NeedBars
+from trader.hours_book import HoursBook
+from trader.listing import ASK_AGAIN_S, ASK_EVERY_S, changes, contracts_in, contracts_path
+from trader.market_hours import Phase, bars_calendar_of, said
+from trader.messages import BarsAfter, CleanBar, CleanBars, DataAge, Need, NeedBars
 
 RETRY_MIN_S = 0.5
 RETRY_MAX_S = 30.0
@@ -54,6 +56,7 @@ class Kept(msgspec.Struct):
     ask_signs_s: float = 0.0
     doubtful_since_s: float | None = None
     stale: bool = False
+    phase: Phase = Phase.UNKNOWN
 
 
 class DataSource(Server):
@@ -62,7 +65,10 @@ class DataSource(Server):
     def init(self) -> None:
         settings = msgspec.convert(self.arguments, SessionArguments)
         self.timing, self.connection = settings.timing, settings.connection.name
+        self.contracts_file = self.world.file(contracts_path(settings.session))
+        self.contracts = self._contracts_kept()
         self.kept: dict[tuple[str, int], Kept] = {}
+        self.hours, self.hours_config = HoursBook(self.world), settings.market_hours
         self.lease = Lease(self.world, settings.connection, self.timing, feeds=())
         self.lease.start()
         self.world.after(self.timing.look_every_s, Check())
@@ -98,6 +104,7 @@ class DataSource(Server):
         if key in self.kept:
             return
         feed = paths.bars(*key)
+        self.hours.follow(need.symbol, bars_calendar_of(need.symbol, self.hours_config))
         self.kept[key] = Kept(need, feed, BarSeries(*key))
         self.lease.change(feeds=tuple(kept.feed for kept in self.kept.values()))
         self.world.subscribe(paths.feed(self.connection, feed), "bars")
@@ -122,7 +129,9 @@ class DataSource(Server):
         rate = self.world.market_rate()
         now_utc = self.world.now_utc()
         newest_utc = max((kept.series.last_utc for kept in self.kept.values()), default=0)
+        self.hours.look()
         for kept in self.kept.values():
+            self._judge_hours(kept, now_utc)
             series = kept.series
             limit_s = late_limit_s(kept.need.interval_s, self.timing.late_machine_s, rate)
             series.clock_says(now_utc)
@@ -132,6 +141,14 @@ class DataSource(Server):
             self._catch_up(kept)
             self._judge_freshness(kept)
             self._ask_listing(kept)
+
+    def _judge_hours(self, kept: Kept, now_utc: float) -> None:
+        """Of a closed market no bar is awaited before it opens again."""
+        kept.series.hours = self.hours.of(kept.need.symbol)
+        moment = kept.series.hours.moment(now_utc)
+        if moment.phase is not kept.phase:
+            kept.phase = moment.phase
+            self.world.log.info(said(moment.phase, moment.until_utc), feed=kept.feed)
 
     def _ask_signs(self, kept: Kept) -> None:
         """Has the feed seen the overdue bar in the making? Once in an interval; the feed answers from memory."""
@@ -157,17 +174,43 @@ class DataSource(Server):
             return
         kept.ask_listing_s = self.world.now_s() + ASK_EVERY_S
         incident = f"delayed:{self.world.name}:{kept.feed}"
-        for each in changes(kept.need.symbol, kept.listing, listing):
+        for each in changes(kept.need.symbol, self._listed_before(kept), listing):
             joins = incident if each.opened or each.resolved else ""
             self.world.event(
                 each.kind, each.level, each.text, incident=joins, opened=each.opened, resolved=each.resolved
             )
         kept.listing = listing
+        self._keep_contract(kept.need.symbol, listing.contract)
+
+    def _contracts_kept(self) -> dict[str, str]:
+        try:
+            return contracts_in(self.contracts_file.read())
+        except StoreFailed as failed:
+            self.world.log.warning("the contracts that were kept are not read", why=str(failed))
+            return {}
+
+    def _listed_before(self, kept: Kept) -> Listing | None:
+        """After a restart: the contract that an earlier incarnation knew, and nothing of an entitlement."""
+        contract = self.contracts.get(kept.need.symbol)
+        return kept.listing or (Listing(contract, delayed=False) if contract else None)
+
+    def _keep_contract(self, symbol: str, contract: str) -> None:
+        if self.contracts.get(symbol) == contract:
+            return
+        self.contracts[symbol] = contract
+        try:
+            self.contracts_file.write(msgspec.json.encode(self.contracts))
+        except StoreFailed as failed:
+            self.world.log.warning("the contract is not kept; a roll in a restart would go untold", why=str(failed))
 
     def _judge_freshness(self, kept: Kept) -> None:
-        """A series in doubt for too long: nobody can say whether a bar is missing. By symbol, others may go on."""
+        """A series in doubt for too long: nobody can say whether a bar is missing. By symbol, others may go on. While
+        the market is closed nobody waits for one: the time of doubt begins when it opens."""
         now_s = self.world.now_s()
         doubtful = kept.series.need_history or not kept.warm
+        if doubtful and kept.phase is Phase.CLOSED and not kept.stale:
+            kept.doubtful_since_s = None
+            return
         if doubtful and kept.doubtful_since_s is None:
             kept.doubtful_since_s = now_s
         since_s = kept.doubtful_since_s
@@ -176,13 +219,18 @@ class DataSource(Server):
             kept.stale = True
             text = f"{kept.feed}: no bar is passed on, as history has not been read for {now_s - since_s:.0f} s"
             self.world.event("data.stale", "NOTIFY", text, incident=incident, opened=True)
+            self._tell_age(kept, (now_s - since_s) * self.world.market_rate())
         if not doubtful:
             kept.doubtful_since_s = None
             if kept.stale:
                 kept.stale = False
+                self._tell_age(kept, 0.0)
                 self.world.event(
                     "data.fresh", "DIGEST", f"{kept.feed}: complete again", incident=incident, resolved=True
                 )
+
+    def _tell_age(self, kept: Kept, age_s: float) -> None:
+        self.world.publish("bars", DataAge(kept.need.symbol, kept.need.interval_s, age_s))
 
     def _tell_news(self, kept: Kept) -> None:
         for news in kept.series.take_news():

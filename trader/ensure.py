@@ -12,16 +12,23 @@ from supervisor.errors import CallFailed, Refused, StoreFailed
 from supervisor.messages import Down, Message, Up
 from supervisor.process.server import Server
 from supervisor.process.world import Store
+from trader.commands import EnsureNow
 from trader.config import DeskConfig
-from trader.messages import EndTrading, EnsureNow
+from trader.limits import live_refusal
+from trader.market_hours import RENEWED_AFTER_S, renewal_due
+from trader.messages import EndTrading
 from trader.plan import EndOf, Step, Terminate, plan_sessions
 from trader.plan import RestartTrader as Again
 from trader.plan import StartSession as Begin
 from trader.sessions import Session, manager_name, trader_name
-from trader.specs import session_spec
+from trader.specs import MARKET_HOURS, session_spec
 from trader.store import desk
+from trader.store.hours import written
 
 SESSIONS = "sessions"
+RENEWAL_EVERY_S = 600.0
+"""Machine seconds between two looks whether the market hours are a day old; a calendar that cannot be had is tried
+again once a day, as it is told each time."""
 END_TRADING_LIMIT_S = 15.0
 """The account manager commits, tells the trader and answers; it may be in an instruction to the venue just then."""
 
@@ -38,6 +45,7 @@ class EnsureSessions(Server):
         self.to_restart: set[str] = set()
         self.told: dict[str, str] = {}
         self.store: Store | None = None
+        self.next_renewal_s = 0.0
         self.world.supervisor.watch(SESSIONS)
         self.world.after(0.0, Look())
 
@@ -66,6 +74,7 @@ class EnsureSessions(Server):
                 self.complain(step.session.name, str(failed))
             else:
                 self.told.pop(step.session.name, None)
+        self.renew_hours()
 
     def steps(self) -> list[Step]:
         """A store that cannot be read changes nothing: what runs goes on running."""
@@ -78,12 +87,31 @@ class EnsureSessions(Server):
             return []
         return plan_sessions(sessions, self.world.supervisor.tree(SESSIONS), frozenset(self.to_restart))
 
+    def renew_hours(self) -> None:
+        """Their writer has ended long ago; where it still writes, or is slowed down, it is left to its supervisor."""
+        now_s = self.world.now_s()
+        if self.store is None or now_s < self.next_renewal_s:
+            return
+        self.next_renewal_s = now_s + RENEWAL_EVERY_S
+        try:
+            if not renewal_due(written(self.store), self.config.market_hours, self.world.now_utc()):
+                return
+            if any(child.state == "ended" for child in self.world.supervisor.tree(MARKET_HOURS).children):
+                self.next_renewal_s = now_s + RENEWED_AFTER_S / self.world.market_rate()
+                self.world.supervisor.restart_child(MARKET_HOURS)
+        except (CallFailed, StoreFailed) as failed:
+            self.complain(MARKET_HOURS, str(failed))
+        else:
+            self.told.pop(MARKET_HOURS, None)
+
     def do(self, step: Step) -> None:
         name = step.session.name
         supervisor = self.world.supervisor
         match step:
             case Begin() if step.session.connection not in self.config.connections:
                 raise Refused(f"its connection {step.session.connection!r} is not in nightdesk.toml any more")
+            case Begin() if no := self._may_not_run(step.session):
+                raise Refused(f"{no}. Mend it, then restart the desk")
             case Begin():
                 supervisor.ensure_child(SESSIONS, session_spec(step.session, self.config))
                 self.world.event("session.started", "LOG", f"session {name} runs, wanted: {step.session.wanted}")
@@ -94,6 +122,10 @@ class EnsureSessions(Server):
                 supervisor.restart_child(trader_name(name))
             case EndOf():
                 self.end_trading(step.session)
+
+    def _may_not_run(self, session: Session) -> str | None:
+        environment = self.config.connections[session.connection].environment
+        return live_refusal(session, environment, self.config.limits)
 
     def end_trading(self, session: Session) -> None:
         request = EndTrading(start_no=session.start_no, reason="session stop")

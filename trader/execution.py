@@ -1,4 +1,4 @@
-"""From plans to intents, and from outcomes and order frames back into the journal. Acts inside a transaction.
+"""From plans to intents, and from their outcomes back into the journal. Acts inside a transaction.
 
 Sends nothing: the account manager sends what ``write_plans`` has written, after the commit (law 2), and brings the
 outcome back. Knows no HTTP, no process, no clock.
@@ -6,31 +6,17 @@ outcome back. Knows no HTTP, no process, no clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
 
-from brokers.model import Accepted, Grouped, GroupOutcome, Order, OrderType, Outcome, RefusedByVenue, Unknown
-from trader.account import Account, Now
-from trader.brackets import (
-    ANSWERED,
-    Answered,
-    Claimed,
-    answered,
-    claim,
-    claim_by_looks,
-    in_sequence,
-    judged,
-    not_taken,
-    owe,
-)
-from trader.intents import Intent, IntentState, Kind, Purpose, Settling
-from trader.legs import Leg
-from trader.messages import FillRow
-from trader.orders import Happening, OwnOrder, What, given_up, placed, seen
-from trader.position import Holding, after_fill
-from trader.target import Action, Cancel, Declaration, Place, RefuseEntry, ReplaceStop, StopToMarket, clamped, plan
+from brokers.model import Accepted, Grouped, GroupOutcome, OrderStatus, OrderType, Outcome, RefusedByVenue, Unknown
+from trader.account import Account, Now, Reserve
+from trader.brackets import ANSWERED, Answered, answered
+from trader.intents import AGAIN, Intent, IntentState, Kind, Purpose, Settling, remembered
+from trader.orders import OwnOrder, given_up, placed
+from trader.target import Action, Cancel, Place, RefuseEntry, ReplaceStop, StopToMarket, clamped, plan
+from trader.terms import Terms, terms, terms_of
 from trader.watched import after_bar, take_keeper
 
 CLOCK_BACK_S = 1.0
@@ -67,6 +53,8 @@ def follow_bar(account: Account, symbol: str, close: Decimal, now: Now) -> None:
 
 
 def _write(account: Account, symbol: str, action: Action, now: Now) -> list[Intent]:
+    if isinstance(action, Place) and action.purpose is Purpose.ENTRY and account.reserve is not None:
+        action = _reserved(account, symbol, action, account.reserve)
     if isinstance(action, RefuseEntry):
         declaration = account.journal.declaration(symbol)
         account.reject(now, symbol, action.gate, action.text, declaration.quantity)
@@ -75,6 +63,14 @@ def _write(account: Account, symbol: str, action: Action, now: Now) -> list[Inte
     intent = _place(account, symbol, action, now) if isinstance(action, Place) else _change(account, action, now)
     account.journal.write_intent(intent)
     return [intent]
+
+
+def _reserved(account: Account, symbol: str, entry: Place, reserve: Reserve) -> Place | RefuseEntry:
+    """An entry asks for its part of the account's limits before it is written; exits and stops never ask."""
+    refusal = reserve(symbol, entry)
+    if refusal is None:
+        return entry
+    return RefuseEntry(*refusal, account.journal.declaration(symbol).quantity - entry.side.sign * entry.quantity)
 
 
 def _place(account: Account, symbol: str, action: Place, now: Now) -> Intent:
@@ -167,7 +163,7 @@ def hold_back(account: Account, intent: Intent, now: Now) -> None:
 
 def _not_sent(account: Account, intent: Intent, gate: str, why: str, now: Now) -> None:
     settled(account, intent, IntentState.REFUSED, why, now)
-    _refused_by(account, intent, gate, why, now)
+    refused_by(account, intent, gate, why, now)
 
 
 def outcome(account: Account, intent: Intent, told: Outcome | GroupOutcome, now: Now) -> None:
@@ -176,8 +172,9 @@ def outcome(account: Account, intent: Intent, told: Outcome | GroupOutcome, now:
     result = answered(told) if isinstance(told, Grouped) else told
     if isinstance(result, Answered):
         ids = " ".join(result.order_ids)
-        account.journal.write_intent(replace(intent, state=IntentState.UNKNOWN, reason=ANSWERED, result_order_id=ids))
-        account.settling[intent.number] = Settling(now.s)
+        unknown = replace(intent, state=IntentState.UNKNOWN, reason=ANSWERED, result_order_id=ids, doubted_utc=now.utc)
+        account.journal.write_intent(unknown)
+        account.settling[intent.number] = settling_since(unknown, now)
     elif isinstance(result, Accepted):
         _accepted(account, intent, result.order_id, now)
     elif isinstance(result, Unknown):
@@ -195,14 +192,17 @@ def _accepted(account: Account, intent: Intent, order_id: str, now: Now) -> None
         if not journal.knows_order(order_id):
             journal.write_order(placed(done, order_id))
     elif intent.kind is Kind.REPLACE and order_id and order_id != intent.order_id:
-        _renamed(account, intent, order_id)
+        renamed(account, intent, order_id)
 
 
-def _renamed(account: Account, intent: Intent, order_id: str) -> None:
-    """A venue that answers a replace with another id: the id in the reply is used (tradestation-v3, 7.3)."""
+def renamed(account: Account, intent: Intent, order_id: str) -> None:
+    """A venue that answers a replace with another id: the id in the reply is used (tradestation-v3, 7.3). The old order
+    has ended; what of its fills we have not heard yet, its frames will tell, and the new one's first frame agrees."""
     old = account.journal.orders[intent.order_id]
-    account.journal.write_order(given_up(replace(old, pending="cancel")))
-    new = replace(placed(intent, order_id), purpose=old.purpose, parent=old.parent, group=old.group)
+    new = replace(placed(intent, order_id), purpose=old.purpose, renews=old.order_id, late=old.late)
+    new = replace(new, duration=old.duration, parent=old.parent, group=old.group, withdrawn=old.withdrawn)
+    new = replace(new, owed=old.owed, owed_since_s=old.owed_since_s)
+    account.journal.write_order(given_up(replace(old, status=OrderStatus.CANCELLED, out=False)))
     account.journal.write_order(replace(new, quantity=intent.quantity - old.filled_quantity))
 
 
@@ -215,10 +215,10 @@ def _refused(account: Account, intent: Intent, result: RefusedByVenue, now: Now)
         return
     if order is not None:
         account.journal.write_order(given_up(order))
-    _refused_by(account, intent, "venue", result.reason, now)
+    refused_by(account, intent, "venue", result.reason, now)
 
 
-def _refused_by(account: Account, refused: Intent | OwnOrder, gate: str, why: str, now: Now) -> None:
+def refused_by(account: Account, refused: Intent | OwnOrder, gate: str, why: str, now: Now) -> None:
     """Told to the strategy, and not tried again before it declares anew. A stop or exit that cannot be had pages."""
     journal, symbol = account.journal, refused.symbol
     account.reject(now, symbol, gate, f"{refused.purpose} refused: {why}", refused.quantity)
@@ -236,21 +236,77 @@ def _unknown(account: Account, intent: Intent, result: Unknown, now: Now) -> Non
     if result.sent:
         doubt(account, intent, result.reason, now)
     elif intent.kind is Kind.PLACE:
-        account.journal.write_intent(replace(intent, state=IntentState.UNSENT, reason=result.reason))
+        why = AGAIN if intent.reason == AGAIN else result.reason
+        account.journal.write_intent(replace(intent, state=IntentState.UNSENT, reason=why))
     else:
-        settled(account, intent, IntentState.GIVEN_UP, f"not sent: {result.reason}", now)
+        settled(account, intent, IntentState.REFUSED, f"not sent: {result.reason}", now)
         account.journal.write_order(given_up(account.journal.orders[intent.order_id]))
+
+
+def send_again(account: Account, now: Now) -> list[Intent]:
+    """Placings that were not sent, as far as they are still what is wanted now: what has been decided since (a hold,
+    another declaration, a position that went) counts. And those that no read shows, as long as the venue surely
+    remembers their key. Like the first time, it is on disk that they may have been sent before they are."""
+    again: list[Intent] = []
+    for intent in [i for i in account.journal.open_intents.values() if i.state is IntentState.UNSENT]:
+        if intent.reason == AGAIN:
+            if may_go_again(account, intent, now):
+                again.append(_written_anew(account, intent))
+            else:
+                doubt(account, intent, "no read shows it, and its key may be forgotten", now)
+        elif overdue(intent, now):
+            expire(account, intent, now)
+        elif intent.purpose is Purpose.ENTRY and account.holds_of(intent.symbol):
+            hold_back(account, intent, now)
+        elif _still_wanted(account, intent, now):
+            again.append(_written_anew(account, intent))
+        else:
+            settled(account, intent, IntentState.REFUSED, "not sent, and not wanted any more", now)
+    return again
+
+
+def _written_anew(account: Account, intent: Intent) -> Intent:
+    """What may be on its way from now on counts from now."""
+    written = replace(intent, state=IntentState.WRITTEN, reason="", doubted_utc=None)
+    account.journal.write_intent(written)
+    return written
+
+
+def may_go_again(account: Account, intent: Intent, now: Now) -> bool:
+    """Never an entry: what was sent of it is only settled (order-safety 3.3)."""
+    can = account.capabilities
+    closes = intent.purpose is not Purpose.ENTRY and account.journal.holding(intent.symbol).quantity != 0
+    return closes and remembered(intent, can.id_dedupe, can.id_dedupe_window_s, now.utc, now.rate)
+
+
+def _still_wanted(account: Account, intent: Intent, now: Now) -> bool:
+    asked = (intent.purpose, intent.side, intent.legs, terms_of(intent))
+    actions = plan(account.situation(intent.symbol, now, without=intent))
+    placings = [action for action in actions if isinstance(action, Place)]
+    return any(asked == (a.purpose, a.side, a.legs, _terms(a)) for a in placings)
+
+
+def _terms(a: Place) -> Terms:
+    return terms(a.quantity, a.type, a.stop_price, None, a.trail)
 
 
 def doubt(account: Account, intent: Intent, why: str, now: Now) -> None:
     """Its fate is unknown: reads of the account settle it (``truth``)."""
-    account.journal.write_intent(replace(intent, state=IntentState.UNKNOWN, reason=why))
-    account.settling[intent.number] = Settling(now.s)
+    doubted_utc = now.utc if intent.doubted_utc is None else min(intent.doubted_utc, now.utc)
+    unknown = replace(intent, state=IntentState.UNKNOWN, reason=why, doubted_utc=doubted_utc)
+    account.journal.write_intent(unknown)
+    account.settling[intent.number] = settling_since(unknown, now)
     account.want_read = True
     order = account.journal.orders.get(intent.order_id)
     if order is not None:
         account.journal.write_order(replace(order, unsure=True, pending_since_s=now.s))
     account.event(now, "intent.unknown", "NOTIFY", f"{intent.symbol}: {intent.kind} {intent.key}: {why}")
+
+
+def settling_since(intent: Intent, now: Now) -> Settling:
+    """Nothing was read yet; since when it is in doubt our own death does not change."""
+    doubted_s = 0.0 if intent.doubted_utc is None else max(0.0, now.utc - intent.doubted_utc) / now.rate
+    return Settling(now.s, doubted_s=doubted_s)
 
 
 def doubt_after_restart(account: Account, now: Now) -> None:
@@ -268,154 +324,3 @@ def settled(account: Account, intent: Intent, state: IntentState, why: str, now:
     account.journal.write_intent(done)
     account.settling.pop(intent.number, None)
     return done
-
-
-# -- what the broker tells of our orders -------------------------------------------------------------------------------
-
-
-def take_legs(account: Account, orders: Iterable[Order], now: Now) -> None:
-    """Orders of a read that are of a bracket of ours, and are not in the journal yet."""
-    journal = account.journal
-    for order in in_sequence([each for each in orders if not journal.knows_order(each.order_id)]):
-        found = claim(account, order) or claim_by_looks(account, order)
-        if found is not None:
-            _take(account, found, now)
-
-
-def _take(account: Account, found: Claimed, now: Now) -> OwnOrder:
-    order, symbol = found.order, found.order.symbol
-    if found.intent is not None:
-        settled(account, found.intent, IntentState.ACCEPTED, "", now, order.order_id)
-    account.journal.write_order(order)
-    for leg in found.refused:
-        _leg_refused(account, symbol, leg, order.quantity, now)
-    return order
-
-
-def _leg_refused(account: Account, symbol: str, leg: Leg, quantity: Decimal, now: Now) -> None:
-    """The entry was taken and this was not. A stop is placed by itself once there is something to protect."""
-    text = f"{symbol}: the venue took the entry and refused its {leg.purpose}"
-    account.reject(now, symbol, "venue", f"{leg.purpose} refused, the entry was taken", quantity)
-    account.event(now, f"{leg.purpose}.refused", "PAGE", text)
-
-
-def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: float | None = None) -> None:
-    """Frames of a stream (``requested_s`` None), or of a read: there, what is older than our own last word on the
-    symbol counts only in what can never be undone."""
-    for frame in in_sequence(orders):
-        own = account.journal.orders.get(frame.order_id)
-        if own is None and (found := claim(account, frame)) is not None:
-            own = _take(account, found, now)
-        if own is None:
-            account.want_read |= account.unsettled(frame.symbol)
-            continue
-        verdict = judged(account, own, frame, read=requested_s is not None)
-        if verdict.wait:
-            continue
-        current = requested_s is None or requested_s >= account.changed_s.get(own.symbol, 0.0)
-        after, told = seen(own, frame, current=current, by_venue=verdict.by_venue)
-        if current and requested_s is not None:
-            after = _given_up_when_overdue(account, not_taken(account, after, requested_s), requested_s)
-        if after != own:
-            account.journal.write_order(after)
-            account.changed_s[own.symbol] = max(account.changed_s.get(own.symbol, 0.0), requested_s or now.s)
-        for happening in told:
-            _happened(account, after, happening, now)
-        _settle_changes(account, after, now)
-
-
-def _given_up_when_overdue(account: Account, order: OwnOrder, requested_s: float) -> OwnOrder:
-    """A replace or cancel that a read does not show so long after it was sent did not take."""
-    overdue_at_s = order.pending_since_s + account.timing.settle_s
-    return given_up(order) if order.pending and order.working and requested_s >= overdue_at_s else order
-
-
-def _settle_changes(account: Account, order: OwnOrder, now: Now) -> None:
-    """Replaces and cancels of unknown fate are settled by what the order is now."""
-    if order.pending and order.working:
-        return
-    for intent in list(account.journal.open_intents.values()):
-        if intent.order_id == order.order_id:
-            took = not order.working or (order.quantity, order.type) == (intent.quantity, intent.type)
-            state = IntentState.ACCEPTED if took else IntentState.GIVEN_UP
-            settled(account, intent, state, f"settled by a read: {order.status}", now, order.order_id)
-
-
-def _happened(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
-    if told.what is What.FILLED:
-        _filled(account, order, told, now)
-    elif told.what is What.CHARGED:
-        account.journal.write_fee(order, told.fee_usd, now.utc)
-    elif told.what is What.REJECTED:
-        _refused_by(account, order, "venue", told.text, now)
-    elif told.what is What.CANCELLED_BY_OTHER:
-        _cancelled_by_other(account, order, told, now)
-    elif told.what is What.CHANGED_BY_OTHER:
-        _changed_by_other(account, order, told, now)
-    elif told.what is What.ODD:
-        account.event(now, "order.odd", "DIGEST", f"{order.symbol} order {order.order_id}: {told.text}")
-
-
-def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
-    journal, symbol = account.journal, order.symbol
-    journal.write_fill(order, told.quantity, told.price, now.utc)
-    before = journal.holding(symbol)
-    held = after_fill(before, order.side, told.quantity, told.price, now.utc)
-    journal.hold_position(symbol, held)
-    declaration = journal.declaration(symbol)
-    if order.late or _filled_over_a_halt(account, order, declaration, before):
-        declaration = replace(declaration, quantity=held.quantity)
-    elif order.purpose in (Purpose.STOP, Purpose.TAKE) and not order.exiting:
-        declaration = replace(declaration, quantity=clamped(declaration.quantity, held.quantity))
-    if held.quantity == 0:
-        declaration = replace(declaration, stop_by_person="", take_by_person="")
-    if order.group and order.purpose is not Purpose.ENTRY:
-        owe(account, order, told.quantity, now)
-    journal.declare(declaration)
-    journal.add_row(
-        FillRow(
-            symbol=symbol,
-            side=order.side,
-            quantity=told.quantity,
-            price=told.price,
-            order_id=order.order_id,
-            purpose="exit" if order.exiting else order.purpose,
-            position=held.quantity,
-            filled_utc=now.utc,
-        )
-    )
-    account.want_read |= account.flattening
-    text = f"{symbol}: {order.purpose} {order.side} {told.quantity} at {told.price}, position {held.quantity}"
-    account.event(now, "order.filled", "DIGEST", text, order_id=order.order_id)
-
-
-def _filled_over_a_halt(account: Account, order: OwnOrder, declaration: Declaration, before: Holding) -> bool:
-    """An entry that filled while a halt was cancelling it is kept and protected: a halt closes nothing."""
-    kept = account.in_force.halted and not account.flattening and declaration.quantity == before.quantity
-    return kept and order.purpose is Purpose.ENTRY
-
-
-def _cancelled_by_other(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
-    """Adopted and not put back (order-safety 3.10)."""
-    journal, symbol = account.journal, order.symbol
-    declaration, held = journal.declaration(symbol), journal.holding(symbol).quantity
-    if order.purpose is Purpose.STOP and held:
-        journal.declare(replace(declaration, stop_by_person="removed"))
-    elif order.purpose is Purpose.TAKE and held:
-        journal.declare(replace(declaration, take_by_person="removed"))
-    elif order.purpose in (Purpose.ENTRY, Purpose.EXIT):
-        journal.declare(replace(declaration, quantity=held))
-    text = f"{symbol}: our {order.purpose} {order.order_id} was cancelled by somebody else; it is not put back"
-    account.event(now, "order.cancelled_by_other", "NOTIFY", text, venue=told.text)
-
-
-def _changed_by_other(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
-    """Adopted: a stop that a person moved stays where it is until the position is flat or released."""
-    declaration = account.journal.declaration(order.symbol)
-    if order.purpose is Purpose.STOP:
-        stop = order.stop_price if order.stop_price is not None else declaration.stop
-        account.journal.declare(replace(declaration, stop_by_person="changed", stop=stop))
-    elif order.purpose is Purpose.TAKE:
-        account.journal.declare(replace(declaration, take_by_person="changed", take=order.limit_price))
-    text = f"{order.symbol}: our {order.purpose} {order.order_id} was changed by somebody else: {told.text}"
-    account.event(now, "order.changed_by_other", "NOTIFY", text)

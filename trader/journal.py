@@ -7,34 +7,39 @@ Decides nothing; knows no clock, no process.
 
 from __future__ import annotations
 
-import json
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache
-from itertools import islice
 from typing import Any
-
-import msgspec
 
 from brokers.model import ZERO, Instrument, Order
 from supervisor.messages import Event
 from supervisor.process.world import Store
 from supervisor.process.writes import Writes
 from trader.holds import Taken
-from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind, order_key
-from trader.messages import Cursor, FillRow, Hold, RejectRow, Row, SyncRow, Turn
+from trader.image import GIVEN_UP_KEPT, Done, Image, Uncovered
+from trader.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind
+from trader.messages import (
+    Consumed,
+    Cursor,
+    FillRow,
+    Hold,
+    RejectRow,
+    Row,
+    RowNumber,
+    SessionRow,
+    SyncRow,
+    TimerDue,
+    Turn,
+)
 from trader.money import Adoption
 from trader.orders import OwnOrder
 from trader.position import Holding, price_of_new
 from trader.store.columns import (
     adoption_row,
-    decimal_or_none,
     declaration_row,
     event_row,
-    from_json,
-    intent_of,
     intent_row,
     itself,
     order_row,
@@ -61,111 +66,28 @@ from trader.store.statements import (
     PUT_INSTRUMENT,
     PUT_META,
     PUT_ORDER,
+    PUT_PHASE,
     PUT_POSITION,
+    PUT_TIMER,
     PUT_UNCOVERED,
     UPDATE_INTENT,
 )
 from trader.target import Declaration
+from trader.usage import count_row
 
 SCHEMA = "trader.store.journal:migrations"
-NOTHING_HELD = Holding()
-
-ROWS_IN_ONE_READ = 200
-"""Rows given to the trader at a time: a bounded message."""
-DEAD_ORDERS_KEPT = 500
-"""Newest closed orders of ours kept in memory to recognise late frames; all are in the file."""
-IDS_KEPT = 20_000
-"""Newest ids of orders of ours kept in memory: the file is asked only where it has more."""
-
-FOREIGN_KEPT = 200
-"""Newest orders of others that an intent remembers as not its own; older ones are excluded by their time."""
 
 
-class Done(msgspec.Struct, frozen=True):
-    """The newest start number whose trading is over, and why. ``wanted_told``: the recorder has written ``mind``."""
-
-    start_no: int = 0
-    reason: str = ""
-
-
-class Uncovered(msgspec.Struct, frozen=True):
-    """Since when an open position has no working stop of ours (market and machine time)."""
-
-    since_utc: float
-    since_s: float
-    paged: bool
-
-
-class Journal:
-    """See the module's text. ``orders``: all that work and the newest dead ones; ``working``: those that work;
-    ``awaiting``: entries that went out with legs of which no frame has come.
-    ``holdings`` has a symbol once its first good read was compared, or a fill of ours."""
+class Journal(Image):
+    """See the module's text."""
 
     def __init__(self, store: Store, new_key: Callable[[], str]) -> None:
-        self._store = store
+        super().__init__(store)
         self._writes = Writes()
-        meta = {row["name"]: row["value"] for row in store.query("SELECT name, value FROM meta")}
-        self.is_new = "key" not in meta
         if self.is_new:
-            meta["key"] = new_key()[-SESSION_KEY_LENGTH:]
+            self.key = new_key()[-SESSION_KEY_LENGTH:]
             with self.transaction():
-                self._set("key", meta["key"])
-        self.key: str = meta["key"]
-        self.state: bytes = meta.get("state") or b""
-        self.done = Done(int(meta.get("done_start_no") or 0), meta.get("done_reason") or "")
-        self.taken = from_json(meta["holds_taken"], Taken) if meta.get("holds_taken") else Taken()
-        self._load()
-
-    def _load(self) -> None:
-        query = self._store.query
-        self.newest_intent = self._number("SELECT max(number) AS n FROM intents")
-        self.newest_row = self._number("SELECT max(number) AS n FROM rows")
-        self.last_row = self._number("SELECT max(number) AS n FROM rows WHERE consumed = 1")
-        waiting = query("SELECT body FROM rows WHERE number > ? ORDER BY number", (self.last_row,))
-        self._waiting_rows = deque(from_json(row["body"], Row) for row in waiting)
-        self.cursors = {
-            (row["symbol"], row["interval_s"]): self._newest_bar(**row) for row in query("SELECT * FROM cursors")
-        }
-        self.declarations = {
-            row["symbol"]: from_json(row["body"], Declaration) for row in query("SELECT * FROM declarations")
-        }
-        self.open_intents = {
-            intent.number: intent
-            for intent in map(intent_of, query("SELECT * FROM intents WHERE state IN ('written', 'unsent', 'unknown')"))
-        }
-        self.given_up = {
-            intent.number: intent
-            for intent in map(intent_of, query("SELECT * FROM intents WHERE state = 'given_up' AND kind = 'place'"))
-        }
-        newest = f"SELECT body FROM orders WHERE working = 0 ORDER BY intent DESC LIMIT {DEAD_ORDERS_KEPT}"
-        ids = query(f"SELECT order_id FROM orders ORDER BY intent DESC LIMIT {IDS_KEPT}")
-        self._ids = dict.fromkeys([row["order_id"] for row in ids[::-1]])
-        bodies = [*query(newest)[::-1], *query("SELECT body FROM orders WHERE working = 1")]
-        self.orders: dict[str, OwnOrder] = {}
-        self.working: dict[str, OwnOrder] = {}
-        self.awaiting: dict[str, OwnOrder] = {}
-        for body in bodies:
-            self._keep(from_json(body["body"], OwnOrder))
-        self.holdings = {
-            row["symbol"]: Holding(Decimal(row["quantity"]), decimal_or_none(row["average_price"]), row["as_of_utc"])
-            for row in query("SELECT * FROM positions")
-        }
-        self.holds = {(row["symbol"], row["why"]): Hold(**row) for row in query("SELECT * FROM holds")}
-        foreign = query("SELECT * FROM foreign_orders")
-        self.foreign = {row["order_id"]: Decimal(row["filled_quantity"]) for row in foreign}
-        self.foreign_symbols = {row["order_id"]: row["symbol"] for row in foreign}
-        self.foreign_paid = {
-            row["order_id"]: (decimal_or_none(row["average_fill_price"]), Decimal(row["commission_usd"]))
-            for row in foreign
-        }
-        self.adopted = {row["symbol"] for row in query("SELECT DISTINCT symbol FROM adoptions")}
-        self.uncovered = {
-            row["symbol"]: Uncovered(row["since_utc"], row["since_s"], bool(row["paged"]))
-            for row in query("SELECT * FROM uncovered")
-        }
-        self.instruments = {
-            row["symbol"]: from_json(row["body"], Instrument) for row in query("SELECT * FROM instruments")
-        }
+                self._set("key", self.key)
 
     # -- as one ------------------------------------------------------------------------------------------------------
 
@@ -199,20 +121,27 @@ class Journal:
     def turn(self, turn: Turn, now_s: float, now_utc: float, *, late: bool) -> None:
         """What a turn consumed, and the strategy's new state."""
         bar = turn.bar
-        self._turn_row(turn.start_no, bar, turn.row or None, late, False, now_s, now_utc)
+        self._turn_row(turn.start_no, bar, turn.row or None, turn.timer, late, False, now_s, now_utc)
         if bar is not None:
             self._cursor(bar)
         if turn.row:
-            self._writes.add(CONSUME_ROWS, (self.last_row, turn.row))
-            self.last_row = turn.row
-            while self._waiting_rows and self._waiting_rows[0].number <= turn.row:
-                self._waiting_rows.popleft()
+            self._consume_rows(turn.row)
+        if turn.timer is not None:
+            self._timer(turn.timer)
         self.set_state(turn.state)
 
-    def skip(self, start_no: int, bar: Cursor, now_s: float, now_utc: float) -> None:
-        """A bar that kills the trader is consumed without it."""
-        self._turn_row(start_no, bar, None, False, True, now_s, now_utc)
-        self._cursor(bar)
+    def skip(self, start_no: int, what: Consumed, now_s: float, now_utc: float) -> None:
+        """What kills the trader is consumed without it."""
+        bar = what if isinstance(what, Cursor) else None
+        row = what.number if isinstance(what, RowNumber) else None
+        timer = what if isinstance(what, TimerDue) else None
+        self._turn_row(start_no, bar, row, timer, False, True, now_s, now_utc)
+        if bar is not None:
+            self._cursor(bar)
+        if row is not None:
+            self._consume_rows(row)
+        if timer is not None:
+            self._timer(timer)
 
     def set_state(self, state: bytes) -> None:
         if state != self.state:
@@ -237,45 +166,23 @@ class Journal:
         self.declarations[declaration.symbol] = declaration
         self._writes.put(("declaration", declaration.symbol), PUT_DECLARATION, declaration_row, declaration)
 
-    def declaration(self, symbol: str) -> Declaration:
-        """Where nothing was declared, what is held is what is wanted."""
-        known = self.declarations.get(symbol)
-        return known if known is not None else Declaration(symbol, self.holding(symbol).quantity)
-
-    def count_death(self, bar: Cursor, incarnation: int) -> int:
-        """How often this bar has killed the trader, this death included."""
-        key = (bar.symbol, bar.interval_s, bar.closed_utc)
-        self._writes.add("INSERT OR IGNORE INTO deaths VALUES (?, ?, ?, ?)", (*key, incarnation))
-        where = "WHERE symbol = ? AND interval_s = ? AND closed_utc = ?"
-        before = self._store.query(f"SELECT incarnation FROM deaths {where}", key)
+    def count_death(self, what: Consumed, incarnation: int) -> int:
+        """How often this has killed the trader, this death included."""
+        told = to_json(what)
+        self._writes.add("INSERT OR IGNORE INTO deaths_told VALUES (?, ?)", (told, incarnation))
+        before = self._store.query("SELECT incarnation FROM deaths_told WHERE told = ?", (told,))
         return len({incarnation, *(row["incarnation"] for row in before)})
 
     # -- rows for the strategy ---------------------------------------------------------------------------------------
 
-    def add_row(self, content: FillRow | SyncRow | RejectRow) -> None:
+    def add_row(self, content: FillRow | SyncRow | RejectRow | SessionRow) -> None:
         self.newest_row += 1
         row = Row(number=self.newest_row, content=content)
         self._writes.add(INSERT_ROW, (row.number, content.symbol, to_json(row)))
         self._waiting_rows.append(row)
-
-    def rows_after(self, number: int) -> tuple[Row, ...]:
-        if number >= self.newest_row:
-            return ()
-        if number >= self.last_row:
-            later = (row for row in self._waiting_rows if row.number > number)
-            return tuple(islice(later, ROWS_IN_ONE_READ))
-        sql = f"SELECT body FROM rows WHERE number > ? ORDER BY number LIMIT {ROWS_IN_ONE_READ}"
-        return tuple(from_json(row["body"], Row) for row in self._store.query(sql, (number,)))
-
-    def unseen(self, symbol: str, after: int) -> bool:
-        """Whether there are fills or syncs of a symbol that the strategy had not seen."""
-        rows = self.rows_after(after)
-        return any(r.content.symbol == symbol and not isinstance(r.content, RejectRow) for r in rows)
+        count_row(self.usage, row, 0)
 
     # -- intents and orders ------------------------------------------------------------------------------------------
-
-    def next_key(self) -> tuple[int, str]:
-        return self.newest_intent + 1, order_key(self.key, self.newest_intent + 1)
 
     def write_intent(self, intent: Intent) -> None:
         """New, or its outcome: all else of an intent stays as it was written. An open one is found in ``open_intents``
@@ -283,39 +190,29 @@ class Journal:
         if intent.number > self.newest_intent:
             self.newest_intent = intent.number
             self._writes.put(("new intent", intent.number), INSERT_INTENT, intent_row, intent)
+            if intent.kind is Kind.PLACE:
+                self.usage.placed.extend([intent.written_utc] * (1 + len(intent.legs)))
         else:
             self._writes.put(("intent", intent.number), UPDATE_INTENT, outcome_row, intent)
         self.open_intents.pop(intent.number, None)
         self.given_up.pop(intent.number, None)
         if intent.state.open:
             self.open_intents[intent.number] = intent
-        elif intent.state is IntentState.GIVEN_UP and intent.kind is Kind.PLACE:
+        elif intent.state is IntentState.GIVEN_UP:
             self.given_up[intent.number] = intent
+            if len(self.given_up) > GIVEN_UP_KEPT:
+                del self.given_up[next(iter(self.given_up))]
 
     def write_order(self, order: OwnOrder) -> None:
         self._keep(order)
         self._writes.put(order.order_id, PUT_ORDER, order_row, order)
 
-    def _keep(self, order: OwnOrder) -> None:
-        """What each decision looks at is kept apart, and the dead ones are bounded: a turn costs the same all year."""
-        self.orders[order.order_id] = order
-        if order.awaits:
-            self.awaiting[order.order_id] = order
-        else:
-            self.awaiting.pop(order.order_id, None)
-        self._ids[order.order_id] = None
-        if len(self._ids) > IDS_KEPT:
-            del self._ids[next(iter(self._ids))]
-        if order.working:
-            self.working[order.order_id] = order
-            return
-        self.working.pop(order.order_id, None)
-        if len(self.orders) - len(self.working) > DEAD_ORDERS_KEPT:
-            del self.orders[next(old for old in self.orders if old not in self.working)]
-
     def write_fill(self, order: OwnOrder, quantity: Decimal, price: Decimal, now_utc: float) -> None:
         total = str(order.filled_quantity)
-        row = (order.order_id, order.symbol, str(order.side), str(quantity), str(price), total, now_utc)
+        row = (
+            *(order.order_id, order.symbol, str(order.side), str(quantity), str(price), total),
+            *(order.corrections, now_utc),
+        )
         self._writes.add(INSERT_FILL, row)
 
     def write_fee(self, order: OwnOrder, fee_usd: Decimal, now_utc: float) -> None:
@@ -323,17 +220,7 @@ class Journal:
         row = (order.order_id, order.symbol, str(order.filled_quantity), str(fee_usd), now_utc)
         self._writes.add(INSERT_FEE, row)
 
-    def knows_order(self, order_id: str) -> bool:
-        """Ours, also if it is so old that only the file knows it."""
-        if order_id in self._ids:
-            return True
-        sql = "SELECT 1 FROM orders WHERE order_id = ?"
-        return len(self._ids) >= IDS_KEPT and bool(self._store.query(sql, (order_id,)))
-
     # -- truth -------------------------------------------------------------------------------------------------------
-
-    def holding(self, symbol: str) -> Holding:
-        return self.holdings.get(symbol, NOTHING_HELD)
 
     def hold_position(self, symbol: str, holding: Holding) -> None:
         self.holdings[symbol] = holding
@@ -343,10 +230,6 @@ class Journal:
         """What the broker said is held from now on; of ``read``, that was so old."""
         self._writes.add(INSERT_ADOPTION, adoption_row(adoption, read, age_s, explained))
         self.adopted.add(adoption.symbol)
-
-    def foreign_of(self, symbol: str) -> list[str]:
-        """Orders of the symbol that are not ours, as far as good reads have shown them."""
-        return [order_id for order_id, of in self.foreign_symbols.items() if of == symbol][-FOREIGN_KEPT:]
 
     def account_foreign(self, orders: Iterable[Order], now_utc: float) -> None:
         """Orders that are not ours, as they were when the account agreed: their fills explain nothing any more. Where
@@ -393,8 +276,10 @@ class Journal:
             self._writes.put(("hold", *key), DROP_HOLD, itself, key)
         return tuple(key[1] for key in gone)
 
-    def holds_of(self, symbol: str) -> tuple[str, ...]:
-        return tuple(why for held, why in sorted(self.holds) if held == symbol)
+    def forget_rejects(self) -> None:
+        """A person has released the hold that they made: a new count begins."""
+        self.usage.rejects.clear()
+        self._set("rejects_from", self.newest_row)
 
     def set_uncovered(self, symbol: str, uncovered: Uncovered | None) -> None:
         if uncovered is None:
@@ -410,17 +295,15 @@ class Journal:
         row = (instrument.symbol, to_json(instrument))
         self._writes.put(("instrument", instrument.symbol), PUT_INSTRUMENT, itself, row)
 
+    def write_phase(self, symbol: str, phase: str, began_utc: float) -> None:
+        """The newest phase of a market that was told, and since when it is by its calendar."""
+        self.phases[symbol] = (phase, began_utc)
+        self._writes.put(("phase", symbol), PUT_PHASE, itself, (symbol, phase, began_utc))
+
     # -- the record --------------------------------------------------------------------------------------------------
 
     def write_event(self, event: Event) -> None:
         self._writes.add(INSERT_EVENT, event_row(event))
-
-    def last_event(self, kind: str) -> Event | None:
-        rows = self._store.query("SELECT * FROM events WHERE kind = ? ORDER BY number DESC LIMIT 1", (kind,))
-        if not rows:
-            return None
-        columns = {name: value for name, value in rows[0].items() if name != "number"}
-        return Event(**{**columns, "data": json.loads(columns["data"])})
 
     # -- the edge ----------------------------------------------------------------------------------------------------
 
@@ -429,18 +312,36 @@ class Journal:
         start_no: int,
         bar: Cursor | None,
         row: int | None,
+        timer: TimerDue | None,
         late: bool,
         skipped: bool,
         now_s: float,
         now_utc: float,
     ) -> None:
         of_bar = (bar.symbol, bar.interval_s, bar.closed_utc) if bar is not None else (None, None, None)
-        self._writes.add(INSERT_TURN, (start_no, *of_bar, row, int(late), int(skipped), now_utc, now_s))
+        name = timer.name if timer is not None else None
+        self._writes.add(INSERT_TURN, (start_no, *of_bar, row, name, int(late), int(skipped), now_utc, now_s))
 
     def begin(self, after: Cursor) -> None:
         """A series that has no cursor yet begins after this stamp."""
         if (after.symbol, after.interval_s) not in self.cursors:
             self._cursor(after)
+
+    def begin_timers(self, timers: Iterable[TimerDue]) -> None:
+        """A timer that has no cursor yet counts from this moment on."""
+        for timer in timers:
+            if timer.name not in self.timers:
+                self._timer(timer)
+
+    def _timer(self, timer: TimerDue) -> None:
+        self.timers[timer.name] = timer.due_utc
+        self._writes.put(("timer", timer.name), PUT_TIMER, itself, (timer.name, timer.due_utc))
+
+    def _consume_rows(self, number: int) -> None:
+        self._writes.add(CONSUME_ROWS, (self.last_row, number))
+        self.last_row = number
+        while self._waiting_rows and self._waiting_rows[0].number <= number:
+            self._waiting_rows.popleft()
 
     def _cursor(self, bar: Cursor) -> None:
         """On disk, a series' first cursor says where it began; from then on its turns tell it."""
@@ -449,19 +350,11 @@ class Journal:
             self._writes.add(PUT_CURSOR, (*key, bar.closed_utc))
         self.cursors[key] = bar.closed_utc
 
-    def _newest_bar(self, symbol: str, interval_s: int, closed_utc: int) -> int:
-        sql = "SELECT closed_utc AS n FROM turns WHERE symbol = ? AND interval_s = ? ORDER BY number DESC LIMIT 1"
-        newest = self._store.query(sql, (symbol, interval_s))
-        return max([closed_utc, *(int(row["n"]) for row in newest)])
-
     def _set(self, name: str, value: Any) -> None:
         self._writes.add(PUT_META, (name, value))
 
     def _put(self, table: str, **columns: Any) -> None:
         self._writes.add(_put_sql(table, tuple(columns)), tuple(columns.values()))
-
-    def _number(self, sql: str, parameters: tuple[Any, ...] = ()) -> int:
-        return int(self._store.query(sql, parameters)[0]["n"] or 0)
 
 
 @cache

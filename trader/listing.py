@@ -27,6 +27,21 @@ class Change(msgspec.Struct, frozen=True):
     resolved: bool = False
 
 
+def contracts_path(session: str) -> str:
+    """Where the contracts that a session last knew are kept, below the home: a roll can fall into a restart."""
+    return f"sessions/{session}.contracts.json"
+
+
+def contracts_in(data: bytes | None) -> dict[str, str]:
+    """By symbol. What cannot be read is as good as nothing: then a roll goes untold, once."""
+    if data is None:
+        return {}
+    try:
+        return msgspec.json.decode(data, type=dict[str, str])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
 def changes(symbol: str, before: Listing | None, now: Listing) -> list[Change]:
     """What is to be told of a listing that was read, the last one known."""
     told: list[Change] = []

@@ -34,20 +34,50 @@ def load(code: Code, class_name: str) -> Strategy:
     return found()
 
 
+class Parameter(msgspec.Struct, frozen=True):
+    """One parameter of a strategy, in words."""
+
+    name: str
+    type: str
+    default: str
+    required: bool
+
+
+def parameters_of(strategy: Strategy) -> tuple[Parameter, ...]:
+    """What it may be started with."""
+    return tuple(map(_parameter, msgspec.structs.fields(strategy.Parameters)))
+
+
 def parameters(strategy: Strategy, given: dict[str, Any]) -> msgspec.Struct:
-    """The typed parameters; ``BadStrategy`` names the field, what was given and what it has."""
+    """The typed parameters; ``BadStrategy`` names the field, what was given and what it has. What the struct's own
+    ``__post_init__`` refuses (ValueError, TypeError) is told in the same way."""
+    known = parameters_of(strategy)
+    unknown = [name for name in given if name not in {each.name for each in known}]
     try:
+        if unknown:
+            raise msgspec.ValidationError(f"unknown field `{unknown[0]}`")
         return msgspec.convert(given, strategy.Parameters, strict=False)
     except msgspec.ValidationError as error:
-        known = (
-            ", ".join(f"{f.name}: {_type_name(f.type)}" for f in msgspec.structs.fields(strategy.Parameters)) or "none"
-        )
+        fitting = ", ".join(map(told, known)) or "none"
         settings = " ".join(f"{name}={value!r}" for name, value in given.items())
         raise BadStrategy(
-            f"parameters of {type(strategy).__name__}: {error}; given: {settings}; it has: {known}. "
-            "Stop and remove the session, and add it again with --set KEY=VALUE that fit"
+            f"parameters of {type(strategy).__name__}: {error}; given: {settings}; it has: {fitting}. "
+            "Give --set KEY=VALUE that fit"
         ) from error
 
 
+def _parameter(field: msgspec.structs.FieldInfo) -> Parameter:
+    """Its default as `--set` would take it."""
+    default = field.default if field.default is not msgspec.NODEFAULT else None
+    if field.default_factory is not msgspec.NODEFAULT:
+        default = field.default_factory()
+    return Parameter(field.name, _type_name(field.type), str(default), field.required)
+
+
+def told(parameter: Parameter) -> str:
+    """``fast: int = 3``; without a default it must be given."""
+    return f"{parameter.name}: {parameter.type}{'' if parameter.required else f' = {parameter.default}'}"
+
+
 def _type_name(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) else str(kind)
+    return kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")

@@ -12,7 +12,7 @@ from typing import Literal
 from brokers.model import Bar, Side, Trail
 from supervisor.messages import Done, Event, Message, Request
 from trader.holds import PersonHold
-from trader.sessions import Code, Session
+from trader.market_hours import Phase
 
 # -- what a strategy is told and what it declares ----------------------------------------------------------------------
 
@@ -23,6 +23,23 @@ class Cursor(Message, frozen=True):
     symbol: str
     interval_s: int
     closed_utc: int
+
+
+class TimerDue(Message, frozen=True):
+    """A moment at which a strategy's timer was due: its cursor, once a committed turn has consumed it."""
+
+    name: str
+    due_utc: int
+
+
+class RowNumber(Message, frozen=True):
+    """A row, by its number alone."""
+
+    number: int
+
+
+Consumed = Cursor | RowNumber | TimerDue
+"""What a turn consumes, and what comes again until one is committed."""
 
 
 class PositionView(Message, frozen=True):
@@ -80,23 +97,37 @@ class RejectRow(Message, frozen=True):
     refused_utc: float
 
 
+class SessionRow(Message, frozen=True):
+    """The market of a symbol has come into another phase of its hours: ``open``, ``closing`` or ``closed``, since
+    ``at_utc`` by its calendar. Each phase is told once, also over restarts."""
+
+    symbol: str
+    phase: Phase
+    at_utc: float
+
+
 class Row(Message, frozen=True):
     """One numbered row of the strategy's inbox; consumed by a committed turn, told again until then."""
 
     number: int
-    content: FillRow | SyncRow | RejectRow
+    content: FillRow | SyncRow | RejectRow | SessionRow
 
 
 class Declared(Message, frozen=True):
     """The exposure that a strategy declares for a symbol: signed quantity, the price of its protective stop, the price
-    at which a profit is taken, how far the stop follows. ``intended_price``: the newest close it had seen; what is
-    filled is held against it, and a trail without a stop begins there. ``off``: ``take`` and ``trail`` where
-    there is to be none any more (left out, the one there is stays)."""
+    at which a profit is taken, how far the stop follows.
+
+    ``off``: ``take`` and ``trail`` where there is to be none any more (left out, the one there is stays).
+    ``relative``: ``quantity`` is what is added to the exposure declared so far, as the account manager has it when it
+    commits the turn. ``intended_price``: the newest close it had seen; what is filled is held against it, and a trail
+    without a stop begins there.
+    """
 
     symbol: str
     quantity: Decimal
     stop: Decimal | None = None
     intended_price: Decimal | None = None
+    relative: bool = False
     take: Decimal | None = None
     trail: Trail | None = None
     off: tuple[str, ...] = ()
@@ -106,7 +137,7 @@ class Declared(Message, frozen=True):
 
 
 class Attached(Message, frozen=True):
-    """Where the strategy goes on: its cursors, its state, its rows that no turn has consumed yet.
+    """Where the strategy goes on: its cursors, those of its timers, its state, its rows that no turn has consumed yet.
 
     ``done``: this start number is over, the trader has nothing to do (all else is empty then).
     """
@@ -117,16 +148,17 @@ class Attached(Message, frozen=True):
     last_row: int = 0
     rows: tuple[Row, ...] = ()
     positions: tuple[PositionView, ...] = ()
+    timers: tuple[TimerDue, ...] = ()
 
 
 class Attach(Request[Attached], frozen=True):
-    """First call of a trader. ``died_on``: the bar that its predecessor died on, if any. The account manager counts: a
-    bar that kills the trader twice is recorded, skipped and reported."""
+    """First call of a trader. ``died_on``: what its predecessor was told when it died, if anything. The account manager
+    counts: a bar (a row, a timer's moment) that kills the trader twice is recorded, skipped and reported."""
 
     REPLY = Attached
     start_no: int
     incarnation: int
-    died_on: Cursor | None = None
+    died_on: Consumed | None = None
 
 
 class BeginSeries(Request[Done], frozen=True):
@@ -137,6 +169,14 @@ class BeginSeries(Request[Done], frozen=True):
     after: Cursor
 
 
+class BeginTimers(Request[Done], frozen=True):
+    """New timers count from these moments on: kept as their cursors, so that a first moment whose turn is never
+    committed comes again. Changes nothing where a timer has a cursor already."""
+
+    REPLY = Done
+    timers: tuple[TimerDue, ...]
+
+
 class TurnDone(Message, frozen=True):
     """The turn is committed (or was before: the same turn sent again changes nothing)."""
 
@@ -145,8 +185,10 @@ class TurnDone(Message, frozen=True):
 
 
 class Turn(Request[TurnDone], frozen=True):
-    """One turn: what it consumed (a bar or a row), the new state, the declarations; committed as one.
+    """One turn: what it consumed, the new state, the declarations; committed as one.
 
+    It consumes one of: a ``bar``, a ``row``, a ``timer``'s moment; or nothing that would come again (a quote, the age
+    of the data): then ``word`` is its number in the trader's life, from 1 on, and ``as_of_utc`` when that was true.
     ``rows_seen``: the newest row the strategy had seen when it declared. ``resume``: symbols whose divergence
     ``on_sync`` answered with RESUME. Refused when the start number is done, or when it consumes out of order.
     """
@@ -158,6 +200,9 @@ class Turn(Request[TurnDone], frozen=True):
     bar: Cursor | None = None
     late: bool = False
     row: int = 0
+    timer: TimerDue | None = None
+    word: int = 0
+    as_of_utc: float = 0.0
     declarations: tuple[Declared, ...] = ()
     resume: tuple[str, ...] = ()
 
@@ -236,6 +281,15 @@ class CleanBars(Message, frozen=True):
     after_utc: int
     bars: tuple[CleanBar, ...]
     warm_up: bool = False
+
+
+class DataAge(Message, frozen=True):
+    """Published on topic "bars": the series is stale for so many market seconds (nobody knows whether a bar is
+    missing), or complete again (0)."""
+
+    symbol: str
+    interval_s: int
+    age_s: float
 
 
 class BarsAfter(Request[CleanBars], frozen=True):
@@ -328,6 +382,14 @@ class Hindrance(Message, frozen=True):
     text: str
 
 
+class Market(Message, frozen=True):
+    """The market of a symbol just now, by its hours. ``until_utc``: when the phase ends; 0 where it is ``unknown``."""
+
+    symbol: str
+    phase: Phase
+    until_utc: float = 0.0
+
+
 class SessionStatus(Message, frozen=True):
     """What an account manager knows. ``agreed_age_s``: machine seconds since the last read that agreed, by symbol; a
     symbol that never agreed is missing. ``minding``: trading is done, positions are looked after. ``hindrances``: the
@@ -349,115 +411,8 @@ class SessionStatus(Message, frozen=True):
     hindrances: tuple[Hindrance, ...] = ()
     person_holds: tuple[PersonHold, ...] = ()
     flattening: str = ""
+    markets: tuple[Market, ...] = ()
 
 
 class ReadSessionStatus(Request[SessionStatus], frozen=True):
     REPLY = SessionStatus
-
-
-# -- commands: control -> recorder, and the nudge to ensure_sessions ---------------------------------------------------
-
-
-class AddSession(Request[Done], frozen=True):
-    """Store a new session and the copy of its code. Refused where the name is taken, or another session owns one of
-    its symbols on that account (order-safety 3.7)."""
-
-    REPLY = Done
-    session: Session
-    code: Code
-
-
-class SessionStarted(Message, frozen=True):
-    """The new start number under which the session trades."""
-
-    start_no: int
-
-
-class StartSession(Request[SessionStarted], frozen=True):
-    """Want the session to trade, with this code: raises ``start_no``. ``restart``: end what runs of it first."""
-
-    REPLY = SessionStarted
-    name: str
-    code: Code
-    take_over: bool = False
-    restart: bool = False
-
-
-class StopSession(Request[Done], frozen=True):
-    """End the session's trading; its position is minded until it is flat."""
-
-    REPLY = Done
-    name: str
-
-
-class RemoveSession(Request[Done], frozen=True):
-    """Forget a session that is off. Its journal stays on disk."""
-
-    REPLY = Done
-    name: str
-
-
-class EnsureNow(Message, frozen=True):
-    """Cast to ensure_sessions: desk.db has changed. ``restart``: a session to be ended first, "" for none."""
-
-    restart: str = ""
-
-
-# -- holds: control -> recorder ----------------------------------------------------------------------------------------
-
-
-class HoldSet(Message, frozen=True):
-    """Stored. ``number``: the newest change; whoever has seen it has seen this one. ``sessions``: those concerned that
-    run, whose account managers are to confirm it."""
-
-    number: int
-    sessions: tuple[str, ...]
-
-
-class SetHold(Request[HoldSet], frozen=True):
-    """A person holds a session, or all of them (``session`` ""), present and future. ``flatten``: close the positions
-    of those that run, too, once."""
-
-    REPLY = HoldSet
-    session: str
-    level: Literal["hold", "halt"]
-    by: str
-    why: str = ""
-    flatten: bool = False
-
-
-class HoldLifted(Message, frozen=True):
-    """``lifted``: what stood; refused where nothing did. ``number`` and ``sessions`` as in HoldSet."""
-
-    number: int
-    sessions: tuple[str, ...]
-    lifted: PersonHold
-
-
-class LiftHold(Request[HoldLifted], frozen=True):
-    """A person releases the hold of a session by name, or the halt of all (``session`` ""), with its file."""
-
-    REPLY = HoldLifted
-    session: str
-    by: str
-
-
-# -- how control asks the recorder, without waiting --------------------------------------------------------------------
-
-Commands = AddSession | StartSession | StopSession | RemoveSession | SetHold | LiftHold
-
-
-class Commit(Message, frozen=True):
-    """Cast by control: store this and cast ``Committed`` back. Not done after ``deadline_s`` (machine time)."""
-
-    number: int
-    deadline_s: float
-    request: Commands
-
-
-class Committed(Message, frozen=True):
-    """The answer: what a call would have been answered with, or why it was refused."""
-
-    number: int
-    reply: Done | SessionStarted | HoldSet | HoldLifted | None = None
-    refused: str = ""

@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
 from brokers.model import ZERO, Duration, Order, OrderStatus, OrderType, Side, Trail, Value
 from trader.intents import Intent, Purpose
 from trader.legs import Leg
+from trader.terms import Terms, terms, terms_of
 
 Pending = Literal["", "replace", "cancel"]
+
+PRICE_NOISE = Decimal("0.00005")
+"""Share of a price by which two tellings of one average may differ: less than a tick of what we trade."""
 
 R, W, C = OrderStatus.RECEIVED, OrderStatus.WORKING, OrderStatus.CANCELLING
 F, X, E, J, U = (
@@ -95,7 +99,20 @@ class OwnOrder(Value, frozen=True):
     commission_usd: Decimal = ZERO
     """What the broker has charged for it so far."""
     late: bool = False
-    """It showed up after its intent had been given up: what it fills is kept and protected, never undone by us."""
+    """It showed up after its intent had been given up or its validity had ended: it is cancelled at once; what it fills
+    is kept and protected, never undone by us."""
+    out: bool = False
+    """The broker says that it has ended. Whether it was cancelled, or goes on under another id as the replace of
+    unknown fate asked for, reads decide."""
+    renews: str = ""
+    """The order as which this one was placed: it goes on for it, with what that one had not filled."""
+    on_its_way: Decimal | None = None
+    on_its_way_until_utc: float = 0.0
+    """The quantity that a replace which was given up would make of it, should it arrive after all, and until when."""
+    doubted: tuple[Decimal, Decimal | None] | None = None
+    """Filled quantity and average as the last read told them, where that takes back what we knew."""
+    corrections: int = 0
+    """How often the broker took back or changed what it had told of fills."""
     limit_price: Decimal | None = None
     asked_limit_price: Decimal | None = None
     trail: Trail | None = None
@@ -131,7 +148,8 @@ class OwnOrder(Value, frozen=True):
         """With a replace under way either quantity may be the one that fills."""
         if self.status.terminal:
             return ZERO
-        largest = max(self.quantity, self.asked_quantity or ZERO) if self.pending == "replace" else self.quantity
+        asked = self.asked_quantity if self.pending == "replace" else None
+        largest = max(self.quantity, asked or ZERO, self.on_its_way or ZERO)
         return max(ZERO, largest - self.filled_quantity - self.owed)
 
     @property
@@ -148,7 +166,8 @@ class OwnOrder(Value, frozen=True):
     def protecting(self) -> bool:
         """A stop that the broker says is working; sent is not working, one being cancelled protects no more, and one
         for the day only does not count."""
-        works = self.status is OrderStatus.WORKING and not self.cancelling and self.duration is Duration.GTC
+        works = self.status is OrderStatus.WORKING and not self.cancelling and not self.out
+        works = works and self.duration is Duration.GTC
         return works and self.purpose is Purpose.STOP and not self._market
 
     @property
@@ -169,6 +188,9 @@ class What(StrEnum):
     ENDED = "ended"
     CONFIRMED = "confirmed"
     ODD = "odd"
+    OUT = "ended, and reads decide as what"
+    TAKEN_BACK = "fills taken back or changed, in one read"
+    CORRECTED = "fills taken back or changed, in two reads"
 
 
 class Happening(Value, frozen=True):
@@ -199,13 +221,33 @@ def placed(intent: Intent, order_id: str) -> OwnOrder:
     )
 
 
+class Asked(Value, frozen=True):
+    """What we asked of an order and do not know the fate of, or gave up so lately that it can still take.
+    ``replaces``: what those replaces would make of it. ``cancel``: one of them was a cancel."""
+
+    replaces: tuple[Terms, ...] = ()
+    cancel: bool = False
+
+
+NOTHING_ASKED = Asked()
+
+
 def seen(
-    own: OwnOrder, frame: Order, *, current: bool, by_venue: bool = False
+    own: OwnOrder,
+    frame: Order,
+    *,
+    current: bool,
+    read: bool = False,
+    asked: Asked = NOTHING_ASKED,
+    by_venue: bool = False,
 ) -> tuple[OwnOrder, tuple[Happening, ...]]:
     """A frame of one of our orders. ``current`` False: requested before our last word on it, so that only what can
-    never be undone counts (fills, ends), and no price or quantity. ``by_venue``: an end or a smaller size in it is what
-    the order's group or parent brings about, nobody's doing."""
+    never be undone counts (fills, ends), and no price or quantity. ``read``: it comes of a read and not of a stream,
+    whose replays can be older than what we know. ``by_venue``: an end or a smaller size in it is what the order's group
+    or parent brings about, nobody's doing."""
     told: list[Happening] = []
+    if own.out and current and not (frame.status.terminal or frame.status is U):
+        own = _replaced(own, out=False)  # that version had ended, and it lives on under its id
     status, odd = next_status(own.status, frame.status)
     if odd and odd != own.odd:
         told.append(Happening(What.ODD, f"{own.status} -> {frame.status} ({frame.venue_status}): {odd}"))
@@ -215,12 +257,20 @@ def seen(
     told += fill
     after, fee = _charged(after, frame)
     told += fee
-    if current and not status.terminal:
-        after, changes = _terms(_reduced(after, frame) if by_venue else after, frame)
+    if current and read:
+        after, taken_back = _taken_back(after, frame)
+        told += taken_back
+    replaced = status is OrderStatus.CANCELLED and bool(asked.replaces) and not (own.cancelling or by_venue)
+    if replaced and not own.status.terminal:
+        status = own.status
+        if not own.out:
+            after, told = _replaced(after, out=True), [*told, Happening(What.OUT)]
+    elif current and not status.terminal and not own.out:
+        after, changes = _terms(_reduced(after, frame) if by_venue else after, frame, asked)
         told += changes
     if status.terminal and not own.status.terminal:
-        told += [Happening(What.ENDED, str(status))] if by_venue else _ended(own, status, frame)
-        after = given_up(after, quantity=frame.quantity, type=frame.type)
+        told += [Happening(What.ENDED, str(status))] if by_venue else _ended(own, status, frame, asked)
+        after = given_up(after, quantity=frame.quantity, type=frame.type, out=False)
     if status is not after.status or (odd and odd != after.odd):
         after = _replaced(after, status=status, odd=odd or own.odd)
     return after, tuple(told)
@@ -234,7 +284,7 @@ def _filled(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
         return own, []
     paid_before = own.filled_quantity * (own.average_fill_price or ZERO)
     price = average if own.filled_quantity == 0 else (frame.filled_quantity * average - paid_before) / quantity
-    after = _replaced(own, filled_quantity=frame.filled_quantity, average_fill_price=average)
+    after = _replaced(own, filled_quantity=frame.filled_quantity, average_fill_price=average, doubted=None)
     return after, [Happening(What.FILLED, quantity=quantity, price=price)]
 
 
@@ -247,29 +297,43 @@ def _charged(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
 
 
 def _reduced(own: OwnOrder, frame: Order) -> OwnOrder:
-    """Smaller by what the other of its group has filled."""
+    """Smaller by what the other of its group has filled. What is on its way to it has no size of its own."""
     less = own.quantity - frame.quantity
     if less <= 0:
         return own
     asked = None if own.asked_quantity is None else own.asked_quantity - less
-    return _replaced(own, quantity=frame.quantity, asked_quantity=asked, owed=max(ZERO, own.owed - less))
+    coming = None if own.on_its_way is None else own.on_its_way - less
+    owed = max(ZERO, own.owed - less)
+    return _replaced(own, quantity=frame.quantity, asked_quantity=asked, on_its_way=coming, owed=owed)
 
 
-class Terms(NamedTuple):
-    quantity: Decimal
-    type: OrderType
-    stop_price: Decimal | None
-    limit_price: Decimal | None
-    trail: Trail | None
+def _taken_back(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
+    """A trade that was broken or corrected: the total goes down, or its price changes. Two reads must say so. Never a
+    fill the other way: what it does to the position, the reads of the position tell."""
+    told = (frame.filled_quantity, frame.average_fill_price)
+    had = (own.filled_quantity, own.average_fill_price)
+    if told[0] > had[0] or (told[0] == had[0] and _same_price(told[1], had[1])):
+        return (own if own.doubted is None else _replaced(own, doubted=None)), []
+    text = f"filled {had[0]} at {had[1]} -> {told[0]} at {told[1]} ({frame.venue_status})"
+    if own.doubted != told:
+        return _replaced(own, doubted=told), [Happening(What.TAKEN_BACK, text)]
+    price = told[1] if told[0] else None
+    after = _replaced(
+        own, filled_quantity=told[0], average_fill_price=price, doubted=None, corrections=own.corrections + 1
+    )
+    return after, [Happening(What.CORRECTED, text, quantity=told[0] - had[0])]
 
-    def __str__(self) -> str:
-        return f"{self.quantity} {self.type} at {self.stop_price or self.limit_price or self.trail or 'the market'}"
+
+def _same_price(told: Decimal | None, had: Decimal | None) -> bool:
+    """Where nothing is told nothing is changed; averages come rounded, each time in another way."""
+    if told is None or had is None:
+        return True
+    return abs(told - had) <= abs(had) * PRICE_NOISE
 
 
-def _terms(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
+def _terms(own: OwnOrder, frame: Order, asked: Asked) -> tuple[OwnOrder, list[Happening]]:
     """Quantity, prices and type of an open order: ours as asked, as before, or somebody else's doing."""
-    now = terms(frame.quantity, frame.type, frame.stop_price, frame.limit_price, frame.trail)
-    had = terms(own.quantity, own.type, own.stop_price, own.limit_price, own.trail)
+    now, had = terms_of(frame), terms_of(own)
     shown = {
         "quantity": frame.quantity,
         "stop_price": frame.stop_price,
@@ -283,16 +347,33 @@ def _terms(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
     if now == had:
         same = (frame.stop_price, frame.duration) == (own.stop_price, own.duration)
         return own if same else _replaced(own, stop_price=frame.stop_price, duration=frame.duration), []
-    return _replaced(own, **shown), [Happening(What.CHANGED_BY_OTHER, f"{had} -> {now}")]
+    taken = _replaced(own, **shown)
+    if any(as_asked(own, now, each) for each in asked.replaces) or _goes_on_with_less(own, now, had):
+        return taken, [Happening(What.CONFIRMED)]
+    return taken, [Happening(What.CHANGED_BY_OTHER, f"{had} -> {now}")]
 
 
-def terms(
-    quantity: Decimal, kind: OrderType, stop: Decimal | None, limit: Decimal | None, trail: Trail | None
-) -> Terms:
-    """What counts of them: a market order has no price, and that of a trailing stop is the venue's."""
-    if kind is OrderType.MARKET:
-        return Terms(quantity, kind, None, None, None)
-    return Terms(quantity, kind, None if trail is not None else stop, limit, trail)
+def as_asked(own: OwnOrder, now: Terms, asked: Terms) -> bool:
+    """Whether these are the terms that a replace would bring. (The size of what is tied is the venue's.)"""
+    size = own.quantity if own.group else asked.quantity
+    return now[1:] == asked[1:] and now.quantity in (size, asked.quantity)
+
+
+def _goes_on_with_less(own: OwnOrder, now: Terms, had: Terms) -> bool:
+    """The first frame of an order that goes on for another one, of which more was filled than we had heard."""
+    first = bool(own.renews) and own.status is OrderStatus.RECEIVED
+    return first and now[1:] == had[1:] and now.quantity < had.quantity
+
+
+def asking(own: OwnOrder, asked: Terms) -> OwnOrder:
+    return _replaced(
+        own,
+        asked_quantity=asked.quantity,
+        asked_type=asked.type,
+        asked_stop_price=asked.stop_price,
+        asked_limit_price=asked.limit_price,
+        asked_trail=asked.trail,
+    )
 
 
 def asked_terms(own: OwnOrder) -> Terms:
@@ -306,10 +387,10 @@ def asked_terms(own: OwnOrder) -> Terms:
     )
 
 
-def _ended(own: OwnOrder, status: OrderStatus, frame: Order) -> list[Happening]:
+def _ended(own: OwnOrder, status: OrderStatus, frame: Order, asked: Asked) -> list[Happening]:
     if status is OrderStatus.REJECTED:
         return [Happening(What.REJECTED, frame.reject_reason or "rejected by the venue")]
-    if status is OrderStatus.CANCELLED and not own.cancelling:
+    if status is OrderStatus.CANCELLED and not own.cancelling and not asked.cancel:
         return [Happening(What.CANCELLED_BY_OTHER, frame.reject_reason)]
     return [Happening(What.ENDED, str(status))]
 

@@ -37,9 +37,9 @@ class Pair(NamedTuple):
 
 
 def pairs(closing: Iterable[OwnOrder]) -> list[Pair]:
-    """Of stops and takes, in the sequence in which their intents were written."""
+    """Of stops and takes, in the sequence in which their intents were written; what showed up late comes last."""
     found: dict[tuple[int, str], Pair] = {}
-    for order in sorted(closing, key=lambda each: each.intent):
+    for order in sorted(closing, key=lambda each: (each.late, each.intent)):
         if order.purpose not in (Purpose.STOP, Purpose.TAKE):
             continue
         name = (order.group, "") if order.group else (0, order.order_id)

@@ -27,14 +27,17 @@ class Verdict(StrEnum):
 
 class Ours(Value, frozen=True):
     """What we hold to be true of one symbol. ``known``: False before a journal's first good read. ``changed_s``:
-    machine time of our newest fill, acknowledgement or instruction. ``differed``: what the last read said, if so."""
+    machine time of our newest fill, acknowledgement or instruction. ``unsettled``: signed quantities of the placings
+    without outcome. ``differed``: what the last read said, if so. ``looked``: a person has released the symbol since it
+    vanished unexplained, and so has looked."""
 
     symbol: str
     known: bool
     quantity: Decimal
     changed_s: float
-    unsettled: bool
+    unsettled: tuple[Decimal, ...]
     differed: Decimal | None
+    looked: bool = False
 
 
 class Finding(Value, frozen=True):
@@ -75,13 +78,21 @@ def _verdict(own: Ours, there: Decimal, explained: bool, requested_s: float) -> 
         return Verdict.AGREES if there == 0 and not own.unsettled else Verdict.NOT_OURS
     if there == own.quantity:
         return Verdict.AGREES
-    if own.unsettled:
+    if _may_explain(own.unsettled, there - own.quantity):
         return Verdict.UNSETTLED
     if own.differed != there:
         return Verdict.DIFFERS
-    if there == 0 and not explained:
+    if there == 0 and not explained and not own.looked:
         return Verdict.UNEXPLAINED
     return Verdict.ADOPT
+
+
+def _may_explain(unsettled: tuple[Decimal, ...], difference: Decimal) -> bool:
+    """Whether fills of these placings, whole or in part, could make this difference. Another one is somebody else's: it
+    does not wait until they are settled."""
+    least = sum((quantity for quantity in unsettled if quantity < 0), ZERO)
+    most = sum((quantity for quantity in unsettled if quantity > 0), ZERO)
+    return least <= difference <= most and difference != 0
 
 
 def foreign_fills(orders: Iterable[Order], ours: Iterable[str], accounted: Mapping[str, Decimal]) -> dict[str, Decimal]:

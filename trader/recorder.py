@@ -9,9 +9,7 @@ import msgspec
 from supervisor.errors import Refused, StoreFailed
 from supervisor.messages import Done, Down, Event, Level, Message, Recorded, RecordEvents, Request, Supervision, Up
 from supervisor.process.server import Caller, Server
-from trader.holds import EVERYBODY, HALT_FILE, PersonHold, digest, parse_halt_file, stricter, those_of, words
-from trader.holds import Level as HoldLevel
-from trader.messages import (
+from trader.commands import (
     AddSession,
     Commit,
     Committed,
@@ -21,12 +19,16 @@ from trader.messages import (
     RemoveSession,
     SessionStarted,
     SetHold,
-    SetWanted,
     StartSession,
     StopSession,
+    WriteMarketHours,
 )
+from trader.holds import EVERYBODY, HALT_FILE, PersonHold, digest, parse_halt_file, stricter, those_of, words
+from trader.holds import Level as HoldLevel
+from trader.messages import SetWanted
 from trader.sessions import Session, Wanted, journal_path
 from trader.store import desk, holds
+from trader.store.hours import write_hours
 
 CONTROL = "control"
 SUPERVISOR = "nightdesk"
@@ -73,6 +75,10 @@ class Recorder(Server):
                 return self.remove(request)
             case SetWanted():
                 return self.set_wanted(request)
+            case WriteMarketHours():
+                with self.store.transaction():
+                    write_hours(self.store, request, self.world.now_utc())
+                return Done()
             case SetHold():
                 return self.set_hold(request)
             case LiftHold():
@@ -290,6 +296,12 @@ def refuse_clash(new: Session, sessions: list[Session]) -> None:
     for other in sessions:
         if other.name == new.name:
             raise Refused(f"a session is called {new.name!r} already; choose another name or `session rm` that one")
+        if other.account == new.account and other.connection != new.connection:
+            raise Refused(
+                f"session {other.name} trades account {new.account} by connection {other.connection}; one connection "
+                f"an account, or its limits would be counted twice. {new.name!r} was not added. Use that connection, "
+                f"or `session rm {other.name}`."
+            )
         both = set(new.symbols) & set(other.symbols)
         if other.account == new.account and both:
             raise Refused(

@@ -12,34 +12,47 @@ from typing import Any
 
 import msgspec
 
+from feeds import paths
+from feeds.lease import Lease
+from feeds.messages import QuoteSeen
 from supervisor.errors import CallFailed, Refused
 from supervisor.messages import Down, Message, Subscribed, Up
 from supervisor.process.server import IgnoreStart, Server
+from supervisor.process.world import Timer
 from trader.arguments import SessionArguments
+from trader.hooks import Hooks
 from trader.loader import load, parameters
 from trader.messages import (
     Attach,
     Attached,
     BarsAfter,
     BeginSeries,
+    BeginTimers,
     CleanBar,
     CleanBars,
     Cursor,
+    DataAge,
     FillRow,
     NeedBars,
     PositionView,
     ReadRows,
+    RejectRow,
     Row,
+    RowNumber,
     RowsWaiting,
     StopTrading,
     SyncRow,
+    TimerDue,
     TradingDone,
     Turn,
 )
+from trader.notes import died_on, note_of
 from trader.sessions import data_source_name, manager_name
 from trader.state import decode, encode
 from trader.store import desk
 from trader.strategy import RESUME, Bar, attach
+from trader.timers import Timers
+from trader.words import Word, Words
 
 RETRY_S = 0.25
 """A peer of the session that is not there is asked again after so many machine seconds."""
@@ -47,6 +60,10 @@ MANAGER_LIMIT_S = 5.0
 """Machine seconds, beyond an instruction to the venue that may be under way, for a commit and its reply."""
 WAITING_BARS = 2000
 """Bars kept while turns are slower than the market; what is beyond is asked for again later."""
+
+
+LOOK_EVERY_S = 5.0
+"""Machine seconds after which a timer is looked at again at the latest: market time may be set, or stand still."""
 
 
 class Go(Message, frozen=True):
@@ -57,6 +74,10 @@ class Begin(Message, frozen=True):
     """Timer: attach, then ask for bars."""
 
 
+class LookAtTimers(Message, frozen=True):
+    """Timer: is a timer of the strategy due?"""
+
+
 class Trader(Server):
     """``sessions/<name>/trader``."""
 
@@ -65,7 +86,10 @@ class Trader(Server):
         self.limit_s = 2 * settings.timing.http_limit_s + settings.timing.connect_limit_s + MANAGER_LIMIT_S
         store = self.world.store(desk.DESK_DB)
         self.session = desk.read_session(store, settings.session)
-        self.strategy = load(desk.read_code(store, self.session.code_sha256), self.session.class_name)
+        code = desk.read_code(store, self.session.code_sha256)
+        self.strategy = load(code, self.session.class_name)
+        self.hooks = Hooks(self.strategy, code.filename, self.world, settings.timing.hook_limit_s)
+        self.connection, self.timing = settings.connection, settings.timing
         self.parameters = parameters(self.strategy, self.session.parameters)
         self.manager, self.data_source = manager_name(self.session.name), data_source_name(self.session.name)
         self.rows: deque[Row] = deque()
@@ -73,10 +97,16 @@ class Trader(Server):
         self.newest: dict[tuple[str, int], int] = {}
         self.behind: set[tuple[str, int]] = set()
         self.unbegun: dict[tuple[str, int], int] = {}
+        self.timers = Timers((), {})
+        self.unbegun_timers: tuple[TimerDue, ...] = ()
+        self.words = Words()
+        self.words_told = 0
+        self.lease: Lease | None = None
         self.last_row = 0
         self.positions_told: tuple[PositionView, ...] | None = None
         self.state = b""
         self.open_turn: Turn | None = None
+        self.looking: Timer | None = None
         self.attached = self.going = self.refused = False
         self.stopping: TradingDone | None = None
         if not self._attach():
@@ -86,7 +116,7 @@ class Trader(Server):
 
     def _attach(self) -> bool:
         """False where the account manager is not there yet: asked again. A start number that is done: nothing to do."""
-        request = Attach(self.session.start_no, self.world.incarnation, _died_on(self))
+        request = Attach(self.session.start_no, self.world.incarnation, died_on(self.world.predecessor))
         try:
             told = self.world.call(self.manager, request, timeout_s=MANAGER_LIMIT_S)
         except CallFailed as failed:
@@ -103,13 +133,43 @@ class Trader(Server):
         self.strategy.now = self.world.now_utc()
         self._take(told.rows, told.positions)
         self.newest = {(cursor.symbol, cursor.interval_s): cursor.closed_utc for cursor in told.cursors}
-        self.strategy.setup()
+        self.hooks.about = ""
+        self.hooks.call("setup")
+        self.timers = Timers(self.desk.timers.values(), {due.name: due.due_utc for due in told.timers})
+        begun = self.timers.begin(self.strategy.now)
+        self.unbegun_timers = tuple(TimerDue(name, at_utc) for name, at_utc in begun.items())
         self.attached = True
         self.world.subscribe(self.data_source, "bars")
+        self._subscribe_quotes()
         self._go_on()
+
+    def _subscribe_quotes(self) -> None:
+        """Straight from their feeds: there is nothing in a quote that a data source could put right."""
+        if not self.desk.quotes:
+            return
+        feeds = tuple(map(paths.quotes, sorted(self.desk.quotes)))
+        self.lease = Lease(self.world, self.connection, self.timing, feeds=feeds)
+        self.lease.start()
+        for feed in feeds:
+            self.world.subscribe(paths.feed(self.connection.name, feed), "quotes")
+
+    def _begin_timers(self) -> bool:
+        """Where new timers begin is durable before anything of them is told."""
+        if self.unbegun_timers:
+            try:
+                self.world.call(self.manager, BeginTimers(self.unbegun_timers), timeout_s=self.limit_s)
+            except CallFailed as failed:
+                self.world.log.warning("the timers' beginning is told again", error=str(failed))
+                self.world.after(RETRY_S, Begin())
+                return False
+            self.unbegun_timers = ()
+        return True
 
     def _need_bars(self) -> None:
         """From our cursors on; the data source goes on by itself once it knows."""
+        if not self._begin_timers():
+            return
+        self._look_at_timers()
         needs = [msgspec.structs.replace(need, after_utc=self.newest.get(key)) for key, need in self.desk.needs.items()]
         try:
             self.world.call(self.data_source, NeedBars(tuple(needs)), timeout_s=self.limit_s)
@@ -133,13 +193,25 @@ class Trader(Server):
         if isinstance(message, CleanBars):
             self._bars(message)
             self._go_at_once()
+        elif isinstance(message, LookAtTimers):
+            self._look_at_timers()
+        elif isinstance(message, QuoteSeen):
+            age_s = (self.world.now_s() - message.received_s) * self.world.market_rate()
+            self.words.quote(message.quote, self.world.now_utc() - age_s)
+            self._go_at_once()
+        elif isinstance(message, DataAge):
+            self.words.age(message, self.world.now_utc())
+            self._go_at_once()
+        elif self.lease is not None and self.lease.handle_info(message):
+            return
         elif isinstance(message, Go):
             self.going = False
             self._go()
         elif isinstance(message, Begin):
             self._begin_again()
         elif isinstance(message, Subscribed):
-            self._need_bars()
+            if message.publisher == self.data_source:
+                self._need_bars()
         elif not isinstance(message, Up | Down):
             super().handle_info(message)
 
@@ -219,7 +291,7 @@ class Trader(Server):
 
     def _go_at_once(self) -> None:
         """What has just come is the first there is to do; what more there is follows in its turn."""
-        if self.attached and not self.going and (self.rows or self.waiting or self.behind):
+        if self.attached and not self.going and (self.rows or self.waiting or self.behind or self.words):
             self._go()
 
     def _go(self) -> None:
@@ -230,13 +302,17 @@ class Trader(Server):
             return
         if self.rows:
             self._row_turn(self.rows.popleft())
+        elif self.timers.timers and not self.unbegun_timers and (due := self.timers.due(self.world.now_utc())):
+            self._timer_turn(TimerDue(*due))
         elif self.waiting and self.unbegun and not self._begin_series():
             return
         elif self.waiting:
             self._bar_turn(self.waiting.popleft())
         elif self.behind:
             self._read_bars()
-        if self.rows or self.waiting:
+        elif self.words:
+            self._word_turn(self.words.take())
+        if self.rows or self.waiting or self.words:
             self._go_on()
 
     def _begin_series(self) -> bool:
@@ -253,23 +329,24 @@ class Trader(Server):
 
     def _bar_turn(self, clean: CleanBar) -> None:
         bar = _bar(clean)
-        self.world.note(f"bar {bar.symbol} {bar.interval_s} {bar.closed_utc}")
         self.desk.keep(bar)
-        self._begin_turn()
-        self.strategy.on_bar(bar)
         cursor = Cursor(symbol=bar.symbol, interval_s=bar.interval_s, closed_utc=bar.closed_utc)
+        self._begin_turn(note_of(cursor))
+        self.hooks.call("on_bar", bar)
         self._end_turn(bar=cursor, late=bar.late, rows_seen=self.last_row)
 
     def _row_turn(self, row: Row) -> None:
-        self._begin_turn()
+        self._begin_turn(note_of(RowNumber(row.number)))
         resume: tuple[str, ...] = ()
         content = row.content
         if isinstance(content, FillRow):
-            self.strategy.on_fill(content)
+            self.hooks.call("on_fill", content)
         elif isinstance(content, SyncRow):
             resume = self._sync(content)
+        elif isinstance(content, RejectRow):
+            self.hooks.call("on_reject", content)
         else:
-            self.strategy.on_reject(content)
+            self.hooks.call("on_session", content.symbol, content.phase)
         self._end_turn(row=row.number, resume=resume, rows_seen=row.number)
 
     def _sync(self, row: SyncRow) -> tuple[str, ...]:
@@ -281,9 +358,39 @@ class Trader(Server):
             as_of_utc=row.adopted_utc,
             agreed=True,
         )
-        return (row.symbol,) if self.strategy.on_sync(before, after) == RESUME else ()
+        return (row.symbol,) if self.hooks.call("on_sync", before, after) == RESUME else ()
 
-    def _begin_turn(self) -> None:
+    def _timer_turn(self, due: TimerDue) -> None:
+        self._begin_turn(note_of(due))
+        self.hooks.call("on_timer", due.name)
+        self.timers.consumed(due.name, due.due_utc)
+        self._end_turn(timer=due, rows_seen=self.last_row)
+        self._look_at_timers()
+
+    def _look_at_timers(self) -> None:
+        """Due ones have their turn; then again when the next is due, as far as the clocks can say now."""
+        if self.looking is not None:
+            self.looking.cancel()
+        if not self.timers.timers:
+            return
+        wait_utc = self.timers.next_due() - self.world.now_utc()
+        if wait_utc <= 0:
+            self._go_on()
+            return
+        wait_s = wait_utc / max(self.world.market_rate(), wait_utc / LOOK_EVERY_S)
+        self.looking = self.world.after(wait_s, LookAtTimers())
+
+    def _word_turn(self, word: Word) -> None:
+        """It consumes nothing: what it was told is never told again."""
+        self._begin_turn(word.about)
+        self.hooks.call(word.hook, *word.told)
+        self.words_told += 1
+        self._end_turn(word=self.words_told, as_of_utc=word.as_of_utc, rows_seen=self.last_row)
+
+    def _begin_turn(self, about: str) -> None:
+        """The note tells the next incarnation what killed us, if this does."""
+        self.world.note(about)
+        self.hooks.about = about
         self.desk.declared.clear()
         self.strategy.now = self.world.now_utc()
 
@@ -324,8 +431,8 @@ class Trader(Server):
         if not self.attached:
             self.world.end(reason)
             return
-        self._begin_turn()
-        self.strategy.on_stop(reason)
+        self._begin_turn("stop")
+        self.hooks.call("on_stop", reason)
         uncommitted = self.open_turn is not None
         self.stopping = TradingDone(
             start_no=self.session.start_no,
@@ -360,12 +467,3 @@ def _bar(clean: CleanBar) -> Bar:
         bar.volume,
         late=clean.late,
     )
-
-
-def _died_on(trader: Trader) -> Cursor | None:
-    """The bar that the last incarnation was in when it died, as its note says."""
-    last = trader.world.predecessor
-    words = last.note.split() if last is not None and last.abnormal else []
-    if len(words) != 4 or words[0] != "bar":
-        return None
-    return Cursor(symbol=words[1], interval_s=int(words[2]), closed_utc=int(words[3]))

@@ -6,7 +6,7 @@ A session is one strategy, on one account, on its symbols, that we keep running 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,6 +17,11 @@ class Wanted(StrEnum):
     TRADE = "trade"
     MIND = "mind"
     OFF = "off"
+
+
+AfterDivergence = Literal["hold", "follow"]
+"""What lets a strategy's entries pass again after a divergence: a person alone, or also another quantity that it
+declares than the one which the divergence has voided."""
 
 
 class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +43,9 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start_no: int = 0
     take_over: bool = False
     """Take over a position that a new journal finds at the broker (order-safety 3.7)."""
+    live: bool = False
+    """Trades LIVE: said by a person when the session is added; its connection must say the same (DESIGN, law 10)."""
+    after_divergence: AfterDivergence = "hold"
 
 
 class Code(msgspec.Struct, frozen=True):

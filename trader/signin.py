@@ -129,6 +129,26 @@ def exchange(
         file.write(msgspec.json.encode(signed_in(_kept(world, config), granted, asked_s, wall_utc(), sign_in)))
 
 
+def revoke(world: CommandWorld, config: ConnectionConfig, timing: Timing) -> None:
+    """End all refresh tokens of the key; ours goes out of the token file. Raises ``BrokerError``, ``StoreFailed``."""
+    file = world.file(config.login_file)
+    with file.locked(timing.http_limit_s + timing.connect_limit_s):
+        content = login_content(world, config) or {}
+        token = str(content.get("refresh_token") or world.secret(config.refresh_token_name) or "")
+        if not token:
+            raise LoginRefused("nobody is signed in: there is no refresh token to revoke")
+        secret = world.secret(config.client_secret_name) or str(content.get("client_secret", ""))
+        request = oauth.revoke_request(
+            config.signin_url, config.client_id, "" if content.get("pkce") else secret, token
+        )
+        reply = lent_http(cast(World, world))(
+            "POST", request.url, headers=request.headers, body=request.body, timeout_s=timing.http_limit_s
+        )
+        oauth.check_revoked(reply.status, reply.body)
+        ended = ("refresh_token", "access_token", "expires_s", "renewed_s", "signed_in_utc")
+        file.write(msgspec.json.encode({name: value for name, value in content.items() if name not in ended}))
+
+
 def _kept(world: CommandWorld, config: ConnectionConfig) -> dict[str, Any]:
     """What a person has written into the file stays, unless it is no file of ours."""
     try:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+from feeds.specs import plain
 from supervisor.messages import BackOff, ChildSpec, SupervisorFlags
 from trader.config import DeskConfig
+from trader.limits import limits_of
 from trader.sessions import Session
 
+MARKET_HOURS = "market_hours"
 INTENSITY = 4
 PERIOD_S = 60.0
 """Restarts of one group that are taken as bad luck; the fifth in a minute slows the failing child down."""
 LAST_WORDS_S = 10.0
 """Beyond the longest call that a process of a session may be in just then: an instruction to the venue, a history."""
+LIVENESS_LIMIT_S = 10.0
+"""A trader whose loop does not turn for so long is hung, also where a hook cannot be broken off (``hook_limit_s``)."""
+TRADER_MEMORY_MAX_MIB = 1024.0
+"""Of the user's code, which may grow without end: ten times what a strategy with numpy and 5000 bars a series has, and
+little enough that the machine and its other sessions never feel it."""
 PRELOAD = (
     "supervisor.process.real",
     "supervisor.control.server",
@@ -20,6 +30,7 @@ PRELOAD = (
     "feeds.bars",
     "feeds.accounts",
     "feeds.books",
+    "feeds.limits_keeper",
     "trader.control",
     "trader.recorder",
     "trader.ensure",
@@ -30,8 +41,9 @@ PRELOAD = (
 """What every child has without paying for it again. Not click, rich, starlette: these stay where they are needed."""
 
 
-def root_spec(config: DeskConfig) -> ChildSpec:
-    """Started from first to last, ended in reverse."""
+def root_spec(config: DeskConfig, *, writes_hours: bool = True) -> ChildSpec:
+    """Started from first to last, ended in reverse. ``writes_hours`` False: the store has its market hours from whoever
+    made this world."""
     arguments = {"config": msgspec.to_builtins(config)}
     return ChildSpec(
         id="nightdesk",
@@ -40,11 +52,17 @@ def root_spec(config: DeskConfig) -> ChildSpec:
         children=(
             ChildSpec(id="control", start="trader.control:Control"),
             ChildSpec(id="recorder", start="trader.recorder:Recorder"),
+            *((hours_spec(arguments),) if writes_hours else ()),
             ChildSpec(id="connections", type="supervisor", supervisor=flags(dynamic=True)),
             ChildSpec(id="sessions", type="supervisor", supervisor=flags(dynamic=True)),
             ChildSpec(id="ensure_sessions", start="trader.ensure:EnsureSessions", arguments=arguments, shutdown_s=35.0),
         ),
     )
+
+
+def hours_spec(arguments: dict[str, Any]) -> ChildSpec:
+    """Short-lived: it writes the market hours and ends; ensure_sessions starts it again."""
+    return ChildSpec(id=MARKET_HOURS, start="trader.hours_writer:HoursWriter", arguments=arguments, restart="transient")
 
 
 def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
@@ -54,6 +72,8 @@ def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
         "connection": msgspec.to_builtins(config.connections[session.connection]),
         "timing": msgspec.to_builtins(config.timing),
         "protection": config.desk.protection,
+        "limits": plain(limits_of(config.limits, session.name)),
+        "market_hours": msgspec.to_builtins(config.market_hours),
     }
     last_words_s = 2 * config.timing.http_limit_s + config.timing.connect_limit_s + LAST_WORDS_S
     return ChildSpec(
@@ -85,6 +105,8 @@ def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
                 arguments=arguments,
                 restart="transient",
                 shutdown_s=last_words_s,
+                liveness_limit_s=max(LIVENESS_LIMIT_S, 2 * config.timing.hook_limit_s),
+                memory_max_mib=TRADER_MEMORY_MAX_MIB,
                 groups=("traders",),
             ),
         ),

@@ -16,8 +16,6 @@
 A hook has no effect of its own: what it declares, ``self.state`` and the bar it consumed are committed as one by the
 account manager, and only then sent. A bar whose turn was not committed comes again. So a hook should only compute: it
 reaches no network, no file and no clock but ``self.now``.
-
-Absent in this version: the verbs buy, sell and move_stop, the hooks on_session, on_quote, on_timer and on_data_age.
 """
 
 from __future__ import annotations
@@ -31,8 +29,10 @@ from typing import Any, Final, Literal
 import msgspec
 
 from brokers.model import Bar as BrokerBar
-from brokers.model import Trail
+from brokers.model import Quote, Trail
+from trader.market_hours import Phase as Phase
 from trader.messages import Declared, FillRow, Need, PositionView, RejectRow
+from trader.timers import TIMERS_MAX, BadTimer, Timer, timer
 
 RESUME: Final = "resume"
 """Returned by ``on_sync``: take up again what was declared before the divergence, through all gates."""
@@ -46,6 +46,9 @@ OFF: Final = "off"
 PERCENT_END = 100
 
 Number = Decimal | int | float
+Take = Number | Literal["off"] | None
+Following = Number | Trail | Literal["off"] | None
+"""How far a stop follows the market."""
 Fill = FillRow
 Reject = RejectRow
 Position = PositionView
@@ -114,6 +117,23 @@ class Strategy:
         """Something declared was refused: ``reject.gate`` is the gate (or ``venue``), ``reject.text`` says why. What is
         declared in here and refused again is recorded, but not told again."""
 
+    def on_session(self, symbol: str, phase: Phase) -> None:
+        """The symbol's market has come into another phase: ``"open"``, ``"closing"`` (some minutes before the close;
+        no entry goes any more) or ``"closed"``. Each phase of each day once, also over restarts, where only the newest
+        is told of what passed meanwhile."""
+
+    def on_timer(self, name: str) -> None:
+        """A timer of ``setup`` was due: once for each of its moments, also over restarts. Of moments that passed while
+        nothing ran only the newest is told, late: entries out of it are refused, exits and stop moves are not."""
+
+    def on_quote(self, quote: Quote) -> None:
+        """The newest quote of a symbol of ``subscribe_quotes``. Best effort: what came between two turns is dropped,
+        nothing comes again after a death, and an entry out of a quote older than 5 s is refused."""
+
+    def on_data_age(self, symbol: str, age_s: float) -> None:
+        """Bars of the symbol are stale: for ``age_s`` market seconds nobody could say whether one is missing, and none
+        is told. Again with 0 when they are complete."""
+
     def on_stop(self, reason: str) -> None:
         """Trading ends. What is declared here still counts, entries are refused. By default position and stop stay at
         the broker, and the account manager minds them."""
@@ -129,14 +149,30 @@ class Strategy:
             )
         self._desk.needs[symbol, minutes * 60] = Need(symbol=symbol, interval_s=minutes * 60, warm_up=warm_up)
 
+    def timer(self, name: str, *, every_s: int | None = None, at: str | None = None, zone: str = "UTC") -> None:
+        """In ``setup``: ``on_timer(name)`` every so many market seconds (multiples of it since 1970: 3600 is each full
+        hour), or each day ``at`` a time like "15:55" in ``zone`` ("America/New_York")."""
+        timers = self._desk.timers
+        try:
+            timers[name] = timer(name, every_s, at, zone)
+        except BadTimer as bad:
+            raise BadDeclaration(str(bad)) from bad
+        if len(timers) > TIMERS_MAX:
+            raise BadDeclaration(f"timer {name!r} is number {len(timers)}, limit {TIMERS_MAX}")
+
+    def subscribe_quotes(self, symbol: str) -> None:
+        """In ``setup``: the symbol's quotes go to ``on_quote``."""
+        self._known(symbol)
+        self._desk.quotes.add(symbol)
+
     def target(
         self,
         symbol: str,
         quantity: Decimal | int,
         *,
         stop: Number | None = None,
-        take: Number | Literal["off"] | None = None,
-        trail: Number | Trail | Literal["off"] | None = None,
+        take: Take = None,
+        trail: Following = None,
     ) -> None:
         """Declare the exposure wanted: signed units, negative is short, 0 is flat. Idempotent: say it on each bar.
 
@@ -147,26 +183,43 @@ class Strategy:
         What is left out stays as it is; ``OFF`` ends a take or a trail. After a stop-out or a take, a new call is a new
         decision. Refusals come to ``on_reject``. Raises ``BadDeclaration`` for what cannot be meant.
         """
-        self._known(symbol)
-        what = f"target({symbol!r})"
-        exact = _exact(f"{what}: quantity", quantity)
-        price = None if stop is None else _exact(f"{what}: stop", stop)
-        off = tuple(name for name, given in (("take", take), ("trail", trail)) if _is_off(f"{what}: {name}", given))
-        profit = None if take is None or isinstance(take, str) else _exact(f"{what}: take", take)
-        if profit is not None and price is not None and exact and (profit - price) * exact <= 0:
-            raise BadDeclaration(f"{what}: take {profit} and stop {price} are on the wrong sides of each other")
-        behind, seen = _trail(what, trail), self._desk.newest_close(symbol)
-        if behind is not None and price is None and seen is None:
-            raise BadDeclaration(f"{what}: a trail without a stop begins at the newest close, and there is no bar yet")
-        self._desk.declared[symbol] = Declared(
-            symbol=symbol,
-            quantity=exact,
-            stop=price,
-            take=profit,
-            trail=behind,
-            off=off,
-            intended_price=seen,
-        )
+        said = self._said("target", symbol, quantity, stop, take, trail)
+        take_at, stop_at, wanted = said.take, said.stop, said.quantity
+        if take_at is not None and stop_at is not None and wanted and (take_at - stop_at) * wanted <= 0:
+            text = f"take {take_at} and stop {stop_at} are on the wrong sides of each other"
+            raise BadDeclaration(f"target({symbol!r}): {text}")
+        self._desk.declared[symbol] = said
+
+    def buy(
+        self,
+        symbol: str,
+        quantity: Decimal | int,
+        *,
+        stop: Number | None = None,
+        take: Take = None,
+        trail: Following = None,
+    ) -> None:
+        """Declare ``quantity`` more than is declared so far. Each call counts, once: a turn that comes again after a
+        crash was never committed. ``stop``, ``take`` and ``trail`` as in ``target``, for all that is declared then.
+        After a divergence it is refused like any entry that was voided."""
+        self._change(self._said("buy", symbol, _more("buy", symbol, quantity), stop, take, trail))
+
+    def sell(
+        self,
+        symbol: str,
+        quantity: Decimal | int,
+        *,
+        stop: Number | None = None,
+        take: Take = None,
+        trail: Following = None,
+    ) -> None:
+        """Declare ``quantity`` less than is declared so far; below 0 is short. See ``buy``."""
+        self._change(self._said("sell", symbol, -_more("sell", symbol, quantity), stop, take, trail))
+
+    def move_stop(self, symbol: str, stop: Number) -> None:
+        """Another price for the stop of what is declared, by replace. Never opens anything: flat, it does nothing.
+        While a trail is declared the stop only goes to the tighter side."""
+        self._change(self._said("move_stop", symbol, 0, stop))
 
     def close(self, symbol: str) -> None:
         """``target(symbol, 0)``: leave at the market; the working stop becomes the exit."""
@@ -185,6 +238,45 @@ class Strategy:
         kept = self._desk.bars.get((symbol, minutes * 60))
         return [] if kept is None or n <= 0 else list(islice(reversed(kept), n))[::-1]
 
+    def _said(
+        self,
+        verb: str,
+        symbol: str,
+        quantity: Number,
+        stop: Number | None = None,
+        take: Take = None,
+        trail: Following = None,
+    ) -> Declared:
+        self._known(symbol)
+        what = f"{verb}({symbol!r})"
+        exact = _exact(f"{what}: quantity", quantity)
+        off = tuple(name for name, given in (("take", take), ("trail", trail)) if _is_off(f"{what}: {name}", given))
+        said = Declared(
+            symbol=symbol,
+            quantity=exact,
+            stop=None if stop is None else _exact(f"{what}: stop", stop),
+            take=None if take is None or isinstance(take, str) else _exact(f"{what}: take", take),
+            trail=_trail(what, trail),
+            off=off,
+            intended_price=self._desk.newest_close(symbol),
+        )
+        if said.trail is not None and said.stop is None and said.intended_price is None:
+            raise BadDeclaration(f"{what}: a trail without a stop begins at the newest close, and there is no bar yet")
+        return said
+
+    def _change(self, said: Declared) -> None:
+        """The last absolute word of a turn counts, and what is said relative to it after that."""
+        before = self._desk.declared.get(said.symbol)
+        if before is None:
+            self._desk.declared[said.symbol] = msgspec.structs.replace(said, relative=True)
+            return
+        left_out = {name for name in ("stop", "take", "trail") if getattr(said, name) is None and name not in said.off}
+        kept = {name: getattr(before, name) for name in left_out}
+        off = {*said.off, *left_out.intersection(before.off)}
+        self._desk.declared[said.symbol] = msgspec.structs.replace(
+            said, quantity=before.quantity + said.quantity, relative=before.relative, off=tuple(sorted(off)), **kept
+        )
+
     def _known(self, symbol: str) -> None:
         if symbol not in self.symbols:
             raise BadDeclaration(f"{symbol!r} is not of this session, which has {', '.join(self.symbols)}")
@@ -197,6 +289,8 @@ class Desk:
 
     def __init__(self) -> None:
         self.needs: dict[tuple[str, int], Need] = {}
+        self.timers: dict[str, Timer] = {}
+        self.quotes: set[str] = set()
         self.declared: dict[str, Declared] = {}
         self.positions: dict[str, PositionView] = {}
         self.bars: dict[tuple[str, int], deque[Bar]] = {}
@@ -219,6 +313,13 @@ def attach(strategy: Strategy, symbols: tuple[str, ...], parameters: msgspec.Str
     strategy.now = 0.0
     strategy._desk = Desk()
     return strategy._desk
+
+
+def _more(verb: str, symbol: str, quantity: Number) -> Decimal:
+    exact = _exact(f"{verb}({symbol!r}): quantity", quantity)
+    if exact <= 0:
+        raise BadDeclaration(f"{verb}({symbol!r}): quantity {quantity}, wanted more than 0")
+    return exact
 
 
 def _trail(what: str, given: Number | Trail | str | None) -> Trail | None:

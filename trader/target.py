@@ -20,15 +20,13 @@ from trader.intents import Purpose
 from trader.legs import Leg, LegPurpose
 from trader.orders import OwnOrder
 from trader.pairs import Pair, clamped, closes_at_most, pairs, safe_stop, safe_take, safe_trail, same_side, side_of
+from trader.risk import PART_FILLED, ExitGates, StopGates, exit_refusal, part_fill_refusal, stop_refusal
 
 __all__ = ["Declaration", "Situation", "clamped", "plan", "safe_stop", "same_side"]
 
 PAIRS_MAX = 4
 """Stops of one position. Each is moved by a request of its own; what is added beyond comes without one, and a stop that
 is there grows after the fill."""
-PART_FILL_S = 10.0
-"""Machine seconds for which an entry may stay part-filled, its stop waiting for the rest: then the rest is cancelled,
-so that what is held gets a stop of its own."""
 
 
 class Declaration(Value, frozen=True):
@@ -134,10 +132,9 @@ def plan(s: Situation) -> tuple[Action, ...]:
         return ()
     o = _sorted_out(s)
     actions: list[Action] = []
-    if o.promised and s.uncovered_s > PART_FILL_S and o.room:
-        text = f"part-filled for {s.uncovered_s:.0f} s, its stop waits for the rest: the rest goes"
-        return (RefuseEntry("part_filled", text, s.position),)
-    if o.entries or o.astray:
+    if o.promised and o.room and (waits := part_fill_refusal(s.uncovered_s)) is not None:
+        return (RefuseEntry(PART_FILLED, waits, s.position),)
+    if o.entries or o.astray or any(order.late for order in o.exits):
         actions += _withdraw(s, o)
     if o.closing:
         actions += _close(s, o)
@@ -198,14 +195,17 @@ def _sorted_out(s: Situation) -> _Orders:
         astray,
         exiting=closes_at_most(exits),
         occupied=closes_at_most(closing),
-        promised=_promised(entries, waiting),
+        promised=promised(s.orders),
         closing=max(ZERO, held - kept),
         room=max(ZERO, kept - held) if kept else abs(declared),
     )
 
 
-def _promised(entries: list[OwnOrder], waiting: list[OwnOrder]) -> Decimal:
-    parents = {order.parent for order in waiting if order.purpose is Purpose.STOP}
+def promised(orders: Iterable[OwnOrder]) -> Decimal:
+    """What is held of entries that have filled in part: their stops wait at the venue for the rest."""
+    working = [order for order in orders if order.working]
+    parents = {order.parent for order in working if order.purpose is Purpose.STOP}
+    entries = [order for order in working if order.purpose is Purpose.ENTRY]
     return sum((order.filled_quantity for order in entries if order.order_id in parents or order.awaits), ZERO)
 
 
@@ -213,23 +213,24 @@ def _promised(entries: list[OwnOrder], waiting: list[OwnOrder]) -> Decimal:
 
 
 def _withdraw(s: Situation, o: _Orders) -> list[Action]:
-    """Cancel what must not fill any more: entries beyond the declaration, orders that close nothing."""
+    """Cancel what must not fill any more: entries beyond the declaration, orders that close nothing, and entries and
+    exits that showed up late. (A late stop stays where there is nothing else to protect what is held.)"""
     cancels: list[OwnOrder] = []
     room = o.room
     for order in o.entries:
-        if same_side(Decimal(order.side.sign), s.declaration.quantity) and order.remaining <= room:
+        wanted = same_side(Decimal(order.side.sign), s.declaration.quantity) and not order.late
+        if wanted and order.remaining <= room:
             room -= order.remaining
         else:
             cancels.append(order)
+    cancels += [order for order in o.exits if order.late]
     return _cancels([*cancels, *o.astray])
 
 
 def _close(s: Situation, o: _Orders) -> list[Action]:
     """Get rid of what is held beyond the declaration, without two orders that could both fill."""
     need = o.closing - o.exiting
-    if need <= 0 or Purpose.EXIT in s.declaration.refused:
-        return []
-    if o.closing > _sure(s):  # an order that finds less than it closes would open the other side
+    if need <= 0 or exit_refusal(ExitGates(Purpose.EXIT in s.declaration.refused, o.closing, _sure(s))):
         return []
     if o.closing == abs(s.position) and o.pairs:
         return _stops_become_exits(s, o, need)
@@ -250,6 +251,7 @@ def _stops_become_exits(s: Situation, o: _Orders, need: Decimal) -> list[Action]
             continue
         growing |= take is None
         if stop.pending:
+            need -= min(need, stop.remaining)
             continue
         quantity = min(need, stop.remaining + (ZERO if take is not None else spare))
         if take is not None and quantity != stop.remaining:  # see _pair_as_declared
@@ -257,7 +259,9 @@ def _stops_become_exits(s: Situation, o: _Orders, need: Decimal) -> list[Action]
             continue
         spare -= max(ZERO, quantity - stop.remaining)
         need -= quantity
-        if quantity > 0:
+        if quantity == 0:
+            actions += _cancels([stop])
+        else:
             actions.append(StopToMarket(stop, stop.filled_quantity + stop.owed + quantity))
     if not growing and not alone and 0 < need <= spare:
         actions.append(Place(Purpose.EXIT, _against(s.position), need, OrderType.MARKET))
@@ -267,7 +271,9 @@ def _stops_become_exits(s: Situation, o: _Orders, need: Decimal) -> list[Action]
 def _protect(s: Situation, o: _Orders) -> list[Action]:
     """The protective orders: at the declared prices, together as large as what is held and is not being closed."""
     wanted = abs(s.position) - o.promised - max(o.exiting, o.closing)
-    if wanted <= 0 or s.instrument is None or Purpose.STOP in s.declaration.refused:
+    if o.exiting >= abs(s.position):
+        return _cancels([pair.stop for pair in o.pairs if pair.stop is not None and _too_late(pair.stop)])
+    if wanted <= 0 or stop_refusal(stop_gates(s.declaration, s.instrument, works=bool(o.pairs))):
         return []
     actions: list[Action] = []
     missing = max(ZERO, wanted - sum((pair.stops for pair in o.pairs), ZERO))
@@ -347,6 +353,10 @@ def _take_alone(s: Situation, take: OwnOrder, left: Decimal, missing: Decimal) -
     return left - min(left, take.remaining), _take_as_declared(s, take, min(left, take.remaining))
 
 
+def stop_gates(d: Declaration, instrument: Instrument | None, *, works: bool) -> StopGates:
+    return StopGates(instrument, Purpose.STOP in d.refused, works, d.stop is not None, d.stop_by_person == "removed")
+
+
 def _place_stop(s: Situation, o: _Orders, wanted: Decimal) -> list[Action]:
     d = s.declaration
     if wanted <= 0 or d.stop is None or d.stop_by_person == "removed" or _free(s, o) < wanted:
@@ -419,6 +429,10 @@ def _free(s: Situation, o: _Orders) -> Decimal:
 
 def _against(position: Decimal) -> Side:
     return side_of(position).opposite
+
+
+def _too_late(stop: OwnOrder) -> bool:
+    return stop.late and not stop.exiting
 
 
 def _kind(trail: Trail) -> str:

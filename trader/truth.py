@@ -1,4 +1,4 @@
-"""A whole read of the account put before the pure parts: settle, take fills, reconcile, adopt. And coverage.
+"""A whole read of the account put before the pure parts: settled, it is reconciled and adopted. And coverage.
 
 Acts inside a transaction of the journal. Adopting writes down what the broker says; it never makes an order, and an
 adopted position is never an invented fill (order-safety 1.8).
@@ -10,37 +10,32 @@ import msgspec
 
 from brokers.model import ZERO, Order
 from feeds.messages import Snapshot
+from supervisor.messages import Level
 from trader.account import Account, Now
-from trader.brackets import give_up_legs, likely
-from trader.execution import DUPLICATE, frames, settled, take_legs
-from trader.intents import Intent, IntentState, Kind, Purpose, Settling, Verdict, matches, settle
-from trader.journal import Uncovered
+from trader.image import Uncovered
+from trader.intents import Purpose
 from trader.messages import SyncRow
 from trader.money import Adoption
-from trader.orders import placed
 from trader.position import Holding
 from trader.reconcile import Finding, Ours, foreign_fills, reconcile
 from trader.reconcile import Verdict as Truth
-from trader.target import clamped, same_side
+from trader.risk import stop_refusal
+from trader.settlement import hold, settle_intents
+from trader.target import same_side, stop_gates
 from trader.turns import DIVERGENCE
 
+NOTIFY_AFTER_S = 60.0
+PAGE_AFTER_S = 300.0
+"""Machine seconds after which a difference that stays is told, and pages: two cycles of the books, and ten."""
 UNCOVERED_PAGE_S = 5.0
 """Machine seconds an open position may be without its stop before it pages: a stop is placed after the entry's fill."""
-ON_ITS_WAY_S = 60.0
-"""Machine seconds after its intent was given up in which an order may still reach the venue: six times our own limit
-of a request. What opens later is somebody else's, however alike it looks."""
-
 replace = msgspec.structs.replace
 
 
 def read(account: Account, snapshot: Snapshot, now: Now) -> None:
     """One good snapshot of the account. ``account.want_read`` says afterwards whether it must be confirmed soon."""
     orders = snapshot.content.orders
-    take_legs(account, orders, now)
     settle_intents(account, orders, snapshot.requested_s, now)
-    take_legs(account, orders, now)
-    _give_up_legs(account, snapshot.requested_s, now)
-    frames(account, [o for o in orders if o.order_id in account.journal.orders], now, snapshot.requested_s)
     theirs = [o for o in orders if not account.journal.knows_order(o.order_id)]
     account.foreign_working = sum(order.working for order in theirs)
     deltas = foreign_fills(theirs, (), account.journal.foreign)
@@ -55,88 +50,10 @@ def _ours(account: Account, symbol: str) -> Ours:
         known=symbol in account.journal.holdings,
         quantity=account.journal.holding(symbol).quantity,
         changed_s=account.changed_s.get(symbol, 0.0),
-        unsettled=account.unsettled(symbol),
+        unsettled=account.unsettled_quantities(symbol),
         differed=account.differed.get(symbol),
+        looked=symbol in account.looked,
     )
-
-
-# -- settlement --------------------------------------------------------------------------------------------------------
-
-
-def settle_intents(account: Account, orders: tuple[Order, ...], requested_s: float, now: Now) -> None:
-    """Placings of unknown fate against one read; then those given up, whose orders may still show up."""
-    journal = account.journal
-    for intent in list(journal.open_intents.values()):
-        if intent.kind is Kind.PLACE and intent.state is IntentState.UNKNOWN:
-            so_far = account.settling.setdefault(intent.number, Settling(now.s))
-            verdict, order, so_far = settle(
-                intent,
-                so_far,
-                likely(intent, orders, journal.orders),
-                journal.orders,
-                requested_s,
-                account.timing.settle_s,
-            )
-            account.settling[intent.number] = so_far
-            _settle(account, intent, verdict, order, now)
-    for intent in list(journal.given_up.values()):
-        found = [order for order in orders if _late_order_of(account, intent, order, now)]
-        if len(found) == 1 and not journal.knows_order(found[0].order_id):
-            _showed_up_late(account, intent, found[0], now)
-
-
-def _give_up_legs(account: Account, requested_s: float, now: Now) -> None:
-    """What no read shows for so long was refused or is gone: what is held gets a stop of its own."""
-    for entry in give_up_legs(account, requested_s, now):
-        legs = ", ".join(leg.purpose for leg in entry.awaits)
-        text = f"{entry.symbol}: no read shows the {legs} of order {entry.order_id}"
-        account.event(now, "bracket.incomplete", "NOTIFY", text)
-
-
-def _late_order_of(account: Account, intent: Intent, order: Order, now: Now) -> bool:
-    """Not one that somebody placed long after, nor one that has explained an agreed position as somebody else's."""
-    given_up_utc = intent.settled_utc or now.utc
-    in_time = order.opened_utc <= given_up_utc + ON_ITS_WAY_S * now.rate
-    return in_time and order.order_id not in account.journal.foreign and matches(intent, order, account.journal.orders)
-
-
-def _settle(account: Account, intent: Intent, verdict: Verdict, order: Order | None, now: Now) -> None:
-    if order is not None:
-        done = settled(account, intent, IntentState.ACCEPTED, "found by a read", now, order.order_id)
-        account.journal.write_order(placed(done, order.order_id))
-        account.event(now, "intent.settled", "NOTIFY", f"{intent.symbol}: {intent.key} is order {order.order_id}")
-    elif verdict is Verdict.AMBIGUOUS:
-        _hold(account, intent.symbol, "ambiguous", f"several orders could be of intent {intent.key}", now)
-    elif verdict is Verdict.ABSENT:
-        _absent(account, intent, now)
-    else:
-        account.want_read = True
-
-
-def _absent(account: Account, intent: Intent, now: Now) -> None:
-    """No read shows it. An entry is given up; a stop or exit that is still wanted goes again, with the same key."""
-    symbol = intent.symbol
-    if intent.reason == DUPLICATE or (intent.purpose is not Purpose.ENTRY and account.capabilities.id_dedupe == "none"):
-        _hold(account, symbol, "unsettled", f"{intent.purpose} {intent.key} cannot be settled by reads", now)
-    elif intent.purpose is Purpose.ENTRY:
-        settled(account, intent, IntentState.GIVEN_UP, "no read shows it", now)
-        declaration = account.journal.declaration(symbol)
-        left = clamped(declaration.quantity, account.journal.holding(symbol).quantity)
-        account.journal.declare(replace(declaration, quantity=left))
-        account.reject(now, symbol, "settle", f"entry {intent.key} was not placed", intent.quantity)
-    elif account.journal.holding(symbol).quantity == 0:
-        settled(account, intent, IntentState.GIVEN_UP, "no read shows it, and nothing is held", now)
-    else:
-        account.journal.write_intent(replace(intent, state=IntentState.UNSENT, reason="no read shows it"))
-        account.settling.pop(intent.number, None)
-
-
-def _showed_up_late(account: Account, intent: Intent, order: Order, now: Now) -> None:
-    """What it has filled is kept and protected; the rest is cancelled, since nothing declares it any more."""
-    done = settled(account, intent, IntentState.ACCEPTED, "showed up after it was given up", now, order.order_id)
-    account.journal.write_order(replace(placed(done, order.order_id), late=True))
-    text = f"{intent.symbol}: order {order.order_id} of {intent.key} showed up after it had been given up"
-    account.event(now, "order.late", "PAGE", text)
 
 
 # -- reconcile ---------------------------------------------------------------------------------------------------------
@@ -144,12 +61,15 @@ def _showed_up_late(account: Account, intent: Intent, order: Order, now: Now) ->
 
 def _found(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:
     symbol = finding.symbol
+    _stays(account, finding, now)
     if finding.verdict is Truth.AGREES:
         _agrees(account, finding, snapshot, theirs, now)
     elif finding.verdict is Truth.NOT_OURS:
         _not_ours(account, finding, snapshot, theirs, now)
-    elif finding.verdict in (Truth.OLDER, Truth.UNSETTLED):
+    elif finding.verdict is Truth.OLDER:
         account.want_read = True
+    elif finding.verdict is Truth.UNSETTLED:
+        return  # what has no outcome is read for in its own rhythm
     else:
         account.differed[symbol] = finding.theirs
         if finding.verdict is Truth.DIFFERS:
@@ -158,9 +78,32 @@ def _found(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
             account.want_read = True
         elif finding.verdict is Truth.UNEXPLAINED:
             text = f"position {finding.ours} vanished without a closing fill; it is not believed, its stop stays"
-            _hold(account, symbol, "unexplained", text, now)
+            hold(account, symbol, "unexplained", f"{text}; {_cross_check(account, symbol, snapshot)}", now)
         else:
             _adopt(account, finding, snapshot, theirs, now)
+
+
+def _stays(account: Account, finding: Finding, now: Now) -> None:
+    """A difference that stays raises its level, and is never dropped (order-safety 1.10)."""
+    symbol = finding.symbol
+    if finding.verdict in (Truth.AGREES, Truth.ADOPT, Truth.NOT_OURS) or finding.ours == finding.theirs:
+        account.differs_since.pop(symbol, None)
+        return
+    since_s, told = account.differs_since.setdefault(symbol, (now.s, "LOG"))
+    lasts_s = now.s - since_s
+    level: Level = "PAGE" if lasts_s >= PAGE_AFTER_S else "NOTIFY" if lasts_s >= NOTIFY_AFTER_S else "LOG"
+    if level != told:
+        account.differs_since[symbol] = (since_s, level)
+        text = f"{symbol}: for {lasts_s:.0f} s we have {finding.ours} and reads say otherwise, now {finding.theirs}"
+        account.event(now, "divergence.stays", level, f"{text}: {finding.verdict}")
+
+
+def _cross_check(account: Account, symbol: str, snapshot: Snapshot) -> str:
+    """What stream and balances say to a position that vanished: the person who looks needs it."""
+    told = account.streamed.get(symbol)
+    stream = "says nothing" if told is None else f"says {told}"
+    balance = snapshot.content.balance
+    return f"the stream {stream}, the balances say cash {balance.cash_usd} and equity {balance.equity_usd} USD"
 
 
 def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:
@@ -168,6 +111,7 @@ def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list
     account.agreed_s[symbol] = snapshot.requested_s
     account.differed.pop(symbol, None)
     account.not_ours.discard(symbol)
+    account.looked.discard(symbol)
     if symbol not in journal.holdings:
         journal.hold_position(symbol, Holding(as_of_utc=now.utc))
     journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
@@ -183,7 +127,7 @@ def _not_ours(account: Account, finding: Finding, snapshot: Snapshot, theirs: li
     if not account.session.take_over:
         account.not_ours.add(symbol)
         text = f"a new journal finds a position of {finding.theirs}: not adopted; flat it, or start with take-over"
-        _hold(account, symbol, "found", text, now)
+        hold(account, symbol, "found", text, now)
         return
     journal.hold_position(symbol, Holding(finding.theirs, finding.average_price, now.utc))
     journal.declare(replace(journal.declaration(symbol), quantity=finding.theirs))
@@ -229,6 +173,7 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
     )
     account.agreed_s[symbol] = snapshot.requested_s
     account.differed.pop(symbol, None)
+    account.looked.discard(symbol)
     _record_adoption(account, finding, snapshot, now)
     journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
     account.event(
@@ -243,26 +188,21 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
         read=snapshot.read,
         age_s=now.s - snapshot.requested_s,
         explained=finding.explained,
+        profit="unknown",
     )
 
 
 def _record_adoption(
     account: Account, finding: Finding, snapshot: Snapshot, now: Now, *, taken_over: bool = False
 ) -> None:
-    """What we had, what the broker said, which read, how old, what was adopted (order-safety 1.7)."""
+    """What we had, what the broker said, which read, how old, what was adopted (order-safety 1.7). What was won or lost
+    over the gap is not known (1.8): no fill of ours tells it."""
     account.journal.write_adoption(
         Adoption(finding.symbol, finding.ours, finding.theirs, finding.average_price, now.utc, taken_over=taken_over),
         read=snapshot.read,
         age_s=now.s - snapshot.requested_s,
         explained=finding.explained,
     )
-
-
-def _hold(account: Account, symbol: str, why: str, text: str, now: Now) -> None:
-    """Entries of the symbol are held, stored, and somebody is told, once."""
-    if account.journal.add_hold(symbol, why, now.utc):
-        incident = f"{why}:{symbol}"
-        account.event(now, f"hold.{why}", "PAGE", f"{symbol}: {text}", incident=incident, state="opened")
 
 
 # -- coverage ----------------------------------------------------------------------------------------------------------
@@ -321,9 +261,6 @@ def _stop_is_coming(account: Account, symbol: str) -> bool:
 
 
 def _why(account: Account, symbol: str) -> str:
-    declaration = account.journal.declaration(symbol)
-    if declaration.stop_by_person == "removed":
-        return "somebody else cancelled it, and it is not put back before a release"
-    if Purpose.STOP in declaration.refused:
-        return "the venue refused it"
-    return "the strategy declared none" if declaration.stop is None else "it does not work yet"
+    journal = account.journal
+    shut = stop_refusal(stop_gates(journal.declaration(symbol), journal.instruments.get(symbol), works=False))
+    return shut[1] if shut is not None else "it does not work yet"

@@ -13,11 +13,12 @@ import msgspec
 
 from brokers.model import ZERO
 from supervisor.errors import Refused
-from trader.account import Account, Now
+from trader.account import REJECTS, Account, Now
 from trader.bars import is_late
 from trader.execution import settled
-from trader.intents import IntentState, Kind
-from trader.messages import Attach, Attached, Cursor, Declared, Turn
+from trader.intents import IntentState
+from trader.messages import Attach, Attached, Consumed, Cursor, Declared, RowNumber, TimerDue, Turn
+from trader.order_frames import ended_by_other
 from trader.target import Declaration, clamped, same_side
 from trader.watched import with_protection
 
@@ -25,8 +26,12 @@ DEATHS_TO_SKIP = 2
 """A bar that has killed the trader so often is skipped (DESIGN 5, the trader's turn)."""
 
 DIVERGENCE = "divergence"
+UNEXPLAINED = "unexplained"
+"""Hold over a position that vanished without a closing fill."""
+VANISHED = "vanished"
+"""Hold over an order of ours that neither reads nor history show any more."""
 UNSETTLED = frozenset({"ambiguous", "unsettled"})
-"""Holds over a placing that no read can settle: several orders could be of it, or none that is shown."""
+"""Holds over an instruction that no read can settle: several orders could be of it, or none that is shown."""
 replace = msgspec.structs.replace
 
 
@@ -38,6 +43,7 @@ def attach(account: Account, request: Attach, now: Now) -> Attached:
         return Attached(done=True)
     if request.died_on is not None:
         _count_death(account, request.start_no, request.died_on, request.incarnation, now)
+    account.last_word = 0
     return Attached(
         done=False,
         cursors=tuple(Cursor(symbol=s, interval_s=i, closed_utc=at) for (s, i), at in journal.cursors.items()),
@@ -45,20 +51,25 @@ def attach(account: Account, request: Attach, now: Now) -> Attached:
         last_row=journal.last_row,
         rows=journal.rows_after(journal.last_row),
         positions=account.views(),
+        timers=tuple(TimerDue(name, due_utc) for name, due_utc in journal.timers.items()),
     )
 
 
-def _count_death(account: Account, start_no: int, bar: Cursor, incarnation: int, now: Now) -> None:
-    deaths = account.journal.count_death(bar, incarnation)
-    if deaths < DEATHS_TO_SKIP or consumed(account, bar):
+def _count_death(account: Account, start_no: int, what: Consumed, incarnation: int, now: Now) -> None:
+    deaths = account.journal.count_death(what, incarnation)
+    if deaths < DEATHS_TO_SKIP or account.journal.consumed(what):
         return
-    account.journal.skip(start_no, bar, now.s, now.utc)
-    text = f"{bar.symbol} bar {bar.closed_utc} killed the trader {deaths} times: skipped, the strategy never saw it"
-    account.event(now, "bar.skipped", "PAGE", text, symbol=bar.symbol, closed_utc=bar.closed_utc)
-
-
-def consumed(account: Account, bar: Cursor) -> bool:
-    return bar.closed_utc <= account.journal.cursors.get((bar.symbol, bar.interval_s), -1)
+    account.journal.skip(start_no, what, now.s, now.utc)
+    end = f"killed the trader {deaths} times: skipped, the strategy never saw it"
+    if isinstance(what, Cursor):
+        text = f"{what.symbol} bar {what.closed_utc} {end}"
+        account.event(now, "bar.skipped", "PAGE", text, symbol=what.symbol, closed_utc=what.closed_utc)
+    elif isinstance(what, TimerDue):
+        text = f"timer {what.name} of {what.due_utc} {end}"
+        account.event(now, "timer.skipped", "PAGE", text, name=what.name, due_utc=what.due_utc)
+    else:
+        text = f"row {what.number} (a fill, sync, reject or phase) {end}; position and stop are minded as ever"
+        account.event(now, "row.skipped", "PAGE", text, row=what.number)
 
 
 def turn(account: Account, request: Turn, now: Now) -> None:
@@ -66,21 +77,37 @@ def turn(account: Account, request: Turn, now: Now) -> None:
     journal = account.journal
     if request.start_no <= journal.done.start_no:
         raise Refused(f"trading of start {request.start_no} is done: {journal.done.reason}")
-    if (request.bar is None) == (request.row == 0):
-        raise Refused("a turn consumes one bar or one row")
-    if consumed(account, request.bar) if request.bar is not None else request.row <= journal.last_row:
+    if _seen_before(account, request):
         return
-    late = request.late or (request.bar is not None and _late(account, request.bar, now))
+    from_utc, interval_s = _moment(request, now)
+    late = request.late or is_late(from_utc, interval_s, now.utc, account.timing.late_machine_s, now.rate)
     journal.turn(request, now.s, now.utc, late=late)
     for symbol in request.resume:
         _resume(account, symbol, now)
-    from_utc = request.bar.closed_utc if request.bar is not None else now.utc
     declare(account, request.declarations, now, from_utc, late=late, seen=request.rows_seen, tell=not request.row)
 
 
-def _late(account: Account, bar: Cursor, now: Now) -> bool:
-    """Judged again here: the bar may have waited in the trader."""
-    return is_late(bar.closed_utc, bar.interval_s, now.utc, account.timing.late_machine_s, now.rate)
+def _seen_before(account: Account, request: Turn) -> bool:
+    """Committed already, by what it consumed. What consumes nothing is known by its number in this trader's life: the
+    account manager has no life of its own without that trader's (one_for_all)."""
+    row = RowNumber(request.row) if request.row else None
+    told = [what for what in (request.bar, row, request.timer) if what is not None]
+    if len(told) + (request.word > 0) != 1:
+        raise Refused("a turn consumes one bar, one row or one timer, or is one word")
+    if told:
+        return account.journal.consumed(told[0])
+    before, account.last_word = account.last_word, max(account.last_word, request.word)
+    return request.word <= before
+
+
+def _moment(request: Turn, now: Now) -> tuple[float, int]:
+    """When what the turn was told was true, and the interval it speaks of. Its lateness is judged here again, as it may
+    have waited in the trader. A row is never late: a fill is acted on whenever it is told."""
+    if request.bar is not None:
+        return request.bar.closed_utc, request.bar.interval_s
+    if request.timer is not None:
+        return request.timer.due_utc, 0
+    return (request.as_of_utc if request.word else now.utc), 0
 
 
 def finish(account: Account, start_no: int, reason: str, now: Now) -> None:
@@ -114,6 +141,8 @@ def declare(
             account.refuse_again(now, symbol, "symbol", text, declared.quantity, row=tell)
             continue
         before = account.journal.declaration(symbol)
+        declared = _absolute(before, declared)
+        before = _followed(account, before, declared, now)
         wanted = _wanted(before, declared, valid_until_utc, native=account.trails_native)
         refusal = _diverged(account, wanted) or _not_allowed(account, before.quantity, wanted, now, late, seen)
         if refusal is not None:
@@ -122,6 +151,14 @@ def declare(
         elif wanted.quantity != before.quantity:
             account.end_repeats(now, symbol)
         account.journal.declare(wanted)
+
+
+def _absolute(before: Declaration, declared: Declared) -> Declared:
+    """What is relative (``buy``, ``sell``, ``move_stop``) is added to what is declared now: a stop-out that crossed the
+    turn has lowered that already. The turn is committed once, and so it is added once."""
+    if not declared.relative:
+        return declared
+    return replace(declared, quantity=before.quantity + declared.quantity)
 
 
 def _wanted(before: Declaration, declared: Declared, valid_until_utc: float, *, native: bool) -> Declaration:
@@ -134,6 +171,23 @@ def _wanted(before: Declaration, declared: Declared, valid_until_utc: float, *, 
             return before
     wanted = replace(wanted, quantity=declared.quantity, valid_until_utc=valid_until_utc, refused=())
     return replace(wanted, intended_price=price)
+
+
+def _followed(account: Account, before: Declaration, declared: Declared, now: Now) -> Declaration:
+    """``after_divergence = follow``: another quantity than the voided one is a new decision of the strategy, by its
+    session's word, and takes the place of a person's release (order-safety 1.9). What is relative to the exposure that
+    the divergence left decides nothing about it."""
+    if not before.voided or account.session.after_divergence != "follow" or declared.relative:
+        return before
+    if declared.quantity == before.voided_quantity:
+        return before
+    symbol = declared.symbol
+    account.journal.drop_holds(symbol, DIVERGENCE)
+    account.end_repeats(now, symbol)
+    instead = f"declares {declared.quantity} instead of {before.voided_quantity}"
+    text = f"{symbol}: after the divergence the strategy {instead}"
+    account.event(now, "divergence.followed", "NOTIFY", text, incident=f"divergence:{symbol}", state="resolved")
+    return replace(before, voided=False, voided_quantity=ZERO)
 
 
 def _diverged(account: Account, wanted: Declaration) -> tuple[str, str] | None:
@@ -201,11 +255,16 @@ def _resume(account: Account, symbol: str, now: Now) -> None:
 
 def _give_up_what_no_read_settles(account: Account, symbol: str, why: tuple[str, ...], now: Now) -> None:
     """A person has looked at the broker. What of it was ours cannot be told, so the next reads adopt what is there."""
+    for order in account.working_of(symbol) if VANISHED in why else ():
+        ended_by_other(account, order.order_id, now)
+    if UNEXPLAINED in why:
+        account.looked.add(symbol)
     if not UNSETTLED.intersection(why):
         return
     for intent in list(account.journal.open_intents.values()):
-        if intent.symbol == symbol and intent.kind is Kind.PLACE and intent.state is IntentState.UNKNOWN:
+        if intent.symbol == symbol and intent.state is IntentState.UNKNOWN:
             settled(account, intent, IntentState.GIVEN_UP, "released by a person, its order was never told apart", now)
+            ended_by_other(account, intent.order_id, now)
             account.want_read = True
     declaration, held = account.journal.declaration(symbol), account.journal.holding(symbol).quantity
     account.journal.declare(replace(declaration, quantity=clamped(declaration.quantity, held)))
@@ -226,4 +285,14 @@ def release(account: Account, symbol: str, now: Now) -> None:
         account.event(now, "stop.released", "NOTIFY", f"{symbol}: a person lets the desk place its stop again")
     for each in why:
         text = f"{symbol} released by a person: {each}"
-        account.event(now, "hold.released", "NOTIFY", text, incident=f"{each}:{symbol}", state="resolved")
+        if each == REJECTS and not _rejects_forgotten(account):
+            account.event(now, "hold.released", "NOTIFY", text)
+            continue
+        incident = each if each == REJECTS else f"{each}:{symbol}"
+        account.event(now, "hold.released", "NOTIFY", text, incident=incident, state="resolved")
+
+
+def _rejects_forgotten(account: Account) -> bool:
+    """A new count begins with the first release; the one incident of all symbols is over with the last."""
+    account.journal.forget_rejects()
+    return not any(why == REJECTS for _, why in account.journal.holds)

@@ -30,6 +30,8 @@ from brokers.model import (
     Balance,
     Bar,
     Change,
+    Duration,
+    Estimate,
     Group,
     GroupKind,
     GroupOutcome,
@@ -39,6 +41,8 @@ from brokers.model import (
     Placing,
     Position,
     Quote,
+    Route,
+    Trigger,
     Unknown,
 )
 from brokers.tradestation import frames, wire
@@ -46,22 +50,27 @@ from brokers.tradestation.addresses import DAY_S, date_range, interval, parts, q
 from brokers.tradestation.instructions import (
     KEY_LENGTH_MAX,
     change_body,
+    confirm_body,
+    confirm_group_body,
     group_body,
     group_outcome,
     outcome,
     placing_body,
 )
-from brokers.tradestation.requests import Requests, Sent
+from brokers.tradestation.requests import Requests, Sent, check_read
 from brokers.tradestation.shapes import (
     AccountsPage,
     BalancesPage,
     BarsPage,
+    ConfirmationsPage,
     OrdersPage,
     Page,
     PositionShape,
     PositionsPage,
     QuotesPage,
+    RoutesPage,
     SymbolsPage,
+    TriggersPage,
     decoded,
 )
 
@@ -87,9 +96,10 @@ class TradeStation(Broker):
     """One environment (``api_url``). ``timeout_s`` bounds each request."""
 
     capabilities = Capabilities(
-        id_dedupe="window",
+        id_dedupe="none",
         replace_to_market=True,
         key_length_max=KEY_LENGTH_MAX,
+        durations=tuple(each for each in Duration if each is not Duration.FOK),
         gtc_days_max=90,
         trailing_native=True,
         groups=(GroupKind.OCO, GroupKind.BRACKET, GroupKind.NORMAL),
@@ -141,6 +151,34 @@ class TradeStation(Broker):
             return Unknown(reason=str(error), sent=error.sent)
         except LoginRefused as error:
             return Unknown(reason=str(error), sent=False)
+
+    # -- before an order -------------------------------------------------------------------------------------
+
+    def confirm(self, placing: Placing) -> tuple[Estimate, ...]:
+        return self._confirmed("/orderexecution/orderconfirm", confirm_body(placing))
+
+    def confirm_group(self, group: Group) -> tuple[Estimate, ...]:
+        return self._confirmed("/orderexecution/ordergroupconfirm", confirm_group_body(group))
+
+    def routes(self) -> tuple[Route, ...]:
+        page = self._asked("GET", "/orderexecution/routes", None, RoutesPage)
+        return tuple(Route(each.route_id, each.name, each.asset_types or ()) for each in page.routes)
+
+    def activation_triggers(self) -> tuple[Trigger, ...]:
+        page = self._asked("GET", "/orderexecution/activationtriggers", None, TriggersPage)
+        return tuple(Trigger(each.key, each.name, each.description or "") for each in page.activation_triggers)
+
+    def _confirmed(self, path: str, body: bytes) -> tuple[Estimate, ...]:
+        page = self._asked("POST", path, body, ConfirmationsPage)
+        return tuple(wire.estimate(each) for each in page.confirmations)
+
+    def _asked(self, method: str, path: str, body: bytes | None, shape: type[P]) -> P:
+        """A read that no quota is published for: not metered."""
+        reply = self.requests.send(method, path, body)
+        check_read(path, reply)
+        page = decoded(reply.body, shape)
+        wire.whole(page.errors)
+        return page
 
     # -- accounts --------------------------------------------------------------------------------------------
 

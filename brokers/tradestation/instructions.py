@@ -15,7 +15,6 @@ from brokers.errors import BadAnswer
 from brokers.model import (
     Accepted,
     Change,
-    Duration,
     Group,
     Grouped,
     GroupKind,
@@ -28,6 +27,7 @@ from brokers.model import (
     Trail,
     Unknown,
 )
+from brokers.tradestation import wire
 from brokers.tradestation.shapes import SHOWN_BYTES, Failure, decoded
 
 KEY_LENGTH_MAX = 22
@@ -43,7 +43,7 @@ TRADE_ACTIONS = {Side.BUY: "BUY", Side.SELL: "SELL"}
 SHORT_ACTIONS = {Side.BUY: "BUYTOCOVER", Side.SELL: "SELLSHORT"}
 EQUITIES = ("STOCK",)
 """Kinds of instruments whose shorts have actions of their own; BUY and SELL are refused for them (EC601, EC702)."""
-DURATIONS = {Duration.DAY: "DAY", Duration.GTC: "GTC"}
+DURATIONS = {told: name for name, told in wire.DURATIONS.items()}
 
 GROUP_TYPES = {GroupKind.OCO: "OCO", GroupKind.BRACKET: "BRK", GroupKind.NORMAL: "NORMAL"}
 
@@ -102,7 +102,7 @@ def placing_content(placing: Placing) -> dict[str, Any]:
         "Quantity": number_text(placing.quantity),
         "OrderType": ORDER_TYPES[placing.type],
         "TradeAction": trade_action(placing),
-        "TimeInForce": {"Duration": DURATIONS[placing.duration]},
+        "TimeInForce": time_in_force(placing),
         "Route": "Intelligent",
         "OrderConfirmID": placing.key,
     }
@@ -111,6 +111,35 @@ def placing_content(placing: Placing) -> dict[str, Any]:
     if placing.children:
         content["OSOs"] = [group_content(group) for group in placing.children]
     return content | prices(placing.stop_price, placing.limit_price)
+
+
+def confirm_body(placing: Placing) -> bytes:
+    """As ``placing_body``, but without keys: whether a confirmation uses one up is not known, and it needs none."""
+    return msgspec.json.encode(without_keys(placing_content(placing)))
+
+
+def confirm_group_body(group: Group) -> bytes:
+    check_group(group)
+    return msgspec.json.encode(without_keys(group_content(group)))
+
+
+def without_keys(content: Any) -> Any:
+    if isinstance(content, list):
+        return [without_keys(each) for each in content]
+    if isinstance(content, dict):
+        return {name: without_keys(value) for name, value in content.items() if name != "OrderConfirmID"}
+    return content
+
+
+def time_in_force(placing: Placing) -> dict[str, str]:
+    """Of ``Expiration`` the venue uses the date, and wants the full time (7.1)."""
+    if placing.duration.dated != (placing.good_till_utc is not None):
+        takes = "needs a" if placing.duration.dated else "takes no"
+        raise ValueError(f"key {placing.key}: {placing.duration} {takes} date to be good till")
+    told = {"Duration": DURATIONS[placing.duration]}
+    if placing.good_till_utc is not None:
+        told["Expiration"] = wire.time_text(placing.good_till_utc)
+    return told
 
 
 def check_prices(placing: Placing) -> None:

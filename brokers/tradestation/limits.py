@@ -20,6 +20,9 @@ QUOTAS: Mapping[Resource, Quota] = {
     Resource.SYMBOLS: Quota(250, 300.0),  # none is published: as careful as with accounts
 }
 
+STREAMS_AT_ONCE: Mapping[str, int] = {"orders": 40, "positions": 40}
+"""Streams of a kind that one user of a key may have open (3). None is published for bars and quotes."""
+
 WAIT_MAX_S = 600.0
 """A quota is whole again after five minutes; a header that says more is not believed."""
 

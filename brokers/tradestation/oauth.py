@@ -103,6 +103,16 @@ def refresh_request(signin_url: str, client_id: str, client_secret: str, refresh
     return token_request(signin_url, form)
 
 
+def revoke_request(signin_url: str, client_id: str, client_secret: str, refresh_token: str) -> TokenRequest:
+    """Ends ALL refresh tokens of the key, whichever is named. The parameter is ``refresh_token`` in the venue's table
+    and ``token`` in its sample (1); a client that works sends ``token``."""
+    form = {"client_id": client_id, "token": refresh_token}
+    if client_secret:
+        form["client_secret"] = client_secret
+    request = token_request(signin_url, form)
+    return msgspec.structs.replace(request, url=signin_url.rstrip("/") + "/oauth/revoke")
+
+
 def token_request(signin_url: str, form: dict[str, str]) -> TokenRequest:
     return TokenRequest(
         url=signin_url.rstrip("/") + "/oauth/token",
@@ -121,10 +131,20 @@ def granted(status: int, body: bytes) -> Granted:
     """
     if status == 200:
         return checked(body)
+    raise denied(status, body)
+
+
+def check_revoked(status: int, body: bytes) -> None:
+    """The answer to a revocation is empty. Raises as ``granted`` does."""
+    if status != 200:
+        raise denied(status, body)
+
+
+def denied(status: int, body: bytes) -> LoginRefused | Unavailable:
     error = auth_error(body)
     if status in (400, 401, 403) and error is not None:
-        raise LoginRefused(f"{error.error}: {error.error_description}".rstrip(": "))
-    raise Unavailable(f"token request: HTTP {status}" + (f" {error.error}" if error else ""))
+        return LoginRefused(f"{error.error}: {error.error_description}".rstrip(": "))
+    return Unavailable(f"token request: HTTP {status}" + (f" {error.error}" if error else ""))
 
 
 def checked(body: bytes) -> Granted:

@@ -76,21 +76,33 @@ class Page(Shape, frozen=True):
     next_token: str | None = ""
 
 
+class AccountDetailShape(Shape, frozen=True):
+    day_trading_qualified: bool | None = None
+
+
 class AccountShape(Shape, frozen=True):
     account_id: str
     account_type: str
     status: str = ""
     currency: str = ""
+    account_detail: AccountDetailShape | None = None
 
 
 class AccountsPage(Page, frozen=True, kw_only=True):
     accounts: tuple[AccountShape, ...]
 
 
+class BalanceDetailShape(Shape, frozen=True):
+    """``day_trades``: accounts of stocks only; taken as it comes, so that no read of an account fails by it."""
+
+    day_trades: str | int | float | None = None
+
+
 class BalanceShape(Shape, frozen=True):
     account_id: str
     cash_balance: Decimal
     equity: Decimal
+    balance_detail: BalanceDetailShape | None = None
 
 
 class BalancesPage(Page, frozen=True, kw_only=True):
@@ -209,6 +221,40 @@ class QuoteShape(Shape, frozen=True):
 
 class QuotesPage(Page, frozen=True, kw_only=True):
     quotes: tuple[QuoteShape, ...]
+
+
+class ConfirmationShape(Shape, frozen=True, kw_only=True):
+    account_id: str
+    estimated_price: Decimal | None = None
+    estimated_cost: Decimal | None = None
+    estimated_commission: Decimal | None = None
+    summary_message: str | None = ""
+
+
+class ConfirmationsPage(Page, frozen=True, kw_only=True):
+    confirmations: tuple[ConfirmationShape, ...]
+
+
+class RouteShape(Shape, frozen=True):
+    """The one object of the venue whose id is spelt ``Id``."""
+
+    route_id: str = msgspec.field(name="Id")
+    name: str
+    asset_types: tuple[str, ...] | None = ()
+
+
+class RoutesPage(Page, frozen=True, kw_only=True):
+    routes: tuple[RouteShape, ...]
+
+
+class TriggerShape(Shape, frozen=True):
+    key: str
+    name: str
+    description: str | None = ""
+
+
+class TriggersPage(Page, frozen=True, kw_only=True):
+    activation_triggers: tuple[TriggerShape, ...]
 
 
 class Frame(Shape, frozen=True):

@@ -19,6 +19,7 @@ from brokers.model import (
     Balance,
     Bar,
     Duration,
+    Estimate,
     Instrument,
     Link,
     Order,
@@ -33,6 +34,7 @@ from brokers.tradestation.shapes import (
     AccountShape,
     BalanceShape,
     BarShape,
+    ConfirmationShape,
     Failure,
     Leg,
     OrderShape,
@@ -48,8 +50,17 @@ ORDER_TYPES = {
     "StopMarket": OrderType.STOP_MARKET,
     "StopLimit": OrderType.STOP_LIMIT,
 }
-DURATIONS = {"GTC": Duration.GTC, "GCP": Duration.GTC}
-"""All others (DAY, GTD to a date, IOC, minutes) protect no longer than the day, so to us they are DAY."""
+DURATIONS = {
+    "DAY": Duration.DAY,
+    "DYP": Duration.DAY_EXTENDED,
+    "GTC": Duration.GTC,
+    "GCP": Duration.GTC_EXTENDED,
+    "GTD": Duration.GTD,
+    "GDP": Duration.GTD_EXTENDED,
+    "IOC": Duration.IOC,
+    "FOK": Duration.FOK,
+}
+"""All others (OPG, CLO, minutes) protect no longer than the day, so to us they are DAY."""
 
 PASSING_ERRORS = frozenset({"TooManyRequests", "InternalServerError", "ServiceUnavailable", "GatewayTimeout"})
 """Error names after which the same read may go well."""
@@ -68,11 +79,28 @@ def whole(failures: Iterable[Failure] | None) -> None:
 
 
 def account(shape: AccountShape) -> Account:
-    return Account(account=shape.account_id, kind=shape.account_type, status=shape.status, currency=shape.currency)
+    detail = shape.account_detail
+    return Account(
+        account=shape.account_id,
+        kind=shape.account_type,
+        status=shape.status,
+        currency=shape.currency,
+        day_trading_qualified=detail.day_trading_qualified if detail is not None else None,
+    )
+
+
+DAY_TRADES_DIGITS = 6
+"""Of a count of five days; what is longer is no count."""
 
 
 def balance(shape: BalanceShape) -> Balance:
-    return Balance(account=shape.account_id, cash_usd=finite(shape.cash_balance), equity_usd=finite(shape.equity))
+    told = str(shape.balance_detail.day_trades) if shape.balance_detail is not None else ""
+    return Balance(
+        account=shape.account_id,
+        cash_usd=finite(shape.cash_balance),
+        equity_usd=finite(shape.equity),
+        day_trades=int(told) if told.isascii() and told.isdigit() and len(told) <= DAY_TRADES_DIGITS else None,
+    )
 
 
 def position(shape: PositionShape) -> Position:
@@ -171,6 +199,16 @@ def quote(shape: QuoteShape) -> Quote:
         traded_utc=epoch_utc(shape.trade_time) if shape.trade_time else None,
         delayed=flags.is_delayed if flags else None,
         halted=flags.is_halted if flags else None,
+    )
+
+
+def estimate(shape: ConfirmationShape) -> Estimate:
+    return Estimate(
+        account=shape.account_id,
+        price=known(shape.estimated_price),
+        cost_usd=known(shape.estimated_cost),
+        commission_usd=known(shape.estimated_commission),
+        text=shape.summary_message or "",
     )
 
 

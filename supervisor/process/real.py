@@ -32,6 +32,7 @@ from supervisor.messages import (
     Since,
     Stop,
 )
+from supervisor.process.alarm import Alarm
 from supervisor.process.ceiling import limit_memory
 from supervisor.process.clock import Clock
 from supervisor.process.files import SharedFile
@@ -392,6 +393,9 @@ class RealWorld:
         batch = self._outbox.batch()
         if batch is not None and self._settings.record_to not in ("", self.name):
             self._peers.cast(self._settings.record_to, batch, wait_s)
+
+    def alarm(self, limit_s: float) -> Alarm:
+        return Alarm(limit_s)
 
     def random(self) -> float:
         return random.random()

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from supervisor.errors import StoreFailed
+from supervisor.process.lean import sqlite_utils
 from supervisor.process.writes import Writes
 
 BUSY_S = 5.0
@@ -151,12 +152,11 @@ def refuse_newer(path: str, version: int, scripts: tuple[str, ...]) -> None:
 
 def _apply(connection: sqlite3.Connection, scripts: tuple[str, ...]) -> None:
     """Each script in a transaction of its own, together with the note that it was applied."""
-    from sqlite_utils import Database, Migrations
-
-    migrations = Migrations("nightdesk")
+    library = sqlite_utils()
+    migrations = library.Migrations("nightdesk")
     for number, script in enumerate(scripts, start=1):
         migrations(name=f"{number:04}")(_runner(script, number))
-    migrations.apply(Database(connection))
+    migrations.apply(library.Database(connection))
 
 
 def _runner(script: str, number: int) -> Callable[[Any], None]:

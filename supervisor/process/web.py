@@ -10,6 +10,7 @@ import requests
 import urllib3.exceptions
 
 from supervisor.errors import HttpFailed
+from supervisor.process.deadline import DatedAdapter, Deadline
 from supervisor.process.world import HttpReply
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
@@ -24,18 +25,21 @@ class Web:
     def __init__(self) -> None:
         self._session = requests.Session()
         self._session.trust_env = False
+        self._deadline = Deadline()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, DatedAdapter(self._deadline))
 
     def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
     ) -> HttpReply:
-        """``timeout_s`` bounds each wait for bytes, and their sum: at most twice it for a venue that dribbles."""
-        until_s = time.monotonic() + timeout_s
+        """``timeout_s`` bounds the whole, head and body, however a venue dribbles."""
+        self._deadline.until_s = time.monotonic() + timeout_s
         limits = (min(CONNECT_LIMIT_S, timeout_s), timeout_s)
         try:
             with self._session.request(
                 method, url, headers=dict(headers), data=body, timeout=limits, allow_redirects=False, stream=True
             ) as answer:
-                content = _read_whole(answer, until_s, url)
+                content = _read_whole(answer, url)
                 return HttpReply(answer.status_code, lower(answer.headers), content)
         except requests.RequestException as error:
             raise HttpFailed(f"{method} {url}: {plain(error)}", sent=_was_sent(error)) from error
@@ -43,7 +47,7 @@ class Web:
             raise HttpFailed(f"{method} {url}: {plain(error)}", sent=True) from error
 
 
-def _read_whole(answer: requests.Response, until_s: float, url: str) -> bytes:
+def _read_whole(answer: requests.Response, url: str) -> bytes:
     """By what has come, not by full parts: a part of a venue that dribbles may never be full, however short each of its
     silences is."""
     content = bytearray()
@@ -51,8 +55,6 @@ def _read_whole(answer: requests.Response, until_s: float, url: str) -> bytes:
         content += part
         if len(content) > BODY_BYTES_MAX:
             raise HttpFailed(f"{url}: the answer is larger than {BODY_BYTES_MAX} bytes", sent=True)
-        if time.monotonic() > until_s:
-            raise HttpFailed(f"{url}: the answer was not complete in time", sent=True)
     return bytes(content)
 
 

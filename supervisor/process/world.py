@@ -174,6 +174,10 @@ class World(Protocol):
     def blocking(self, limit_s: float) -> AbstractContextManager[None]:
         """Declare that the loop may not turn for ``limit_s`` seconds."""
 
+    def alarm(self, limit_s: float) -> AbstractContextManager[None]:
+        """To run code that is not ours: ``TooLong`` (``supervisor/process/alarm.py``) is raised in what runs inside
+        when it computes for longer than this. Made once, used for each."""
+
     def note(self, text: str) -> None:
         """A short note (at most 100 bytes) in our liveness slot: what we were doing, told to the next incarnation."""
 

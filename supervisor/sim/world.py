@@ -26,6 +26,7 @@ from supervisor.messages import (
     StreamEnded,
     StreamOpened,
 )
+from supervisor.process.alarm import Alarm
 from supervisor.process.outbox import Outbox
 from supervisor.process.server import Caller
 from supervisor.process.world import HttpReply
@@ -396,6 +397,10 @@ class SimWorld:
 
     def blocking(self, limit_s: float) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def alarm(self, limit_s: float) -> Alarm:
+        """Of this machine's time: what hangs in here would hang the whole simulation."""
+        return Alarm(limit_s)
 
     def note(self, text: str) -> None:
         self.process.note = text

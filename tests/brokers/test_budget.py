@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brokers.budget import BACK_OFF_MAX_S, LEAST_PARTS, Budget, Quota, Resource
+from brokers.budget import AT_RESTART, BACK_OFF_MAX_S, LEAST_PARTS, Budget, Quota, Resource, admitted
 from brokers.errors import Unavailable
 from brokers.tradestation.client import TradeStation
 from brokers.tradestation.limits import QUOTAS, retry_after_s, wanted_wait_s
@@ -167,3 +167,30 @@ def test_a_read_beyond_the_part_never_leaves_and_an_order_always_does(venue: Ven
     venue.answers["DELETE /v3/orderexecution/orders/1"] = Reply(200, golden.CANCELLED)
     client.cancel("1")
     assert len(venue.asked) == 1
+
+
+@given(
+    names=st.sets(st.sampled_from([f"{kind}/{n}" for kind in ("orders", "positions", "bars") for n in range(8)])),
+    running=st.sets(st.sampled_from([f"orders/{n}" for n in range(8)]), max_size=3),
+    most=st.integers(1, 5),
+)
+def test_of_limited_streams_no_more_are_admitted_and_what_runs_stays(
+    names: set[str], running: set[str], most: int
+) -> None:
+    wanted = [(name, name.split("/")[0]) for name in names]
+    let_in = admitted(wanted, running, {"orders": most, "positions": most})
+    assert let_in <= names
+    for kind in ("orders", "positions"):
+        those = {name for name, its in wanted if its == kind}
+        assert len(let_in & those) == min(most, len(those))
+    assert {name for name in names if name.startswith("bars")} <= let_in
+    assert len(let_in & running) == min(most, len(names & running))
+
+
+@given(quota=st.builds(Quota, st.integers(2, 500), st.just(300.0)))
+def test_after_a_restart_a_few_go_out_at_once_and_the_pace_goes_on(quota: Quota) -> None:
+    spent, count = budget(quota).restarted(0.0), 0
+    while spent.wait_s(ORDERS, 0.0) == 0.0:
+        spent, count = spent.sent(ORDERS, 0.0), count + 1
+    assert min(quota.burst, AT_RESTART) - 1 <= count <= AT_RESTART, "one less where a float is rounded down"
+    assert spent.wait_s(ORDERS, 0.0) <= quota.every_s + 1e-6

@@ -1,19 +1,24 @@
 """Connecting and every read have a deadline, over real sockets; what surely never left is told apart."""
 
+import contextlib
 import gzip
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import requests
 
 from brokers.broker import HttpReply
 from brokers.errors import Unavailable
 from brokers.model import OrderType, Placing, Side, Unknown
 from brokers.tradestation.client import TradeStation
 from supervisor.errors import HttpFailed
+from supervisor.process.deadline import DatedAdapter, Deadline
 from supervisor.process.web import Web
 from tests.brokers import golden
 
@@ -69,6 +74,19 @@ def dribbling(taken: socket.socket) -> None:
         time.sleep(LIMIT_S / 8)
 
 
+def dribbling_head(taken: socket.socket) -> None:
+    taken.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    for _ in range(100):
+        taken.sendall(b"x")
+        time.sleep(LIMIT_S / 8)
+
+
+def dribbling_first_line(taken: socket.socket) -> None:
+    for byte in b"HTTP/1.1 200 OK" * 10:
+        taken.sendall(bytes([byte]))
+        time.sleep(LIMIT_S / 8)
+
+
 def cut_off(taken: socket.socket) -> None:
     taken.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"Accounts":[]}')
 
@@ -90,13 +108,13 @@ def test_an_answer_that_is_cut_off_is_none() -> None:
         client(port).accounts()
 
 
-@pytest.mark.parametrize("answer", [silent, dribbling])
+@pytest.mark.parametrize("answer", [silent, dribbling, dribbling_head, dribbling_first_line])
 def test_a_venue_that_says_nothing_or_dribbles_is_given_up_in_time(answer: Callable[[socket.socket], None]) -> None:
     with serving(answer) as (port, _):
         began_s = time.monotonic()
         with pytest.raises(Unavailable):
             client(port).accounts()
-        assert time.monotonic() - began_s < 2 * LIMIT_S + 1.0
+        assert time.monotonic() - began_s < LIMIT_S + 2.0
 
 
 def test_an_order_without_an_answer_was_sent_once_and_is_unknown() -> None:
@@ -115,3 +133,26 @@ def test_a_connection_that_does_not_come_about_has_sent_nothing() -> None:
     told = client(port).cancel("1")
     assert isinstance(told, Unknown)
     assert not told.sent
+
+
+def test_a_head_that_dribbles_under_tls_is_given_up_in_time_too() -> None:
+    certificate = Path(__file__).parents[1] / "supervisor" / "localhost.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            taken, _ = listener.accept()
+            with contextlib.suppress(OSError), context.wrap_socket(taken, server_side=True) as secure:
+                secure.recv(65_536)
+                dribbling_head(secure)
+
+        threading.Thread(target=serve, daemon=True).start()
+        deadline = Deadline()
+        with requests.Session() as session:
+            session.mount("https://", DatedAdapter(deadline))
+            began_s = time.monotonic()
+            deadline.until_s = began_s + LIMIT_S
+            with pytest.raises(requests.ReadTimeout):
+                session.get(f"https://127.0.0.1:{listener.getsockname()[1]}/", verify=str(certificate), timeout=5.0)
+            assert time.monotonic() - began_s < LIMIT_S + 2.0

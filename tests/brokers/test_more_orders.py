@@ -8,9 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from brokers.broker import GoAway, QuoteItem, StreamError
-from brokers.errors import BadAnswer, NotAllowed
+from brokers.errors import BadAnswer, NotAllowed, Unavailable
 from brokers.model import (
     Change,
+    Duration,
     Group,
     Grouped,
     GroupKind,
@@ -265,3 +266,53 @@ def test_more_streams_are_asked_for(client: TradeStation, ask: Callable[[TradeSt
 def test_a_stream_of_no_order_is_not_asked_for(client: TradeStation) -> None:
     with pytest.raises(NotAllowed):
         client.orders_by_id_stream("A", [])
+
+
+# -- durations, and what is asked before an order --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("duration", [each for each in Duration if not each.dated])
+def test_each_duration_is_sent_as_it_is_read(duration: Duration) -> None:
+    sent = json.loads(placing_body(order("k", OrderType.MARKET, Side.BUY, duration=duration)))["TimeInForce"]
+    assert list(sent) == ["Duration"]
+    assert wire.DURATIONS[sent["Duration"]] is duration
+
+
+@pytest.mark.parametrize(("duration", "name"), [(Duration.GTD, "GTD"), (Duration.GTD_EXTENDED, "GDP")])
+def test_an_order_to_a_date_names_it(duration: Duration, name: str) -> None:
+    dated = order("k", OrderType.MARKET, Side.BUY, duration=duration, good_till_utc=1_381_154_400.0)
+    told = json.loads(placing_body(dated))["TimeInForce"]
+    assert told == {"Duration": name, "Expiration": "2013-10-07T14:00:00Z"}
+
+
+@pytest.mark.parametrize(("duration", "date"), [(Duration.GTD, None), (Duration.GTC, 1.0), (Duration.DAY, 1.0)])
+def test_a_date_belongs_to_a_dated_order_and_to_no_other(duration: Duration, date: float | None) -> None:
+    with pytest.raises(ValueError, match="date to be good till"):
+        placing_body(order("k", OrderType.MARKET, Side.BUY, duration=duration, good_till_utc=date))
+
+
+def test_a_confirmation_carries_no_key_of_order_or_child(venue: Venue, client: TradeStation) -> None:
+    told = b'{"Confirmations":[{"AccountID":"A","EstimatedPrice":"1.5","EstimatedCost":10,"EstimatedCommission":"1"}]}'
+    venue.answers["POST /v3/orderexecution/orderconfirm"] = Reply(200, told)
+    venue.answers["POST /v3/orderexecution/ordergroupconfirm"] = Reply(200, told)
+    (estimate,) = client.confirm(order("k", OrderType.MARKET, Side.BUY, children=(EXITS,)))
+    assert (estimate.price, estimate.cost_usd, estimate.commission_usd) == (Decimal("1.5"), Decimal(10), Decimal(1))
+    assert len(client.confirm_group(EXITS)) == 1
+    assert all(b"OrderConfirmID" not in (asked[3] or b"") for asked in venue.asked)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (Reply(400, b'{"Error":"BadRequest","Message":"EC601"}'), NotAllowed),
+        (Reply(503), Unavailable),
+        (Reply(200, b"{}"), BadAnswer),
+        (Reply(200, b'{"Confirmations":[],"Errors":[{"Error":"Forbidden","Message":"no"}]}'), NotAllowed),
+    ],
+)
+def test_a_confirmation_that_is_none_raises(
+    venue: Venue, client: TradeStation, reply: Reply, error: type[Exception]
+) -> None:
+    venue.answers["POST /v3/orderexecution/orderconfirm"] = reply
+    with pytest.raises(error):
+        client.confirm(order("k", OrderType.MARKET, Side.BUY))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from brokers.tradestation.emulator.market import Market, Quote, Quotes, Series
 from brokers.tradestation.emulator.state import Settings
+from brokers.tradestation.emulator.ticks import Tick, TickSeries, bars_of, by_minute
 from brokers.tradestation.emulator.values import OpenStream
 from tests.emulator.support import START, Emulator, bar, flat_bars, market
 
@@ -42,6 +43,10 @@ def test_a_snapshot_has_the_fields_of_the_sample() -> None:
         "High52WeekTimestamp": "2013-10-07T00:00:00Z",
         "Low52Week": "980",
         "Low52WeekTimestamp": "2013-10-07T00:00:00Z",
+        "PreviousVolume": "50",
+        "DailyOpenInterest": "0",
+        "LastSize": "0",
+        "LastVenue": "CME",
         "Bid": "1010",
         "BidSize": "0",
         "Ask": "1010",
@@ -120,3 +125,15 @@ def test_a_late_turn_tells_a_quote_as_it_is_now() -> None:
     one.pass_time(600)
     (frame,) = one.frames(stream)
     assert (frame["TradeTime"], "Last" in frame) == ("2013-10-07T14:10:00Z", False)
+
+
+def test_ticks_tell_the_size_of_the_last_trade() -> None:
+    ticks = by_minute([Tick(START + 3.0, Decimal(1000), 7), Tick(START + 40.0, Decimal(1001), 2)])
+    bars = tuple(bars_of(ticks))
+    emulator = Emulator(Market([TickSeries("ESZ13", bars, ticks)]))
+    sizes = []
+    for seconds in (1, 10, 40, 100):
+        emulator.pass_time(seconds - emulator.seconds)
+        quotes = emulator.get(f"{SNAPSHOT}/ESZ13")["Quotes"]
+        sizes.append(quotes[0]["LastSize"] if quotes else None)
+    assert sizes == [None, "7", "2", "2"]

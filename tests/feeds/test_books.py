@@ -5,7 +5,18 @@ from typing import Any
 import pytest
 
 from feeds.books import Books
-from feeds.messages import LastSnapshot, ReadInstrument, ReadOrders, ReadSnapshot, Snapshot, SnapshotFailed
+from feeds.messages import (
+    AskHistory,
+    AskOrders,
+    HistoryRead,
+    LastSnapshot,
+    OrdersRead,
+    ReadInstrument,
+    ReadOrders,
+    ReadSnapshot,
+    Snapshot,
+    SnapshotFailed,
+)
 from feeds.specs import BooksArguments, plain
 from supervisor.errors import HttpFailed, Refused
 from supervisor.process.world import HttpReply
@@ -185,3 +196,25 @@ def test_an_unknown_symbol_is_refused_and_not_remembered(world: ScriptedWorld) -
         with pytest.raises(Refused, match=r"NIX was not read: .*Invalid symbol"):
             world.ask(ReadInstrument("NIX"))
     assert len(world.requests) == 2
+
+
+def test_many_who_ask_at_once_are_one_read_and_the_next_waits_its_turn(world: ScriptedWorld) -> None:
+    world.answer_http("GET", f"{ACCOUNT}/orders/1,2", ok(golden.ORDERS))
+    world.answer_http("GET", f"{ACCOUNT}/historicalorders", ok(golden.ORDERS))
+    for message in (AskOrders(("1",)), AskOrders(("2", "1")), AskHistory(2000.0), AskHistory(1000.0)):
+        world.tell(message)
+    world.advance(1.0)
+    (told,) = world.published_on("asked")
+    assert isinstance(told, OrdersRead)
+    world.advance(5.0)
+    assert [(type(one), getattr(one, "since_utc", None)) for one in world.published_on("asked")[1:]] == [
+        (HistoryRead, 1000.0)
+    ]
+
+
+def test_what_was_asked_for_and_not_read_tells_nothing_and_harms_no_snapshot(world: ScriptedWorld) -> None:
+    world.answer_http("GET", f"{ACCOUNT}/orders/7", HttpReply(404, {}, b'{"Message":"Invalid order ID."}'))
+    world.tell(AskOrders(("7",)))
+    world.advance(31.0)
+    assert world.published_on("asked") == []
+    assert [type(one) for one in told(world)] == [Snapshot, Snapshot]

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from feeds.connection import Connection, PruneLeases
@@ -89,9 +90,9 @@ class TestLeases:
         assert BARS in world.supervisor.children
 
     def test_a_lease_on_nonsense_is_passed_over_and_the_rest_of_it_holds(self, world: ScriptedWorld) -> None:
-        world.tell(StillNeeded("sessions/a/data_source", ("quotes/SPY", "bars/SPY/60"), ()))
+        world.tell(StillNeeded("sessions/a/data_source", ("ticks/SPY", "bars/SPY/60"), ()))
         assert set(world.supervisor.children) == {BARS}
-        assert "'quotes/SPY' is no feed" in world.log.text
+        assert "'ticks/SPY' is no feed" in world.log.text
 
     def test_leases_can_be_read(self, world: ScriptedWorld) -> None:
         world.tell(MANAGER)
@@ -204,3 +205,26 @@ class TestLogin:
     def test_a_sign_in_that_does_not_serve_says_so(self, world: ScriptedWorld) -> None:
         world.files["login.json"] = b"{}"
         assert "no refresh_token" in world.ask(TakeLogin()).trouble
+
+
+def test_no_more_streams_of_a_kind_are_had_than_the_venue_allows(world: ScriptedWorld) -> None:
+    world.start(Connection, ARGUMENTS)
+    accounts = tuple(f"SIM{number:02}" for number in range(41))
+    many = StillNeeded("sessions/a/account_manager", tuple(f"orders/{each}" for each in accounts), accounts)
+    world.tell(many)
+    world.tell(many)
+    feeds = [name for name in world.supervisor.children if "/feeds/orders/" in name]
+    books = [name for name in world.supervisor.children if "/books/" in name]
+    assert (len(feeds), len(books)) == (40, 41)
+    (event,) = [event for event in world.events if event.kind == "connection.streams_full"]
+    assert "orders/SIM40" in event.text
+    world.tell(StillNeeded(many.holder, many.feeds[1:], many.accounts))
+    assert "connection.streams_had" in world.event_kinds()
+    assert "connections/sim/feeds/orders/SIM40" in world.supervisor.children
+
+
+def test_connections_of_one_key_divide_its_streams(world: ScriptedWorld) -> None:
+    shared = plain(ConnectionArguments(msgspec.structs.replace(CONFIG, key_sharers=2), TIMING))
+    world.start(Connection, shared)
+    world.tell(StillNeeded("sessions/a/account_manager", tuple(f"orders/SIM{n}" for n in range(30)), ()))
+    assert sum("/feeds/orders/" in name for name in world.supervisor.children) == 20

@@ -2,11 +2,12 @@
 
 import pytest
 
-from brokers.budget import Quota, Resource
+from brokers.budget import AT_RESTART, Quota, Resource
 from brokers.errors import Unavailable
 from feeds.messages import ReadShares, Shares
 from feeds.meter import ProcessMeter
 from supervisor.errors import OutcomeUnknown
+from supervisor.messages import Predecessor
 from tests.feeds.parts import CONNECTION
 from tests.scripted_world import ScriptedWorld
 
@@ -82,3 +83,12 @@ def test_the_venues_word_closes_one_resource_for_its_time(world: ScriptedWorld, 
     meter.before(Resource.BARS)
     world.advance(1.1)
     meter.before(Resource.ORDERS)
+
+
+def test_a_process_that_follows_another_one_counts_what_that_may_have_spent(world: ScriptedWorld) -> None:
+    world.predecessor = Predecessor("killed", "", abnormal=True)
+    meter = ProcessMeter(world, "sim", QUOTAS)  # type: ignore[arg-type]
+    world.answer(CONNECTION, ReadShares, Shares(1, 1))
+    assert at_once(meter, Resource.ORDERS) == at_once(meter, Resource.BARS) == AT_RESTART
+    world.advance(300.0)
+    assert at_once(meter, Resource.ORDERS) == 25

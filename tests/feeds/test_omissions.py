@@ -138,6 +138,20 @@ def test_an_omitted_fill_is_an_event_of_its_own() -> None:
     read(world, (filled,))
     assert [(event.kind, event.level) for event in world.events] == [("feed.omitted", "NOTIFY")]
     assert "the stream omitted a fill of order 1" in world.events[0].text
+    world.advance(0.1)
+    assert [stream.closed for stream in world.streams] == [True, False], "it lied, so it is opened anew"
+
+
+def test_what_the_next_stream_leaves_out_as_well_is_told_once_and_opens_no_third() -> None:
+    world = opened("positions")
+    for _ in range(3):
+        world.feed(position_line("1") + golden.END_SNAPSHOT + NL)
+        for _ in range(2):
+            read(world, positions=(held(2),))
+            world.advance(10.0)
+            world.feed(golden.HEARTBEAT + NL)
+    assert world.event_kinds() == ["feed.omitted"]
+    assert len(world.streams) == 2
 
 
 def test_an_omitted_change_of_a_position_is_told_too() -> None:

@@ -30,7 +30,7 @@ def test_a_feeds_name_tells_what_it_is(subject: str, interval_s: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "bars", "bars/SPY", "bars/SPY/x", "bars/SPY/0", "bars//60", "orders/", "quotes/X"]
+    "name", ["", "bars", "bars/SPY", "bars/SPY/x", "bars/SPY/0", "bars//60", "orders/", "quotes/", "ticks/X"]
 )
 def test_what_is_no_feed_is_told_in_words(name: str) -> None:
     with pytest.raises(ValueError, match="is no feed: bars/<symbol>/<seconds>"):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from feeds.accounts import OrdersFeed, PositionsFeed
 from feeds.bars import BarsFeed
+from feeds.config import Timing
 from feeds.lines import LINE_BYTES_MAX
 from feeds.messages import (
     BarsClosed,
@@ -87,6 +88,7 @@ def test_a_listing_says_whether_prices_are_late(delayed: bool) -> None:
     world = opened("bars")
     world.answer_http("GET", "/v3/marketdata/quotes/ESZ26", ok(QUOTE % str(delayed).lower().encode()))
     assert world.ask(ReadListing()) == Listing("ESZ26", delayed)
+    assert world.requests[-1].timeout_s == Timing().http_limit_s / 2, "two reads take no longer than one"
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
+from brokers.tradestation.emulator.hours import is_open, new_york_second
+from brokers.tradestation.emulator.instruments import instrument
 from brokers.tradestation.emulator.orders import place
 from brokers.tradestation.emulator.values import Now, Request
 from tests.simulate.regressions import MONDAY_UTC, REGRESSIONS, night
 from trader.cli.main import main
 from trader.demo.verify import Count
+from trader.messages import Row, SessionRow
+from trader.sessions import journal_path
 from trader.simulate.faults import DOWN_MAX_S, faults
 from trader.simulate.habits import CHOICES, drawn
 from trader.simulate.night import RATE, Night, Plan
@@ -87,6 +92,50 @@ def test_days_beyond_the_data_repeat_its_week_on_the_same_days_of_the_week() -> 
     third = series.closed(1, BEGINS_UTC + 2 * WEEK_S, BEGINS_UTC + 3 * WEEK_S)
     assert [bar.stamp_utc + 2 * WEEK_S for bar in first] == [bar.stamp_utc for bar in third]
     assert [bar.close for bar in first] == [bar.close for bar in third]
+
+
+def test_weeks_after_a_change_of_the_clocks_keep_new_yorks_hours() -> None:
+    series = market(6).series("SPY")
+    assert series is not None
+    for week in range(6):
+        begin_utc = BEGINS_UTC + week * WEEK_S
+        bars = series.closed(1, begin_utc, begin_utc + WEEK_S)
+        opening = [bar.stamp_utc for bar in bars if new_york_second(bar.stamp_utc) == 9.5 * 3600 + 60]
+        assert len(opening) == 5, "a bar a day ends a minute after the opening"
+        assert all(is_open(instrument("SPY"), stamp - 1.0) for stamp in opening)
+    stamps = [bar.stamp_utc for bar in series.bars]
+    assert stamps == sorted(set(stamps))
+
+
+NIGHTS_OF_HOURS = [
+    ("over the close of stocks, the pause of futures and their opening", 19.0, 4.0),
+    ("from before the opening of stocks into their day", 12.0, 3.0),
+]
+
+
+@pytest.mark.parametrize(("what", "utc_hour", "hours"), NIGHTS_OF_HOURS)
+def test_nights_over_a_close_and_an_open_keep_all_invariants(what: str, utc_hour: float, hours: float) -> None:
+    """No entry of a closed or closing market, each phase told once, whatever dies in between."""
+    told: set[str] = set()
+    for seed in range(1, 7):
+        finished = Night(night(seed, hours=hours, begin_utc=MONDAY_UTC + (utc_hour - 14.0) * 3600))
+        count = finished.play()
+        assert count.passed, f"{what}: {count.problems}\nagain: {finished.plan.command()}"
+        for stand in finished.stands:
+            rows = finished.machine.store(journal_path(stand.name)).query("SELECT body FROM rows ORDER BY number")
+            contents = [msgspec.json.decode(row["body"], type=Row).content for row in rows]
+            told |= {f"{each.symbol} {each.phase}" for each in contents if isinstance(each, SessionRow)}
+    assert told >= {"SPY closed", "SPY open"}
+    assert utc_hour < 15 or told >= {"ESZ13 closing", "ESZ13 closed", "ESZ13 open", "SPY closing"}
+
+
+def test_an_entry_of_a_closed_market_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its gate a night over the hours fails, so the check does look."""
+    monkeypatch.setattr("trader.account.market_refusal", lambda symbol, moment: "")
+    problems: list[str] = []
+    for seed in range(1, 4):
+        problems += Night(night(seed, hours=3.0, level="light", begin_utc=MONDAY_UTC - 4 * 3600)).play().problems
+    assert any("was written while the market was closed" in each for each in problems), problems
 
 
 def test_night_in_the_second_week_trades() -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -212,7 +213,10 @@ def test_a_desk_with_its_own_periods_bytes_and_every_print_makes_the_same_fills(
         (("breakout", "--symbol", "SPY", "--to", "2013-10-07T14:00:00"), "has no zone"),
         (("breakout", "--symbol", "SPY", "--from", "2020-01-01"), "no bar of SPY ends after 2020-01-01T00:00:00Z"),
         (("breakout", "--symbol", "SPY", "--set", "lookback"), "wanted KEY=VALUE"),
-        (("breakout", "--symbol", "SPY", "--set", "lookbak=3"), "has no such parameter; it has: quantity (int)"),
+        (
+            ("breakout", "--symbol", "SPY", "--set", "lookbak=3"),
+            "unknown field `lookbak`; given: lookbak=3; it has: quantity: int = 1",
+        ),
         (("breakout", "--symbol", "SPY", "--set", "lookback=many"), "Expected `int`, got `str` - at `$.lookback`"),
     ],
 )
@@ -248,6 +252,63 @@ def test_a_strategy_that_raises_is_told_with_file_and_line(tmp_path: Path, broke
     assert result.exit_code == 1
     assert "ZeroDivisionError" in result.stderr
     assert f'{tmp_path}/one_trade.py", line {line}' in result.stderr
+
+
+def test_a_strategy_that_hangs_is_told_with_hook_bar_and_line(tmp_path: Path) -> None:
+    source = ONE_TRADE.replace("        n = self.state", "        while True: pass\n        n = self.state")
+    result = ran(strategy(tmp_path, source), "--data", written(tmp_path))
+    assert result.exit_code == 1
+    assert "HookTooLong: on_bar (bar ESZ13 60 1381154460) computed for more than 5 s (hook_limit_s)" in result.stderr
+    assert f'{tmp_path}/one_trade.py", line 12' in result.stderr
+
+
+def test_the_tester_calls_the_same_hooks_as_the_desk_timers_and_quotes_in_virtual_time(tmp_path: Path) -> None:
+    source = """
+from trader.strategy import Strategy
+
+class Told(Strategy):
+    def setup(self):
+        self.subscribe("ESZ13")
+        self.subscribe_quotes("ESZ13")
+        self.timer("t", every_s=120)
+
+    def on_timer(self, name):
+        self.state["timers"] = [*self.state.get("timers", []), int(self.now)]
+
+    def on_quote(self, quote):
+        self.state["quotes"] = self.state.get("quotes", 0) + 1
+        self.state["last"] = quote.last
+
+    def on_stop(self, reason):
+        pass
+
+    def on_bar(self, bar):
+        if bar.closed_utc == 1381154820:
+            raise ValueError("%s %s %s" % (self.state["timers"], self.state["quotes"] > 3, self.state["last"]))
+"""
+    result = ran(strategy(tmp_path, source), "--data", written(tmp_path))
+    assert result.exit_code == 1
+    assert "ValueError: [1381154400, 1381154520, 1381154640, 1381154760] True 1667" in result.stderr
+
+
+def test_bars_of_thin_minutes_come_when_they_close_also_where_history_is_asked_for_each(tmp_path: Path) -> None:
+    """Quotas are of machine time, in which 300 times the market passes here: none holds a bar back."""
+    source = """
+from trader.strategy import Strategy
+
+class Punctual(Strategy):
+    def setup(self):
+        self.subscribe("ESZ13")
+
+    def on_bar(self, bar):
+        if self.now > bar.closed_utc + 30:
+            raise ValueError("%d s late" % (self.now - bar.closed_utc))
+"""
+    path = tmp_path / "ESZ13_1m.csv"
+    stamps = [datetime.fromtimestamp(MORNING_UTC + 120 * n, UTC) for n in range(1, 300)]
+    lines = [f"{stamp:%Y-%m-%dT%H:%M:%SZ},1670,1671,1669,1670,10" for stamp in stamps]
+    path.write_text("\n".join([HEADER, *lines, ""]))
+    assert told(strategy(tmp_path, source), "--data", path)["bars"] == len(stamps)
 
 
 # -- the pure part -----------------------------------------------------------------------------------------------------

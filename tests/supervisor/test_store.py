@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +179,15 @@ def test_who_looks_at_a_simulated_disk_that_takes_its_time_finds_all_written() -
         disk.write_later(writes)
     assert disk.execute("SELECT word FROM words").fetchall() == [("three",)]
     assert disk.execute("SELECT word FROM said").fetchall() == [("one",), ("two",), ("three",)]
+
+
+def test_a_store_that_is_written_does_not_load_what_its_library_would_take_along(tmp_path: Path) -> None:
+    """pandas and numpy are installed, for the one process that needs them; no other pays for that."""
+    code = (
+        "import sys; from importlib.util import find_spec; from supervisor.process.store import SqliteStore\n"
+        "assert find_spec('pandas') and find_spec('numpy'), 'nothing is proved where they are not installed'\n"
+        f"SqliteStore({str(tmp_path / 'x.db')!r}, 'trader.store.desk:migrations').close()\n"
+        "loaded = {'pandas', 'numpy'} & set(sys.modules); assert not loaded, loaded\n"
+        "import numpy; assert numpy.array([1]).sum() == 1, 'and who wants them later gets them'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -21,6 +21,10 @@ ANSWERS: dict[str, tuple[int, bytes]] = {
 }
 
 
+CUT = (0, b"")
+"""An answer that never comes: the connection ends without a byte."""
+
+
 class ScriptedVenue:
     """``answers`` by method and path; ``forms`` are the token requests; ``headers`` go out with each answer."""
 
@@ -36,9 +40,12 @@ class ScriptedVenue:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 what = f"{self.command} {unquote(urlsplit(self.path).path)}"
                 venue.asked.append(what)
-                if what == "POST /oauth/token":
+                if what in ("POST /oauth/token", "POST /oauth/revoke"):
                     venue.forms.append({name: values[0] for name, values in parse_qs(body.decode()).items()})
                 status, content = venue.answers.get(what, (404, b'{"Error":"NotFound","Message":"nothing here"}'))
+                if (status, content) == CUT:
+                    self.close_connection = True
+                    return
                 self.send_response_only(status)
                 for name, value in {"Date": self.date_time_string(), **venue.headers}.items():
                     self.send_header(name, value)

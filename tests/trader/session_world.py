@@ -10,14 +10,38 @@ from typing import Any
 import msgspec
 
 from brokers.broker import AccountSnapshot
-from brokers.model import Balance, Duration, Instrument, Link, Order, OrderStatus, OrderType, Position, Side, Trail
-from feeds.config import ConnectionConfig, Timing
-from feeds.messages import InstrumentRead, OrdersSeen, ReadInstrument, ReadToken, Snapshot, Token
+from brokers.model import (
+    Account,
+    Balance,
+    Duration,
+    Instrument,
+    Link,
+    Order,
+    OrderStatus,
+    OrderType,
+    Position,
+    Side,
+    Trail,
+)
+from feeds.config import AccountLimits, ConnectionConfig, Timing
+from feeds.messages import (
+    AccountSeen,
+    AskHistory,
+    HistoryRead,
+    InstrumentRead,
+    OrdersSeen,
+    ReadInstrument,
+    ReadToken,
+    Snapshot,
+    Token,
+)
+from feeds.specs import plain
 from supervisor.errors import StoreFailed
 from supervisor.messages import Done, Predecessor, Request
 from supervisor.process.world import HttpReply
 from tests.scripted_world import HttpRequest, MemoryStore, ScriptedWorld
 from trader.account_manager import AccountManager
+from trader.limits import DEFAULTS, Limits
 from trader.messages import Attach, Cursor, Declared, SetWanted, Turn
 from trader.sessions import Code, Session
 from trader.store import desk
@@ -85,11 +109,19 @@ def session_world(name: str, session: Session = SESSION, source: str = "") -> Se
 class Desk:
     """An account manager over a small venue: orders it accepts appear in ``orders``, nothing fills by itself."""
 
-    def __init__(self, session: Session = SESSION) -> None:
+    def __init__(
+        self, session: Session = SESSION, *, limits: Limits = DEFAULTS, of_account: AccountLimits | None = None
+    ) -> None:
+        connection = msgspec.convert(ARGUMENTS["connection"], ConnectionConfig)
+        if of_account is not None:
+            connection = msgspec.structs.replace(connection, account_limits={ACCOUNT: of_account})
+        self.arguments = {**ARGUMENTS, "connection": plain(connection), "limits": plain(limits)}
         self.world = session_world(MANAGER, session)
         self.orders: dict[str, Order] = {}
+        self.history: dict[str, Order] = {}
         self.numbers, self.reads = itertools.count(1), itertools.count(1)
         self.position = 0
+        self.status, self.equity, self.day_trades = "Active", Decimal(100_000), None
         self.stamp = OPENED_UTC
         self.on_order: Any = None
         self.refuse_leg = ""
@@ -215,7 +247,7 @@ class Desk:
     # -- what the account manager is told ----------------------------------------------------------------------------
 
     def start(self) -> None:
-        self.manager = self.world.start(AccountManager, ARGUMENTS)
+        self.manager = self.world.start(AccountManager, self.arguments)
 
     def restart(self) -> None:
         """kill -9, and the next incarnation."""
@@ -234,10 +266,33 @@ class Desk:
             ACCOUNT,
             tuple(self.orders.values()),
             (position,) if self.position else (),
-            Balance(ACCOUNT, Decimal(0), Decimal(0)),
+            Balance(ACCOUNT, self.equity, self.equity, self.day_trades),
         )
         at_s = now_s if requested_s is None else requested_s
         self.world.deliver(Snapshot(next(self.reads), at_s, now_s, content))
+        account = Account(ACCOUNT, "Margin", self.status, "USD")
+        self.world.deliver(AccountSeen(at_s, account, "2013-10-07", Decimal(100_000), {}))
+
+    def settle(self) -> None:
+        """Reads and, where it is searched, history, until nothing can be on its way any more."""
+        for _ in range(16):
+            self.world.advance(5.0)
+            self.read()
+            self.search()
+
+    def search(self) -> None:
+        """The books answer what was asked of history."""
+        asked = [message for to, message in self.world.casts if to == BOOKS and isinstance(message, AskHistory)]
+        self.world.casts[:] = [each for each in self.world.casts if not isinstance(each[1], AskHistory)]
+        for one in asked:
+            self.world.deliver(HistoryRead(self.world.now_s(), one.since_utc, tuple(self.history.values())))
+
+    def remembers(self, memory: str, window_s: float = 0.0) -> None:
+        """How long the venue is said to remember a key."""
+        account = self.manager.account
+        account.capabilities = msgspec.structs.replace(
+            account.capabilities, id_dedupe=memory, id_dedupe_window_s=window_s
+        )
 
     def attach(self, start_no: int = 1) -> Any:
         return self.world.ask(Attach(start_no, self.world.incarnation))

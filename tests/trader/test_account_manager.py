@@ -219,9 +219,7 @@ def test_killed_between_commit_and_send_the_entry_is_settled_and_never_sent(desk
     desk.on_order = None
     desk.restart()
     desk.ready()
-    for _ in range(4):
-        desk.read()
-        desk.world.advance(5.0)
+    desk.settle()
     assert desk.orders == {}
     (intent,) = desk.query("SELECT * FROM intents")
     assert intent["state"] == "given_up"
@@ -261,25 +259,88 @@ def test_a_time_out_is_unknown_and_blocks_the_symbol_until_a_read_settles_it(des
     assert desk.query("SELECT state FROM intents WHERE number = 1") == [{"state": "accepted"}]
 
 
-def test_a_stop_that_no_read_shows_is_sent_again_with_the_same_key(desk: Desk) -> None:
-    def lost_stop(request: Any) -> Any:
-        if b"StopMarket" in (request.body or b""):
-            raise HttpFailed("time-out", sent=True)
-        return None
+def lost_stop(request: Any) -> Any:
+    """The venue never sees it, and nobody says so."""
+    if b"StopMarket" in (request.body or b""):
+        raise HttpFailed("time-out", sent=True)
+    return None
 
+
+def stops_sent(desk: Desk) -> list[bytes]:
+    """Those that went by themselves, and not with an entry."""
+    return [body for r in desk.world.requests if b"StopMarket" in (body := r.body or b"") and b"OSOs" not in body]
+
+
+def with_a_lost_stop(desk: Desk, memory: str, window_s: float = 0.0) -> None:
+    """The stop of its bracket has expired, and the one placed in its stead is lost."""
+    desk.remembers(memory, window_s)
     desk.long_and_covered()
     desk.change("2", status=OrderStatus.EXPIRED)
     desk.on_order = lost_stop
     desk.stream()
     desk.on_order = None
+
+
+@pytest.mark.parametrize(("memory", "window_s"), [("forever", 0.0), ("window", 600.0)])
+def test_a_stop_that_no_read_shows_is_sent_again_with_a_key_that_is_surely_remembered(
+    desk: Desk, memory: str, window_s: float
+) -> None:
+    with_a_lost_stop(desk, memory, window_s)
     for _ in range(4):
         desk.world.advance(4.0)
         desk.read()
+        desk.search()
     desk.world.advance(2.0)
-    stops = [r.body for r in desk.world.requests if b"StopMarket" in (r.body or b"")][1:]
+    stops = stops_sent(desk)
     assert len(stops) == 2
     assert stops[0] == stops[1], "the same key"
     assert [o.type for o in desk.orders.values() if o.working] == [OrderType.STOP_MARKET]
+
+
+@pytest.mark.parametrize(("memory", "window_s"), [("none", 0.0), ("window", 5.0)])
+def test_where_the_key_may_be_forgotten_the_stop_is_planned_anew_when_it_can_be_on_its_way_no_longer(
+    desk: Desk, memory: str, window_s: float
+) -> None:
+    with_a_lost_stop(desk, memory, window_s)
+    for _ in range(10):
+        desk.world.advance(5.0)
+        desk.read()
+        desk.search()
+    assert len(stops_sent(desk)) == 1, "it may still be on its way"
+    desk.settle()
+    stops = stops_sent(desk)
+    assert len(stops) == 2
+    keys = [row["key"] for row in desk.query("SELECT key, purpose FROM intents") if row["purpose"] == "stop"]
+    assert [key.encode() in body for key, body in zip(keys, stops, strict=True)] == [True, True], "another key"
+    gap = [row for row in desk.query("SELECT * FROM events") if row["kind"].startswith("uncovered")]
+    assert [row["kind"] for row in gap] == ["uncovered", "uncovered.over"]
+    assert '"machine_s":' in gap[-1]["data"]
+
+
+def test_a_stop_that_shows_up_beside_its_successor_is_cancelled_before_anything_else(desk: Desk) -> None:
+    with_a_lost_stop(desk, "none")
+    (lost,) = stops_sent(desk)
+    late = next(r for r in desk.world.requests if r.body == lost)
+    desk.settle()
+    desk.accept(late)
+    second = list(desk.orders)[-1]
+    desk.read()
+    assert "order.late" in desk.events()
+    assert [o.order_id for o in desk.orders.values() if o.type is OrderType.STOP_MARKET and o.working] == ["3"]
+    assert desk.orders[second].status is OrderStatus.CANCELLED
+
+
+def test_a_late_stop_that_is_the_only_one_stays(desk: Desk) -> None:
+    with_a_lost_stop(desk, "none")
+    (lost,) = stops_sent(desk)
+    late = next(r for r in desk.world.requests if r.body == lost)
+    desk.settle()
+    (new,) = [i for i, o in desk.orders.items() if o.type is OrderType.STOP_MARKET and o.working]
+    desk.change(new, status=OrderStatus.EXPIRED)
+    desk.accept(late)
+    desk.read()
+    stops = [o.status for o in desk.orders.values() if o.type is OrderType.STOP_MARKET]
+    assert stops == [OrderStatus.EXPIRED, OrderStatus.EXPIRED, OrderStatus.WORKING]
 
 
 def test_a_refused_duplicate_proves_that_the_order_exists_and_is_looked_for(desk: Desk) -> None:
@@ -311,7 +372,9 @@ def test_past_its_validity_an_entry_is_not_sent_any_more(desk: Desk) -> None:
 
     desk.on_order = down
     desk.declare(1)
-    desk.world.advance(140.0)
+    desk.world.advance(60.0)
+    desk.read()
+    desk.world.advance(80.0)
     desk.on_order = None
     desk.world.advance(5.0)
     assert desk.orders == {}
@@ -327,9 +390,7 @@ def test_an_entry_that_shows_up_after_it_was_given_up_is_kept_covered_and_report
     request = desk.world.requests[-1]
     opened_utc = desk.world.now_utc()
     desk.on_order = None
-    for _ in range(4):
-        desk.world.advance(4.0)
-        desk.read()
+    desk.settle()
     desk.accept(request)
     desk.change("1", opened_utc=opened_utc)
     desk.fill("1")
@@ -350,9 +411,7 @@ def given_up(desk: Desk) -> float:
     desk.declare(1)
     sent_utc = desk.world.now_utc()
     desk.on_order = None
-    for _ in range(4):
-        desk.world.advance(4.0)
-        desk.read()
+    desk.settle()
     return sent_utc
 
 
@@ -385,6 +444,8 @@ def test_a_persons_release_ends_the_doubt_that_no_read_can_settle_and_the_next_r
         desk.accept(request)
         raise HttpFailed("time-out", sent=True)
 
+    account = desk.manager.account
+    account.capabilities = msgspec.structs.replace(account.capabilities, children=False)
     desk.on_order = lost
     desk.declare(1)
     desk.on_order = None

@@ -74,16 +74,30 @@ def test_start_of_a_session_that_the_venue_does_not_know_tells_its_words_once(
     removed(desk, "lost")
 
 
-def test_wrong_parameter_types_are_told_by_start_with_what_was_given_and_what_fits(desk: Desk) -> None:
-    added(desk, "typed", "--set", "fast=soon")
-    began_s = time.monotonic()
-    done = desk.run("session", "start", "typed")
-    assert time.monotonic() - began_s < 15
-    assert done.returncode == 1
+def test_wrong_parameter_types_are_told_with_what_was_given_and_what_fits_before_anything_is_stored(desk: Desk) -> None:
+    words = ("--strategy", "ema_cross", "--account", "SIM100001M", "--symbol", "SPY", "--set", "fast=soon")
+    done = desk.run("session", "add", "typed", *words)
+    assert done.returncode == 2
     assert "parameters of EmaCross: Expected `int`, got `str` - at `$.fast`; given: fast='soon'" in done.stderr
-    assert "it has: quantity: int, fast: int" in done.stderr
+    assert "it has: quantity: int = 1, fast: int = 3" in done.stderr
     assert "Traceback" not in done.stderr
-    removed(desk, "typed")
+    assert "typed" not in desk.ok("session", "list")
+
+
+def test_parameters_that_the_changed_file_no_longer_takes_are_told_by_start(desk: Desk) -> None:
+    path = desk.home / "takes.py"
+    source = (
+        "import msgspec\nfrom trader.strategy import Strategy\nclass Takes(Strategy):\n"
+        "    class Parameters(msgspec.Struct, frozen=True):\n        {name}: int = 1\n"
+    )
+    path.write_text(source.format(name="fast"))
+    words = ("--strategy", str(path), "--account", "SIM100001M", "--symbol", "SPY", "--set", "fast=2")
+    desk.ok("session", "add", "takes", *words)
+    path.write_text(source.format(name="slow"))
+    done = desk.run("session", "start", "takes")
+    assert done.returncode == 2
+    assert "unknown field `fast`; given: fast=2; it has: slow: int = 1" in done.stderr
+    desk.ok("session", "rm", "takes")
 
 
 # -- stores -----------------------------------------------------------------------------------------------------------

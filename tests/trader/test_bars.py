@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from brokers.model import Bar
 from trader.bars import RING_BARS, BarSeries, is_late
+from trader.market_hours import market_hours
 
 STEP = 60
 
@@ -30,6 +31,42 @@ def test_bars_that_follow_each_other_are_passed_on_and_repeats_are_not() -> None
     series = started()
     assert stamps(series.streamed([bar(60), bar(120)])) == [60, 120]
     assert stamps(series.streamed([bar(60), bar(120), bar(180)])) == [180]
+
+
+HOURS = market_hours([(0, 600), (6000, 9000)], -1_000_000, 1_000_000)
+"""Ten minutes, a night of ninety, then fifty more."""
+
+
+def quiet(series: BarSeries, minutes: int) -> None:
+    """Nothing trades, and history says so each time it is asked."""
+    for minute in range(minutes):
+        now = series.last_utc + 60 * minute
+        series.look(now, 5.0)
+        if series.need_history:
+            series.history((), now)
+
+
+def test_however_quiet_it_was_before_the_close_the_opening_is_looked_at_at_once() -> None:
+    series = started()
+    series.hours = HOURS
+    quiet(series, 10)
+    series.history((), 700)
+    series.look(6059.0, 5.0)
+    assert not series.need_history, "the first bar ends at 6060"
+    series.look(6066.0, 5.0)
+    assert series.need_history
+
+
+def test_a_bar_that_is_seen_in_the_making_is_due_outside_market_hours_too() -> None:
+    series = started(600)
+    series.hours = HOURS
+    series.look(3066.0, 5.0)
+    assert not series.need_history
+    series.shown(3060)
+    series.look(3064.0, 5.0)
+    assert not series.need_history, "it is not overdue yet"
+    series.look(3066.0, 5.0)
+    assert series.need_history
 
 
 def test_a_hole_is_read_before_anything_later_is_passed_on() -> None:

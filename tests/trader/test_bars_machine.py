@@ -11,10 +11,11 @@ from decimal import Decimal
 import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from brokers.model import Bar
 from trader.bars import QUIET_INTERVALS_MAX, BarSeries
+from trader.market_hours import UNKNOWN_HOURS, market_hours
 
 STEP_S, LIMIT_S = 60, 11.0
 
@@ -30,8 +31,22 @@ class Series(RuleBasedStateMachine):
         self.now = 0
         self.truth: dict[int, Bar] = {}
         self.delivered: list[int] = []
+        self.hours = UNKNOWN_HOURS
         self.series = BarSeries("SPY", STEP_S)
         self.series.start(0)
+
+    @initialize(
+        opens=st.integers(0, 30), lasts=st.integers(1, 60), closed=st.integers(1, 60), known=st.sampled_from((0, 10**6))
+    )
+    def a_market_with_hours(self, opens: int, lasts: int, closed: int, known: int) -> None:
+        """Days of so many minutes open and closed; or hours that nobody knows."""
+        days = [opens + number * (lasts + closed) for number in range(40)]
+        intervals = [(STEP_S * day, STEP_S * (day + lasts)) for day in days]
+        self.hours = market_hours(intervals, 0, known)
+        self.series.hours = self.hours
+
+    def is_open(self) -> bool:
+        return self.hours.trades_between(self.now - STEP_S, self.now)
 
     def take(self, bars: tuple[Bar, ...]) -> None:
         self.delivered += [each.closed_utc for each in bars]
@@ -50,8 +65,14 @@ class Series(RuleBasedStateMachine):
         self.truth[self.now] = bar(self.now)
         if forming:
             self.series.shown(self.now)
-        if told:
+        if told or not self.is_open():  # what trades outside its hours and is lost there has no hours to be missed by
             self.take(self.series.streamed([self.truth[self.now]]))
+
+    @rule(minutes=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=6))
+    def minutes_in_a_row(self, minutes: list[tuple[bool, bool]]) -> None:
+        """Holes of the stream, seen by the bar that comes next."""
+        for traded, told in minutes:
+            self.minute(traded, told, False)
 
     @rule(minutes=st.integers(1, 40))
     def night(self, minutes: int) -> None:
@@ -77,6 +98,7 @@ class Series(RuleBasedStateMachine):
         """The session begins anew after its cursor; what the stream sends before it is told where to begin waits."""
         after = self.series.last_utc
         self.series = BarSeries("SPY", STEP_S)
+        self.series.hours = self.hours
         self.take(self.series.streamed([self.truth[stamp] for stamp in sorted(self.truth)[-2:]]))
         self.series.start(after)
 
@@ -90,7 +112,10 @@ class Series(RuleBasedStateMachine):
     @rule(answers=st.booleans(), moving=st.booleans())
     def look(self, answers: bool, moving: bool) -> None:
         """The data source's turn; history may not be had."""
-        self.series.look(self.now + LIMIT_S + 1, LIMIT_S, moving=moving)
+        before, series = self.series.need_history, self.series
+        series.look(self.now + LIMIT_S + 1, LIMIT_S, moving=moving)
+        overdue = self.hours.trades_between(series.known_until_utc, self.now) or series._shown_utc > series.last_utc
+        assert overdue or series.need_history is before, "of a closed market history is not asked"
         if self.series.need_history and answers:
             self.read()
 
@@ -104,7 +129,8 @@ class Series(RuleBasedStateMachine):
         series = self.series
         if series.need_history or not series.started:
             return
-        later = series.known_until_utc + (QUIET_INTERVALS_MAX + 1) * STEP_S + LIMIT_S + 1
+        due = series.hours.due(series.known_until_utc, STEP_S)
+        later = due + QUIET_INTERVALS_MAX * STEP_S + LIMIT_S + 1
         probe = BarSeries("SPY", STEP_S)
         probe.__dict__.update({name: value for name, value in series.__dict__.items() if not name.startswith("_news")})
         probe.look(later, LIMIT_S)

@@ -125,6 +125,40 @@ def test_a_lost_answer_is_settled_for_all_legs_by_a_read(desk: Desk) -> None:
     assert desk.sent() == ["POST"], "nothing is placed beside what the venue holds"
 
 
+def test_the_same_bought_by_hand_is_not_taken_for_a_bracket_whose_legs_are_not_there(desk: Desk) -> None:
+    def lost(request: Any) -> Any:
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    declare(desk, 1, stop=166)
+    desk.on_order = None
+    desk.by_hand(1)
+    desk.read()
+    assert held(desk) == 0, "ours may be on its way yet"
+    (request,) = [r for r in desk.world.requests if r.method == "POST"]
+    desk.accept(request)
+    entry, stop = list(desk.orders)[-2:]
+    desk.fill(entry)
+    desk.read()
+    journal = desk.manager.journal
+    assert journal.orders[entry].filled_quantity == 1
+    assert sorted(journal.working) == [stop]
+    desk.read()
+    desk.read()
+    assert held(desk) == 2, "what the person bought is adopted"
+
+
+def test_buying_more_brings_its_own_stop_and_leaves_take_and_stop_as_they_are(desk: Desk) -> None:
+    long_with_take(desk)
+    declare(desk, 1, relative=True)
+    (declaration,) = desk.manager.journal.declarations.values()
+    assert (declaration.quantity, declaration.stop, declaration.take) == (2, 166, 170)
+    assert [(o.type, o.stop_price or o.limit_price) for o in list(desk.orders.values())[-2:]] == [
+        (OrderType.STOP_MARKET, 166),
+        (OrderType.LIMIT, 170),
+    ]
+
+
 # -- what the venue tells, in any sequence -----------------------------------------------------------------------------
 
 

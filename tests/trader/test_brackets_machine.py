@@ -211,6 +211,7 @@ class Brackets(RuleBasedStateMachine):
         for _ in range(ROUNDS):
             self._stream(self.desk.orders)
             self.desk.read()
+            self.desk.search()
             for order in list(self.desk.orders.values()):
                 now = self.desk.orders[order.order_id]
                 if now.status is OrderStatus.WORKING and now.type is OrderType.MARKET:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from supervisor.process.store import SqliteStore
+from trader import app
 from trader.config import BadConfig, read_config
+from trader.limits import limits_of, live_refusal
+from trader.sessions import Session, Wanted
+from trader.store import desk
 
 GOOD = """
 [connections.sim]
@@ -43,8 +50,32 @@ def test_connection_is_named_by_its_section_and_is_sim_by_default(tmp_path: Path
         (GOOD + "[dsk]\nclock = ''", "dsk"),
         ("[connections.sim]\nclient_id = 'c'", "api_url"),
         (GOOD.replace("]", "", 1), r"nightdesk\.toml"),
-        (GOOD + "environment = 'LIVE'", "LIVE does not start"),
+        (GOOD + "environment = 'LIVE'", "environment is LIVE, and no account has limits"),
+        (GOOD.replace("http://127.0.0.1:1", "https://api.tradestation.com", 1), "its environment is SIM"),
+        (
+            GOOD.replace("http://127.0.0.1:1", "https://sim-api.tradestation.com", 1) + "environment = 'LIVE'",
+            r"its environment is LIVE; wanted for LIVE: https://api\.tradestation\.com",
+        ),
+        (
+            GOOD.replace("http://127.0.0.1:1", "http://api.tradestation.com", 1) + "environment = 'LIVE'",
+            "is not https",
+        ),
+        (GOOD.replace("http://127.0.0.1:1", "http://[::1", 1), "api_url 'http://.*Invalid IPv6"),
+        (GOOD + "[limits]\nmax_position = 3", "max_position"),
+        (GOOD + "[limits]\nmax_daily_loss_usd = -1", r"limits\.max_daily_loss_usd is -1, wanted"),
+        (GOOD + "[limits]\nmax_daily_loss_usd = nan", r"limits\.max_daily_loss_usd is NaN, wanted"),
+        (GOOD + "[limits]\nmax_orders_per_day = 0", r"limits\.max_orders_per_day is 0, wanted: a whole number"),
+        (GOOD + "[limits]\nmax_orders_per_day = 1.5", "max_orders_per_day"),
+        (GOOD + "[limits]\nmax_rejects = 10001", "from 1 to 10000"),
+        (GOOD + "[limits]\nrejects_within_minutes = 1441", "from 1 to 1440"),
+        (GOOD + "[limits]\nentry_without_stop = true", "only a session can say so"),
+        (GOOD + "[limits.accounts.A]\nentry_without_stop = true", "entry_without_stop"),
+        (GOOD + "[limits.accounts.A]\nmax_open_risk_usd = 'much'", "max_open_risk_usd"),
+        (GOOD + "[limits.sessions.s]\nmax_order_quantity = 0", r"limits\.sessions\.s\.max_order_quantity is 0"),
+        (GOOD + "[limits]\naccounts = 3", "accounts"),
+        (GOOD + "[connections.sim.account_limits.A]\nmax_orders_per_day = 3", r"write \[limits\.accounts\.ID\]"),
         (GOOD + "environment = 'PAPER'", "environment"),
+        (GOOD + "key_sharers = 1", r"connections\.sim\.key_sharers is counted"),
         (GOOD.replace("sim", "'../../etc'"), "connection name '../../etc': wanted"),
         ("x = " + "[" * 100_000, "nested too deep"),
         ("# " + "x" * 1_000_000, "larger than 1000000 bytes"),
@@ -72,3 +103,55 @@ def test_a_folder_in_the_files_place_is_refused(tmp_path: Path) -> None:
 def test_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match=str(tmp_path)):
         read_config(tmp_path)
+
+
+def test_connections_of_one_key_are_told_how_many_they_are(tmp_path: Path) -> None:
+    more = GOOD.replace("sim", "more") + GOOD.replace("sim", "other").replace('"c"', '"d"')
+    config = read_config(configured(tmp_path, GOOD + more))
+    assert {name: each.key_sharers for name, each in config.connections.items()} == {"sim": 2, "more": 2, "other": 1}
+
+
+def test_a_sessions_limits_are_its_own_word_then_the_desks_then_the_default(tmp_path: Path) -> None:
+    text = GOOD + (
+        "[limits]\nmax_orders_per_day = 50\nmax_daily_loss_usd = 300.10\n"
+        "[limits.sessions.es]\nmax_orders_per_day = 60\nentry_without_stop = true\n"
+        "[limits.accounts.SIM1]\nmax_open_risk_usd = 500\n"
+    )
+    config = read_config(configured(tmp_path, text))
+    mine, others = (limits_of(config.limits, name) for name in ("es", "spy"))
+    assert (mine.max_orders_per_day, others.max_orders_per_day) == (60, 50)
+    assert (mine.entry_without_stop, others.entry_without_stop) == (True, False)
+    assert mine.max_daily_loss_usd == Decimal("300.10"), "exact, as it was written"
+    assert mine.max_order_quantity == 1000
+    assert config.connections["sim"].account_limits["SIM1"].max_open_risk_usd == 500
+
+
+LIVE = GOOD + "environment = 'LIVE'\n[limits.accounts.12345678]\nmax_position_quantity = 1\n"
+
+
+def test_live_is_allowed_where_the_account_has_its_limits_and_names_what_is_missing(tmp_path: Path) -> None:
+    config = read_config(configured(tmp_path, LIVE))
+    assert config.connections["sim"].environment == "LIVE", "an emulator on this machine may play LIVE"
+    live = Session("s", "x", "X", "0", "12345678", ("ES",), "sim", live=True)
+    assert live_refusal(live, "LIVE", config.limits) == (
+        "session s is LIVE and nightdesk.toml lacks limits.accounts.12345678.max_daily_loss_usd, "
+        "limits.accounts.12345678.max_orders_per_day"
+    )
+    whole = read_config(configured(tmp_path, LIVE + "max_daily_loss_usd = 500\nmax_orders_per_day = 20\n"))
+    assert live_refusal(live, "LIVE", whole.limits) is None
+    assert "is LIVE, its connection sim is SIM" in (live_refusal(live, "SIM", whole.limits) or "")
+    sim = msgspec.structs.replace(live, live=False)
+    assert "is SIM, its connection sim is LIVE" in (live_refusal(sim, "LIVE", whole.limits) or "")
+
+
+def test_a_desk_with_a_live_session_that_lacks_limits_does_not_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured(tmp_path, LIVE)
+    store = SqliteStore(tmp_path / desk.DESK_DB, "trader.store.desk:migrations")
+    wanted = Session("s", "x", "X", "0", "12345678", ("ES",), "sim", live=True, wanted=Wanted.TRADE)
+    with store.transaction():
+        desk.write_session(store, wanted)
+    store.close()
+    assert app.main(tmp_path) == 78
+    assert "lacks limits.accounts.12345678.max_daily_loss_usd" in capsys.readouterr().err

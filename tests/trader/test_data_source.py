@@ -11,10 +11,12 @@ from supervisor.errors import NoPeer, Refused
 from supervisor.messages import Message, Subscribed
 from tests.trader.session_world import ARGUMENTS, OPENED_UTC, SOURCE, SYMBOL, SessionWorld
 from trader.data_source import DataSource
-from trader.messages import BarsAfter, CleanBars, Need, NeedBars
+from trader.listing import contracts_in, contracts_path
+from trader.messages import BarsAfter, CleanBars, DataAge, Need, NeedBars
 
 FEED = f"connections/sim/feeds/bars/{SYMBOL}/60"
 T = OPENED_UTC
+CONTRACTS = contracts_path(ARGUMENTS["session"])
 
 
 def bar(minute: int) -> Bar:
@@ -25,8 +27,11 @@ def bar(minute: int) -> Bar:
 class Source:
     """A data source over a venue whose history is ``closed``: minutes after T, T itself included."""
 
-    def __init__(self, *, warm_up: int = 0, after: int | None = None, minutes: int = 0) -> None:
+    def __init__(
+        self, *, warm_up: int = 0, after: int | None = None, minutes: int = 0, files: dict[str, bytes] | None = None
+    ) -> None:
         self.world = SessionWorld(SOURCE)
+        self.world.files.update(files or {})
         self.closed = [bar(minute) for minute in range(-5, minutes + 1)]
         self.world.answer(FEED, ReadHistory, self.history)
         self.world.answer(FEED, ReadRecent, lambda request: self.bars(self.closed[-request.count :]))
@@ -214,10 +219,14 @@ def test_freshness_is_told_by_symbol_and_only_after_a_while() -> None:
     assert source.world.events == []
     source.world.advance(20)
     assert [(event.kind, event.incident_state) for event in source.world.events] == [("data.stale", "opened")]
+    (told,) = [message for message in source.world.published_on("bars") if isinstance(message, DataAge)]
+    assert (told.symbol, told.interval_s) == ("SPY", 60)
+    assert 90.0 < told.age_s < 100.0
     assert "SPY" in source.world.events[0].text
     source.world.answer(FEED, ReadHistory, source.history)
     source.world.advance(40)
     assert [event.kind for event in source.world.events][1:] == ["data.fresh"]
+    assert source.world.published_on("bars")[-1] == DataAge("SPY", 60, 0.0)
 
 
 def test_delayed_prices_are_refused_for_trading_each_bar_of_them_is_late() -> None:
@@ -291,3 +300,25 @@ def test_machine_periods_go_on_when_the_market_clock_jumps_or_stands() -> None:
         before = len(source.world.casts)
         source.world.advance(16.0)
         assert len(source.world.casts) > before, "the lease is renewed each 15 s of the machine"
+
+
+def test_a_roll_while_the_session_was_away_is_announced_too() -> None:
+    before = Source()
+    before.welcome()
+    before.world.answer(FEED, ReadListing, Listing("ESZ13", delayed=True))
+    before.world.advance(10)
+    after = Source(files=before.world.files)
+    after.welcome()
+    after.world.answer(FEED, ReadListing, Listing("ESH14", delayed=False))
+    after.world.advance(10)
+    assert [event.kind for event in after.world.events] == ["data.rolled"]
+
+
+@pytest.mark.parametrize("kept", [b"", b"[]", b'{"SPY": 1}', b"\xff"])
+def test_contracts_that_cannot_be_read_are_none(kept: bytes) -> None:
+    source = Source(files={CONTRACTS: kept})
+    source.welcome()
+    source.world.answer(FEED, ReadListing, Listing("ESH14", delayed=False))
+    source.world.advance(10)
+    assert source.world.events == []
+    assert contracts_in(source.world.files[CONTRACTS]) == {SYMBOL: "ESH14"}

@@ -126,19 +126,33 @@ def test_bad_command_gets_one_clear_message_and_its_exit_code(
     assert "Traceback" not in done.stderr
 
 
-def test_strategy_that_does_not_import_is_shown_with_its_line_and_harms_nobody(desk: Desk, es: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("import no_such_library\n", "No module named 'no_such_library' ({path}:2)"),
+        ("raise SystemExit(3)\n", "ended the interpreter that imported it (exit 3)"),
+        ("from . import helpers\n", "{path}:2: it imports . from its own folder"),
+    ],
+)
+def test_strategy_that_does_not_import_is_refused_with_its_line_before_anything_is_stored(
+    desk: Desk, es: str, source: str, complaint: str
+) -> None:
     path = desk.home / "absent.py"
-    path.write_text("from trader.strategy import Strategy\nimport no_such_library\nclass S(Strategy): pass\n")
-    before = desk.show(es)["processes"]
-    desk.ok("session", "add", "absent", "--strategy", str(path), "--account", "SIM100001M", "--symbol", "ESZ13")
-    done = desk.run("session", "start", "absent", "--timeout", "3")
-    assert done.returncode == 1
-    assert "No module named 'no_such_library' at absent.py:2" in done.stderr
-    assert desk.run("status").returncode == 5
-    assert [each["pid"] for each in desk.show(es)["processes"]] == [each["pid"] for each in before]
-    desk.ok("session", "stop", "absent")
-    desk.until(lambda: desk.state("sessions/absent") == "gone")
-    desk.ok("session", "rm", "absent")
+    path.write_text(f"from trader.strategy import Strategy\n{source}class S(Strategy): pass\n")
+    done = desk.run("session", "add", "absent", "--strategy", str(path), "--account", "SIM100001M", "--symbol", "ESZ13")
+    assert done.returncode == 2
+    assert complaint.format(path=path) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "absent" not in desk.ok("session", "list")
+
+
+def test_after_divergence_is_a_word_of_the_session_and_shown(desk: Desk, es: str) -> None:
+    words = ("--strategy", "breakout", "--account", "SIM100001M", "--symbol", "ESZ13")
+    assert desk.run("session", "add", "word", *words, "--after-divergence", "perhaps").returncode == 2
+    desk.ok("session", "add", "word", *words, "--after-divergence", "follow")
+    assert "after a divergence  follow" in desk.ok("session", "show", "word")
+    assert desk.show(es)["session"]["after_divergence"] == "hold"
+    desk.ok("session", "rm", "word")
 
 
 def test_stored_copy_of_the_code_runs_after_the_file_was_changed(desk: Desk, es: str) -> None:
@@ -147,6 +161,11 @@ def test_stored_copy_of_the_code_runs_after_the_file_was_changed(desk: Desk, es:
     path.write_text(good)
     desk.ok("session", "add", "mine", "--strategy", str(path), "--account", "SIM100001M", "--symbol", "SPY")
     desk.ok("session", "start", "mine")
+    assert "changed since" not in desk.run("status").stdout
+    path.write_text("this is a half-saved edit (")
+    assert "file unreadable since" in desk.run("status").stdout
+    path.write_text(good + "    # more\n")
+    assert "file changed since start" in desk.run("status").stdout
     path.write_text("this is a half-saved edit (")
     assert desk.kill("sessions/mine/trader")
     desk.until(lambda: desk.state("sessions/mine/trader") == "up")
@@ -254,3 +273,12 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return b""
+
+
+def test_the_market_hours_are_written_by_a_process_that_ends_and_the_session_knows_them(desk: Desk, es: str) -> None:
+    desk.until(lambda: desk.state("market_hours") == "ended")
+    desk.until(lambda: desk.show(es)["account_manager"]["markets"][0]["phase"] == "open")
+    assert "market open, until 2013-10-07T2" in desk.run("session", "show", es).stdout
+    for child in desk.tree().children:
+        if child.pid:
+            assert "pandas" not in Path(f"/proc/{child.pid}/maps").read_text(), child.name

@@ -19,10 +19,12 @@ from supervisor.process.store import SqliteStore
 from tests.brokers import golden
 from tests.trader.scripted_venue import ACCOUNT, ScriptedVenue
 from trader.cli.main import main
+from trader.commands import WriteMarketHours
 from trader.doctor import findings, machine
 from trader.doctor.findings import Finding, exit_code
 from trader.sessions import Code, Session
 from trader.store import desk
+from trader.store.hours import write_hours
 
 SECRETS = ("very-secret", "refresh-1", "refresh-2", "eyJ.new", "eyJ.old")
 
@@ -65,6 +67,9 @@ class Home:
                 found[each["check"]] = each
         return done.exit_code, found
 
+    def lines(self) -> list[str]:
+        return CliRunner().invoke(main, ["--home", str(self.folder), "doctor"]).stdout.splitlines()
+
 
 @pytest.fixture
 def venue() -> Iterator[ScriptedVenue]:
@@ -91,7 +96,7 @@ def test_all_is_well_and_a_living_token_is_not_renewed(home: Home) -> None:
     assert set(bad) <= {"disk", "limits"}, bad  # of the machine that runs the tests
     assert code in (0, 5)
     expected = {"configuration", "home", "desk", "limits", "disk", "systemd", "secrets", "sign-in host", "login", "key"}
-    expected |= {"accounts", "account", "books", "symbol", "data", "clock", "quotas"}
+    expected |= {"accounts", "account", "books", "symbol", "data", "clock", "quotas", "market"}
     assert set(found) == expected
     assert home.venue.forms == []
     assert not [asked for asked in home.venue.asked if not asked.startswith("GET ")]
@@ -202,6 +207,25 @@ def test_a_clock_that_is_apart_and_a_quota_nearly_spent_are_told(home: Home) -> 
     _, found = home.doctor()
     assert (found["clock"]["state"], "behind" in found["clock"]["text"]) == ("error", True)
     assert (found["quotas"]["state"], found["quotas"]["text"]) == ("warning", "4% left of positions")
+
+
+def test_the_next_open_of_each_market_is_told_with_holidays_and_short_days(home: Home) -> None:
+    code, found = home.doctor()
+    assert (code, found["market"]["state"]) == (0, "skipped"), "a desk that never ran has written none"
+    now = int(time.time())
+    day = now // 86_400 * 86_400
+    store = SqliteStore(home.folder / desk.DESK_DB, "trader.store.desk:migrations")
+    opens = tuple(day + number * 86_400 for number in range(-5, 9))
+    written = WriteMarketHours("CMES", opens, tuple(at + 80_000 for at in opens), opens[0], opens[-1], "test")
+    with store.transaction():
+        write_hours(store, written, float(now))
+        desk.write_session(store, Session("corn", "x", "X", "0" * 64, "SIM100001F", ("ZCZ26",), "sim"))
+    store.close()
+    _, found = home.doctor()
+    assert (found["market"]["state"], found["market"]["text"].split(":")[0]) == ("warning", "ZCZ26")
+    told = [line for line in home.lines() if "ESZ26 (CMES): market" in line]
+    assert len(told) == 1
+    assert "no holiday, no short day within 7 days" in told[0]
 
 
 def test_an_unknown_connection_is_a_mistake_of_usage(home: Home) -> None:

@@ -198,6 +198,7 @@ def test_holds_that_cannot_be_read_hold_entries(desk: Held, monkeypatch: pytest.
 def test_halt_cancels_the_working_entry_and_keeps_position_and_stop(desk: Held) -> None:
     desk.long_and_covered()
     desk.declare(3)
+    desk.stream()
     desk.hold(Level.HALT)
     assert desk.orders["3"].status is OrderStatus.CANCELLED
     assert desk.orders["2"].working
@@ -223,6 +224,7 @@ def test_entry_that_fills_while_a_halt_cancels_it_is_kept_and_covered(desk: Held
 @pytest.mark.parametrize("content", [b"", b"stop it", b"\xff\x00" * 5000, b'{"by": "ann", "why": "fire", "id": "1"}'])
 def test_halt_file_is_honoured_within_a_second_whatever_it_holds(desk: Held, content: bytes) -> None:
     desk.declare(1)
+    desk.stream()
     desk.world.files[HALT_FILE] = content
     desk.world.advance(1.0)
     assert desk.orders["1"].status is OrderStatus.CANCELLED
@@ -400,7 +402,7 @@ def test_flatten_asked_twice_closes_once_and_confirms_both(desk: Held) -> None:
     desk.stream()
     desk.read()
     assert desk.taken.confirmed == desk.taken.begun
-    assert desk.sent() == ["POST", "POST", "PUT"]
+    assert desk.sent() == ["POST", "PUT"]
 
 
 def test_flatten_closes_what_a_person_has_left_open_on_the_phone(desk: Held) -> None:

@@ -11,8 +11,9 @@ from supervisor.messages import Event
 from supervisor.process.store import SqliteStore
 from supervisor.process.writes import Writes
 from trader import journal as journal_module
+from trader.image import DEAD_ORDERS_KEPT, Uncovered
 from trader.intents import Intent, IntentState, Kind, Purpose
-from trader.journal import DEAD_ORDERS_KEPT, SCHEMA, Journal, Uncovered
+from trader.journal import SCHEMA, Journal
 from trader.messages import Cursor, RejectRow, Turn
 from trader.orders import OwnOrder
 from trader.position import Holding

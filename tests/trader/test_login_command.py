@@ -295,3 +295,33 @@ def test_status_of_an_earlier_boot_does_not_boast_of_its_token(home: Home) -> No
     home.write(refresh_token="refresh-1", access_token="eyJ.new", expires_s=time.monotonic() + 9e6)
     code, told = home.run("--status")
     assert (code, "none that lives" in told) == (0, True)
+
+
+# -- revoking ------------------------------------------------------------------------------------------------------
+
+
+def test_revoking_ends_the_refresh_token_and_keeps_the_rest_of_the_file(home: Home) -> None:
+    home.venue.answers["POST /oauth/revoke"] = (200, b"")
+    home.write(client_secret="very-secret", comment="mine", refresh_token="refresh-1", access_token="eyJ.new")
+    code, told = home.run("--revoke")
+    assert (code, "all refresh tokens" in told) == (0, True)
+    assert home.venue.forms == [{"client_id": "me", "client_secret": "very-secret", "token": "refresh-1"}]
+    assert home.stored == {"client_secret": "very-secret", "comment": "mine"}
+    assert home.run("--status")[0] == 8
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [((403, b'{"error":"invalid_client","error_description":"no"}'), 8), ((503, b""), 1), ((200, b""), 0)],
+)
+def test_what_is_not_revoked_stays(home: Home, answer: tuple[int, bytes], code: int) -> None:
+    home.venue.answers["POST /oauth/revoke"] = answer
+    home.write(client_secret="very-secret", refresh_token="refresh-1")
+    assert home.run("--revoke", "--json")[0] == code
+    assert ("refresh_token" in home.stored) == (code != 0)
+
+
+def test_where_nobody_is_signed_in_there_is_nothing_to_revoke(home: Home) -> None:
+    code, told = home.run("--revoke")
+    assert (code, "nobody is signed in" in told) == (8, True)
+    assert home.venue.asked == []

@@ -14,7 +14,7 @@ replace = msgspec.structs.replace
 
 
 def verdict(ours: int, theirs: int, *, delta: int = 0, requested_s: float = 10.0, **more: object) -> Verdict:
-    own = replace(Ours("SPY", True, D(ours), 5.0, False, None), **more)
+    own = replace(Ours("SPY", True, D(ours), 5.0, (), None), **more)
     positions = [Position("A", "SPY", D(theirs), D(167))] if theirs else []
     (finding,) = reconcile([own], positions, {"SPY": D(delta)}, requested_s)
     return finding.verdict
@@ -47,7 +47,14 @@ def test_a_position_that_vanished_without_a_closing_fill_is_never_adopted() -> N
 
 
 def test_an_unsettled_instruction_is_waited_for() -> None:
-    assert verdict(0, 1, differed=D(1), unsettled=True) is Verdict.UNSETTLED
+    assert verdict(0, 1, differed=D(1), unsettled=(D(1),)) is Verdict.UNSETTLED
+    assert verdict(1, 0, differed=D(0), unsettled=(D(2), D(-1))) is Verdict.UNSETTLED
+
+
+def test_what_an_unsettled_instruction_cannot_explain_does_not_wait_for_it() -> None:
+    """Night 131: sold by hand while a purchase of ours had no outcome; nobody was told for a minute."""
+    assert verdict(0, -1, differed=D(-1), unsettled=(D(1),)) is Verdict.ADOPT
+    assert verdict(0, 2, differed=D(2), unsettled=(D(1),)) is Verdict.ADOPT
 
 
 def test_a_new_journal_adopts_nothing_as_its_own() -> None:

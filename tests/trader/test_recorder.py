@@ -11,17 +11,9 @@ from supervisor.errors import Refused, StoreFailed
 from supervisor.messages import Done, Event, Recorded, RecordEvents, Supervision, Up
 from tests.scripted_world import ScriptedWorld
 from tests.trader.session_world import SessionWorld
+from trader.commands import AddSession, LiftHold, RemoveSession, SessionStarted, SetHold, StartSession, StopSession
 from trader.holds import HALT_FILE
-from trader.messages import (
-    AddSession,
-    LiftHold,
-    RemoveSession,
-    SessionStarted,
-    SetHold,
-    SetWanted,
-    StartSession,
-    StopSession,
-)
+from trader.messages import SetWanted
 from trader.recorder import Recorder
 from trader.sessions import Code, Session, Wanted
 from trader.store import desk

@@ -19,6 +19,7 @@ from trader.messages import (
     Attached,
     BarsAfter,
     BeginSeries,
+    BeginTimers,
     CleanBar,
     CleanBars,
     Cursor,
@@ -82,20 +83,32 @@ def clean(minute: int, *, late: bool = False) -> CleanBar:
 class Desk:
     """A trader, and what its account manager and data source answer."""
 
-    def __init__(self, parameters: dict[str, Any] | None = None, **attached: Any) -> None:
+    def __init__(
+        self,
+        parameters: dict[str, Any] | None = None,
+        source: str = SOURCE_TEXT,
+        timing: dict[str, Any] | None = None,
+        **attached: Any,
+    ) -> None:
         session = msgspec.structs.replace(SESSION, parameters=parameters or {})
-        self.world = session_world(TRADER, session, SOURCE_TEXT)
+        self.world = session_world(TRADER, session, source)
         self.attached = Attached(done=False, **attached)
+        self.timing = timing or {}
         self.rows: tuple[Row, ...] = ()
         self.world.answer(MANAGER, Attach, lambda _: self.attached)
         self.world.answer(MANAGER, BeginSeries, Done())
-        self.world.answer(MANAGER, Turn, lambda _: TurnDone(self.rows, (HELD,)))
+        self.world.answer(MANAGER, BeginTimers, Done())
+        self.world.answer(MANAGER, Turn, lambda _: self.answer_turn())
         self.world.answer(MANAGER, ReadRows, lambda _: Rows(self.rows, (HELD,)))
         self.world.answer(MANAGER, TradingDone, Done())
         self.world.answer(SOURCE, NeedBars, Done())
 
+    def answer_turn(self) -> TurnDone:
+        return TurnDone(self.rows, (HELD,))
+
     def start(self) -> Desk:
-        self.trader = self.world.start(Trader, ARGUMENTS)
+        arguments = {**ARGUMENTS, "timing": {**ARGUMENTS["timing"], **self.timing}}
+        self.trader = self.world.start(Trader, arguments)
         self.world.deliver(Subscribed(SOURCE, "bars", 1))
         return self
 

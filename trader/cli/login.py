@@ -26,6 +26,7 @@ from trader.cli.main import home_option
 from trader.config import BadConfig, DeskConfig, read_config
 from trader.person import CommandWorld, login_content
 from trader.signin import Callback, SignIn, TimedOut, code_in, exchange, keep_secret, new_sign_in, page_url
+from trader.signin import revoke as end_tokens
 from trader.view import duration
 
 ASK_LIMIT_S = 2.0
@@ -36,6 +37,7 @@ TAKE_LIMIT_S = 25.0
 @click.command()
 @click.argument("connection", required=False)
 @click.option("--status", "show", is_flag=True, help="Show each login's state, without secrets; change nothing.")
+@click.option("--revoke", is_flag=True, help="End ALL refresh tokens of this key, also other programs'; sign in again.")
 @click.option("--paste", is_flag=True, help="No callback: paste the address that the browser ends on (headless).")
 @click.option("--pkce", is_flag=True, help="Sign in without a client secret; also where none is found.")
 @click.option(
@@ -51,6 +53,7 @@ def login(
     context: click.Context,
     connection: str | None,
     show: bool,
+    revoke: bool,
     paste: bool,
     pkce: bool,
     ask_secret: bool,
@@ -66,6 +69,7 @@ def login(
     nightdesk login                 opens the browser, waits for its answer on 127.0.0.1
     nightdesk login --paste         on a server: open the address elsewhere, paste what it ends on
     nightdesk login --status        who is signed in, since when, and when the token is renewed
+    nightdesk login --revoke        sign out everywhere: a token fell into wrong hands
     """
     folder = home_of(context, home)
     config = _config(folder)
@@ -74,6 +78,9 @@ def login(
         return
     chosen = _chosen(config, connection)
     world = CommandWorld(folder)
+    if revoke:
+        _revoke(folder, config, chosen, world, as_json)
+        return
     try:
         if ask_secret:
             keep_secret(world, chosen, _typed_secret())
@@ -93,6 +100,23 @@ def login(
     click.echo(f"● signed in: {chosen.environment} {chosen.name}, kept in {chosen.login_file} (0600)", err=True)
     told = f"taken up by {', '.join(taken)}" if taken else "no running connection uses it; it is read at the next start"
     click.echo(f"  {told}", err=True)
+
+
+def _revoke(home: Path, config: DeskConfig, chosen: ConnectionConfig, world: CommandWorld, as_json: bool) -> None:
+    """The running connections read the file at once and page: they go on with what access token they have."""
+    try:
+        end_tokens(world, chosen, config.timing)
+    except LoginRefused as error:
+        raise LoginNeeded(f"not revoked: {error}. The login file is as it was") from error
+    except (BrokerError, StoreFailed) as error:
+        raise Failed(f"not revoked: {error}. Whether the venue did it is not known; try again") from error
+    told = _hand_over(home, config, chosen)
+    if as_json:
+        print_json({"connection": chosen.name, "login_file": chosen.login_file, "taken_up_by": told})
+        return
+    text = f"● revoked: all refresh tokens of the key of {chosen.environment} {chosen.name}; its access tokens end by"
+    click.echo(f"{text} themselves within 20 minutes", err=True)
+    click.echo(f"  → nightdesk login {chosen.name}", err=True)
 
 
 def _config(home: Path) -> DeskConfig:

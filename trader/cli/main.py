@@ -24,6 +24,7 @@ COMMANDS = {
     "tree": "trader.cli.tree:tree",
     "child": "trader.cli.child:child",
     "session": "trader.cli.session:session",
+    "strategy": "trader.cli.strategy:strategy",
     "halt": "trader.cli.halt:halt",
     "release": "trader.cli.halt:release",
     "logs": "trader.cli.logs:logs",

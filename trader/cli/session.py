@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from feeds.config import AccountLimits
 from supervisor.control.client import Client
 from trader.cli.common import (
     BadConfiguration,
@@ -25,17 +26,16 @@ from trader.cli.common import (
 from trader.cli.holding import flatten, hold, release
 from trader.cli.main import home_option
 from trader.cli.stored import hold_line, live, status_of, stored, stored_holds, stored_one
+from trader.cli.strategy import examined
 from trader.code import BadStrategy, find_code
-from trader.config import BadConfig, read_config
+from trader.commands import AddSession, RemoveSession, StartSession, StopSession
+from trader.config import BadConfig, DeskConfig, read_config
 from trader.holds import EVERYBODY
-from trader.messages import (
-    AddSession,
-    RemoveSession,
-    SessionStatus,
-    StartSession,
-    StopSession,
-)
-from trader.sessions import Code, Session, trader_name
+from trader.limits import limits_of, live_refusal
+from trader.limits import shown as shown_limits
+from trader.market_hours import said
+from trader.messages import SessionStatus
+from trader.sessions import AfterDivergence, Code, Session, trader_name
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 POLL_S = 0.1
@@ -61,7 +61,15 @@ for command in (hold, flatten, release):
 @click.option("--account", required=True)
 @click.option("--symbol", "symbols", multiple=True, required=True, help="Repeatable.")
 @click.option("--connection", default=None, help="Of nightdesk.toml; default: its first.")
+@click.option("--live", is_flag=True, help="It trades LIVE; without this word it is SIM.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the strategy; repeatable.")
+@click.option(
+    "--after-divergence",
+    type=click.Choice(["hold", "follow"]),
+    default="hold",
+    show_default=True,
+    help="After the broker differed: entries wait for you, or also follow another quantity that the strategy declares.",
+)
 @home_option
 @click.pass_context
 def add(
@@ -71,7 +79,9 @@ def add(
     account: str,
     symbols: tuple[str, ...],
     connection: str | None,
+    live: bool,
     settings: tuple[str, ...],
+    after_divergence: AfterDivergence,
     home: str | None,
 ) -> None:
     """Store a session with a copy of its strategy's code. It is off until `session start`."""
@@ -79,6 +89,9 @@ def add(
     if not NAME.fullmatch(name):
         raise BadUsage(f"session name {name!r}: wanted 1 to 40 of a-z 0-9 _ -, beginning with a letter or digit")
     code, class_name = _code(strategy)
+    config = _config(folder)
+    parameters = parameters_of(settings)
+    examined(code, class_name, parameters)
     new = Session(
         name=name,
         strategy=_absolute(strategy),
@@ -86,9 +99,14 @@ def add(
         code_sha256=code.sha256,
         account=account,
         symbols=symbols,
-        connection=_connection(folder, connection),
-        parameters=parameters_of(settings),
+        connection=_connection(config, connection),
+        parameters=parameters,
+        live=live,
+        after_divergence=after_divergence,
     )
+    refusal = live_refusal(new, config.connections[new.connection].environment, config.limits)
+    if refusal is not None:
+        raise BadConfiguration(f"{refusal}. It was not added.")
     with control(folder) as client:
         client.call(AddSession(session=new, code=code))
     click.echo(f"session {name} added, off. → nightdesk session start {name}", err=True)
@@ -105,7 +123,8 @@ def list_(context: click.Context, as_json: bool, home: str | None) -> None:
         print_json({"sessions": sessions})
         return
     for each in sessions:
-        click.echo("\t".join((each.name, each.wanted, each.account, ",".join(each.symbols), each.strategy)))
+        cells = (each.name, each.wanted, each.account, ",".join(each.symbols), each.strategy, environment(each))
+        click.echo("\t".join(cells))
 
 
 @session.command()
@@ -118,14 +137,21 @@ def show(context: click.Context, name: str, as_json: bool, home: str | None) -> 
     folder = home_of(context, home)
     row = stored_one(folder, name)
     tree, status = live(folder, name)
+    limits = _limits(folder, row)
     holds = [each for each in stored_holds(folder).standing if each.session in (EVERYBODY, name)]
     if as_json:
         processes = tree.children if tree else ()
-        print_json({"session": row, "holds": holds, "processes": processes, "account_manager": status})
+        print_json(
+            {"session": row, "limits": limits, "holds": holds, "processes": processes, "account_manager": status}
+        )
         return
-    click.echo(f"{row.name}  wanted {row.wanted}  start {row.start_no}  {row.account}  {', '.join(row.symbols)}")
-    click.echo(f"  strategy  {row.strategy} ({row.class_name})  code {row.code_sha256[:12]}{_changed(row)}")
+    symbols = ", ".join(row.symbols)
+    click.echo(f"{row.name}  {environment(row)}  wanted {row.wanted}  start {row.start_no}  {row.account}  {symbols}")
+    click.echo(f"  strategy  {row.strategy} ({row.class_name})  code {row.code_sha256[:12]}{changed(row)}")
     click.echo(f"  parameters  {json.dumps(row.parameters)}")
+    click.echo(f"  limits  {shown_limits(limits['session'])}")
+    click.echo(f"  limits of {row.account}  {shown_limits(limits['account'])}")
+    click.echo(f"  after a divergence  {row.after_divergence}")
     of_the_file = [each for each in status.person_holds if not each.number] if status else []
     for each in (*holds, *of_the_file):
         click.echo(f"  hold  {hold_line(each)}")
@@ -190,7 +216,8 @@ def rm(context: click.Context, name: str, home: str | None) -> None:
 
 def _start(home: Path, name: str, *, take_over: bool, restart: bool, timeout_s: float) -> None:
     row = stored_one(home, name)
-    code, _ = _code(f"{row.strategy}:{row.class_name}" if ":" not in row.strategy else row.strategy)
+    code, class_name = _code(f"{row.strategy}:{row.class_name}" if ":" not in row.strategy else row.strategy)
+    examined(code, class_name, row.parameters)
     with control(home) as client:
         before = {child.incarnation for child in client.tree(trader_name(name)).children}
         client.call(StartSession(name=name, code=code, take_over=take_over, restart=restart))
@@ -279,6 +306,7 @@ def _status_lines(status: SessionStatus) -> list[str]:
     for position in status.positions:
         agreed = "agreed" if position.agreed else "not agreed"
         lines.append(f"position  {position.symbol} {position.quantity} @ {position.average_price} {agreed}")
+    lines += [f"hours  {each.symbol} {said(each.phase, each.until_utc)}" for each in status.markets]
     lines += [f"order  {each.order_id} {each.purpose} {each.side} {each.symbol}" for each in status.orders]
     lines += [f"hold  {each.symbol}: {each.why}" for each in status.holds]
     lines += [f"flattening  {status.flattening}"] if status.flattening else []
@@ -308,19 +336,34 @@ def _absolute(strategy: str) -> str:
     return f"{Path(path).resolve()}{colon}{name}" if path.endswith(".py") else strategy
 
 
-def _changed(row: Session) -> str:
+def changed(row: Session) -> str:
+    """Whether what the trader runs is still what stands in the strategy's file, in words; "" if it is."""
     try:
-        code, _ = find_code(row.strategy)
+        code, _ = find_code(f"{row.strategy}:{row.class_name}" if ":" not in row.strategy else row.strategy)
     except BadStrategy:
         return "  file unreadable since"
     return "" if code.sha256 == row.code_sha256 else "  file changed since start"
 
 
-def _connection(home: Path, name: str | None) -> str:
+def environment(row: Session) -> str:
+    """SIM or LIVE, shown wherever a session is."""
+    return "LIVE" if row.live else "SIM"
+
+
+def _limits(home: Path, row: Session) -> dict[str, AccountLimits]:
+    """As nightdesk.toml has them now; a desk that runs has read it at its start."""
+    section = _config(home).limits
+    return {"session": limits_of(section, row.name), "account": section.accounts.get(row.account, AccountLimits())}
+
+
+def _config(home: Path) -> DeskConfig:
     try:
-        config = read_config(home)
+        return read_config(home)
     except BadConfig as error:
         raise BadConfiguration(str(error)) from error
+
+
+def _connection(config: DeskConfig, name: str | None) -> str:
     if name is not None and name not in config.connections:
         raise BadUsage(
             f"no connection is called {name!r} in nightdesk.toml (there are: {', '.join(config.connections)})"

@@ -16,9 +16,11 @@ from supervisor.process.store import SqliteStore
 from trader.cli.books import config_of, look_with, text
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
+from trader.cli.session import changed, environment
 from trader.cli.stored import hold_line, stored, stored_holds
 from trader.holds import EVERYBODY, PersonHold
-from trader.messages import ReadSessionStatus, SessionStatus
+from trader.market_hours import said
+from trader.messages import PositionView, ReadSessionStatus, SessionStatus
 from trader.sessions import Session, Wanted, manager_name, trader_name
 from trader.standing import Standing, standings
 from trader.store import desk
@@ -34,13 +36,14 @@ AGREED_AGE_S_MAX = 90.0
 
 class SessionView(msgspec.Struct, frozen=True):
     """A session as `status` shows it. ``money``: a line a symbol, as `positions` has it. ``trouble``: what a person
-    should know, in words."""
+    should know, in words. ``changed``: the strategy's file is no longer what was started."""
 
     session: Session
     state: str
     account_manager: SessionStatus | None
     trouble: tuple[str, ...]
     money: tuple[Standing, ...] = ()
+    changed: str = ""
 
 
 @click.command()
@@ -102,7 +105,9 @@ def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
         trouble += _troubles(row, manager)
     if row.wanted is Wanted.TRADE and state != "up":
         trouble.append(f"trader is {state}{': ' + why if why else ''}")
-    return SessionView(row, state, manager, tuple(trouble))
+    return SessionView(
+        row, state, manager, tuple(trouble), changed=changed(row).strip() if row.wanted is Wanted.TRADE else ""
+    )
 
 
 def _troubles(row: Session, manager: SessionStatus) -> list[str]:
@@ -197,7 +202,8 @@ def _print_status(
     workers = [child for child in tree.children if child.type == "worker"]
     restarts = sum(child.restarts for child in workers)
     up = sum(child.state == "up" for child in workers)
-    click.echo(f"{'▲' if degraded else '●'} nightdesk  SIM  {'degraded' if degraded else 'ok'}   pid {tree.pid}")
+    sign, word = ("▲", "degraded") if degraded else ("●", "ok")
+    click.echo(f"{sign} nightdesk  {environments(views)}  {word}   pid {tree.pid}")
     click.echo(f"  processes  {up} up of {len(workers)}   restarts {restarts}")
     for hold in holds:
         click.echo(f"  ▲ {'HALTED' if hold.session == EVERYBODY else 'held ' + hold.session}  {hold_line(hold)}")
@@ -207,14 +213,15 @@ def _print_status(
         click.echo(f"  ✖ {event['level']}  {event['subject']}: {event['text']}")
 
 
-def money_line(line: Standing, agreed_s: float | None) -> str:
-    """``ESZ13  2 @ 1672.25  stop 1664  risk 825.00  day 387.50  open 54.00 (price 12.1s old)  agreed 4.2s ago``.
+def money_line(line: Standing, agreed_s: float | None, position: PositionView | None = None) -> str:
+    """``ESZ13  2 @ 1672.25  stop 1664  take 1680 (venue)  risk 825.00  day 387.50  open 54.00 (price 12.1s old)  agreed
+    4.2s ago``. Of take and trail it says who sees to them; a stop is always an order at the venue.
 
     The day is what was realised since midnight UTC, less fees; where nothing was, a flat symbol has no figures.
     """
     told = [line.symbol, f"{line.ours} @ {text(line.average_price)}" if line.ours else "flat"]
     if line.ours:
-        told += [f"stop {text(line.stop)}", f"risk {text(line.risk_usd)}"]
+        told += [f"stop {text(line.stop)}", *_held(position), f"risk {text(line.risk_usd)}"]
     today_usd = None if line.realised_today_usd is None else line.realised_today_usd - line.fees_today_usd
     if line.ours or today_usd != 0:
         told.append(f"day {text(today_usd)}" + (" and unknown over an adoption" if line.gaps else ""))
@@ -224,13 +231,36 @@ def money_line(line: Standing, agreed_s: float | None) -> str:
     return "  ".join(told)
 
 
+def _held(position: PositionView | None) -> list[str]:
+    told = []
+    if position is not None and position.take is not None:
+        told.append(f"take {text(position.take)} ({position.take_held_by or 'nobody'})")
+    if position is not None and position.trail is not None:
+        trail = position.trail
+        behind = text(trail.amount) if trail.amount is not None else f"{trail.percent}%"
+        told.append(f"trail {behind} ({position.trail_held_by or 'nobody'})")
+    return told
+
+
+def environments(views: list[SessionView]) -> str:
+    """What trades here: SIM unless a session says LIVE."""
+    words = {environment(view.session) for view in views}
+    return " and ".join(sorted(words)) or "SIM"
+
+
 def _print_session(view: SessionView) -> None:
     row, manager = view.session, view.account_manager
     sign = "▲" if view.trouble else "○" if row.wanted is Wanted.OFF else "●"
+    live = "LIVE  " if row.live else ""
     click.echo(
-        f"  {sign} {row.name}  {', '.join(row.symbols)}  {row.account}  wanted {row.wanted}, trader {view.state}"
+        f"  {sign} {row.name}  {live}{', '.join(row.symbols)}  {row.account}  wanted {row.wanted}, trader {view.state}"
+        + (f"  {view.changed}" if view.changed else "")
     )
+    positions = {each.symbol: each for each in manager.positions} if manager else {}
+    phases = {each.symbol: said(each.phase, each.until_utc) for each in manager.markets} if manager else {}
     for line in view.money:
-        click.echo(f"      {money_line(line, manager.agreed_age_s.get(line.symbol) if manager else None)}")
+        agreed_s = manager.agreed_age_s.get(line.symbol) if manager else None
+        told = money_line(line, agreed_s, positions.get(line.symbol))
+        click.echo(f"      {told}  {phases.get(line.symbol, '')}".rstrip())
     for trouble in view.trouble:
         click.echo(f"      ▲ {trouble}")

@@ -49,6 +49,7 @@ heartbeat_s = 1.0
 connect_limit_s = 4.0
 http_limit_s = 4.0
 settle_s = 2.0
+on_its_way_s = 8.0
 ensure_every_s = 1.0
 """
 LOGIN = '{"client_secret": "demo-secret", "refresh_token": "demo-refresh"}'

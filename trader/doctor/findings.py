@@ -10,6 +10,7 @@ import msgspec
 
 from brokers.model import Account, Instrument, Quote
 from brokers.tradestation.oauth import ROTATING_LIFE_S
+from trader.market_hours import MarketHours, Phase, said
 
 State = Literal["ok", "warning", "error", "skipped"]
 SIGNS: dict[State, str] = {"ok": "✔", "warning": "▲", "error": "✖", "skipped": "○"}
@@ -26,6 +27,8 @@ FILES_ERROR = 512
 FILES_WARNING = 4096
 """Descriptors: a small desk's supervisor takes a hundred; 65536 is what the unit gives."""
 QUOTA_WARNING = 0.1
+DAYS_AHEAD = 7
+"""Of holidays and short days that are told."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -132,6 +135,21 @@ def data(quote: Quote) -> Finding:
     if quote.halted:
         return Finding("data", "warning", f"{quote.symbol} is halted", "wait, or stop its session")
     return Finding("data", "ok", f"{quote.symbol} in real time, last {quote.last}")
+
+
+def market(symbol: str, calendar: str, hours: MarketHours, now_utc: float, closing_s: float) -> Finding:
+    """Whether its hours are known, and what is unusual in the days to come."""
+    if not calendar:
+        text = f"{symbol}: nobody knows when its market is open; a bar that is not late counts as proof of it"
+        return Finding("market", "warning", text, "name its calendar: [market_hours] calendars in nightdesk.toml")
+    moment = hours.moment(now_utc, closing_s)
+    about = f"{symbol} ({calendar}): {said(moment.phase, moment.until_utc)}"
+    if moment.phase is Phase.UNKNOWN:
+        return Finding("market", "warning", about, "nightdesk logs market_hours")
+    off = [f"holiday {day}" for day in hours.days_off(now_utc, DAYS_AHEAD)]
+    short = [f"short day {day}" for day in hours.short_days(now_utc, DAYS_AHEAD)]
+    unusual = ", ".join(off + short) or f"no holiday, no short day within {DAYS_AHEAD} days"
+    return Finding("market", "ok", f"{about}; {unusual}")
 
 
 def quotas(headers: Iterable[dict[str, str]]) -> Finding:

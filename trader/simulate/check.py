@@ -6,6 +6,7 @@
 * Where no person has traded, profit and fees by our stored rows are those of the venue's own ledger.
 * From the commit of a person's hold to its release no entry is sent, and when a flatten is told as confirmed the
   position at the broker is zero.
+* No entry is written while the market is closed or closes soon; each phase of it is told once, in sequence.
 * Nothing dies but by an injected fault, or as a feed that says how its stream ended.
 """
 
@@ -14,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
+
 from brokers.model import ZERO
 from brokers.tradestation.emulator.ledger import Ledger, traded
 from brokers.tradestation.emulator.money import Account, settle
@@ -21,13 +24,18 @@ from supervisor.process.world import Store
 from trader.bars import late_limit_s
 from trader.demo.script import Stand
 from trader.demo.verify import Readable, placing_keys, stopped_times
+from trader.market_hours import MarketHours, Phase
+from trader.messages import Row, SessionRow
 from trader.money import CENT, usd
 from trader.simulate.faults import SLOW_MAX_S
 from trader.store.books import read_book
 
 EXPECTED_DEATHS = ("feeds.stream.FeedEnded: ",)
-HOLD_BEGINS = ("divergence.adopted", "hold.unexplained", "hold.found", "hold.ambiguous", "hold.unsettled")
-HOLD_ENDS = ("hold.released", "divergence.resumed", "unexplained.over")
+HOLD_BEGINS = (
+    *("divergence.adopted", "hold.unexplained", "hold.found", "hold.ambiguous", "hold.unsettled", "hold.vanished"),
+    "hold.rejects",
+)
+HOLD_ENDS = ("hold.released", "divergence.resumed", "unexplained.over", "unsettled.over")
 
 
 def crashes(told: Iterable[str]) -> Iterator[str]:
@@ -143,6 +151,28 @@ def flattened(journal: Readable, ledger: Ledger, stand: Stand, rate: float) -> I
         held = sum(fill.quantity for fill in before)
         if held and not by_hand:
             yield f"{stand.name}: a flatten was told as confirmed while the broker held {held}"
+
+
+def entries_outside_hours(journal: Readable, stand: Stand, hours: MarketHours, closing_s: float) -> Iterator[str]:
+    for row in journal.query("SELECT key, written_utc FROM intents WHERE kind = 'place' AND purpose = 'entry'"):
+        moment = hours.moment(row["written_utc"], closing_s)
+        if moment.phase is not Phase.OPEN:
+            yield f"{stand.name}: entry {row['key']} was written while the market was {moment.phase}"
+
+
+def phases(journal: Readable, stand: Stand, hours: MarketHours, closing_s: float) -> Iterator[str]:
+    """Those that were told: each one of the calendar's, and later than the one before."""
+    before_utc = float("-inf")
+    for row in journal.query("SELECT body FROM rows ORDER BY number"):
+        told = msgspec.json.decode(row["body"], type=Row).content
+        if not isinstance(told, SessionRow):
+            continue
+        moment = hours.moment(told.at_utc, closing_s)
+        if (moment.phase, moment.began_utc) != (told.phase, told.at_utc):
+            yield f"{stand.name}: phase {told.phase} of {told.at_utc:.0f} was told, the calendar has {moment.phase}"
+        if told.at_utc <= before_utc:
+            yield f"{stand.name}: phase {told.phase} of {told.at_utc:.0f} was told twice, or after a later one"
+        before_utc = told.at_utc
 
 
 def _rows(journal: Readable) -> list[dict[str, Any]]:

@@ -1,9 +1,7 @@
 """How the venue of a night behaves where nobody knows: drawn by the seed, so that the desk is right either way. PURE.
 
-Not drawn: ``confirm_id_memory`` none, as the desk declares that the venue remembers a key for a while (``id_dedupe``
-window), and would send twice where it does not (night 92); the quotas nobody published (the desk's own pace stays below
-what is); the lives of rotating tokens (the login of a night has a fixed one); the rules of orders; and
-``replace_keeps_id``: off, a replace whose answer was lost leaves the desk with an order that nothing ties to its own.
+Not drawn: the quotas nobody published (the desk's own pace stays below what is); the lives of rotating tokens (the
+login of a night has a fixed one); and the rules of orders.
 """
 
 from __future__ import annotations
@@ -16,7 +14,8 @@ from brokers.tradestation.emulator.switches import Switches, Turned, turned
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "order_snapshot": ("today", "open"),
-    "confirm_id_memory": ("forever", "day"),
+    "confirm_id_memory": ("forever", "day", "none"),
+    "replace_keeps_id": (True, False),
     "refusal_status": (400, 400, 403, 404, 422, 500),
     "stream_ends_with_token": (False, True),
     "stream_age_max_s": (0.0, 0.0, 40.0, 600.0),

@@ -12,9 +12,10 @@ from feeds import paths
 from supervisor.messages import Request
 from supervisor.process.server import Caller
 from supervisor.sim.desk import SimDesk
+from trader.commands import LiftHold, SetHold
 from trader.demo.script import Stand
 from trader.holds import EVERYBODY, HALT_FILE, HaltFile
-from trader.messages import LiftHold, ReleaseHold, SetHold
+from trader.messages import ReleaseHold
 from trader.sessions import journal_path, manager_name
 from trader.simulate.assembly import CONNECTION, Machine
 from trader.simulate.faults import Fault, Mishaps
@@ -200,10 +201,10 @@ class Injector:
 
 
 def role_of(name: str) -> str:
-    """The kind of process that a name belongs to."""
+    """The kind of process that a name belongs to. An account's books and the keeper of its limits are one kind."""
     feeds = f"{paths.feeds(CONNECTION)}/"
     if name.startswith(feeds):
         return name.removeprefix(feeds).partition("/")[0]
-    if name.startswith(paths.books(CONNECTION, "")):
+    if name.startswith((paths.books(CONNECTION, ""), paths.limits(CONNECTION, ""))):
         return "books"
     return name.rpartition("/")[2]

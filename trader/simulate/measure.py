@@ -21,15 +21,25 @@ from trader.simulate.faults import SLOW_MAX_S, Mishaps
 LOOK_EVERY_S = 1.0
 SLACK_S = 5.0
 """Beyond the books' cycle and the confirming read: two reads' way to the venue, a token to be fetched, our looks."""
-WAITING = "SELECT 1 FROM holds WHERE why IN ('ambiguous', 'unsettled', 'unexplained', 'found')"
+WAITING = "SELECT 1 FROM holds WHERE why IN ('ambiguous', 'unsettled', 'unexplained', 'found', 'vanished')"
 """What no read can decide; somebody was paged."""
 TOLD_BARE = "SELECT 1 FROM uncovered WHERE paged = 1"
 
 
+UNKNOWN = "SELECT min(number) FROM intents WHERE state IN ('written', 'unknown')"
+"""The oldest instruction without outcome; what differs may come of it, so it is settled first, within its own bound."""
+
+
 def bound_s(timing: Timing) -> float:
     """How long a difference may live while nothing hinders (order-safety 1): it is seen by the next snapshot, confirmed
-    by one more; an instruction of unknown fate must be settled first, which takes its time and a read."""
+    by one more; a change of an order must be settled first, which takes its time and a read."""
     return timing.snapshot_every_s + timing.settle_s + 2 * timing.confirm_after_s + SLACK_S
+
+
+def unknown_bound_s(timing: Timing) -> float:
+    """How long an instruction may be without outcome while nothing hinders: as long as it can be on its way, then a
+    read, history, and one more read."""
+    return timing.on_its_way_s + bound_s(timing)
 
 
 class Lasting(msgspec.Struct):
@@ -62,6 +72,8 @@ class Watch:
         self._slow_until_s = 0.0
         self.divergence = Lasting()
         self.bare = Lasting()
+        self.unknown = Lasting()
+        self._oldest: dict[str, int] = {}
         self.problems: dict[tuple[str, str], str] = {}
 
     def look(self, desk: SimDesk) -> None:
@@ -71,14 +83,21 @@ class Watch:
         for stand in self._stands:
             apart = self._theirs(stand) != self._ours(stand)
             bare = self._bare(stand) and not self._journal_has(stand, TOLD_BARE)
-            hindered = (apart or bare) and self._hindered(desk, stand)
-            lasted_s = self.divergence.look(stand.name, apart, hindered, now_s)
-            self._judge(stand.name, "book and broker were apart", lasted_s)
+            unknown = self._unknown(stand)
+            hindered = (apart or bare or unknown > 0) and self._hindered(desk, stand)
+            timing = self._machine.config.timing
+            lasted_s = self.divergence.look(stand.name, apart, hindered or unknown > 0, now_s)
+            self._judge(stand.name, "book and broker were apart", lasted_s, bound_s(timing))
             lasted_s = self.bare.look(stand.name, bare, hindered, now_s)
-            self._judge(stand.name, "a position had no stop at the broker, and nobody was told", lasted_s)
+            what = "a position had no stop at the broker, and nobody was told"
+            self._judge(stand.name, what, lasted_s, bound_s(timing))
+            if self._oldest.get(stand.name) != unknown:
+                self._oldest[stand.name] = unknown
+                self.unknown.look(stand.name, False, False, now_s)
+            lasted_s = self.unknown.look(stand.name, unknown > 0, hindered, now_s)
+            self._judge(stand.name, "an instruction had no outcome", lasted_s, unknown_bound_s(timing))
 
-    def _judge(self, name: str, what: str, lasted_s: float) -> None:
-        limit_s = bound_s(self._machine.config.timing)
+    def _judge(self, name: str, what: str, lasted_s: float, limit_s: float) -> None:
         if lasted_s > limit_s:
             until = f"until {self._machine.kernel.now_s:.0f} s"
             told = f"{name}: {what} for {lasted_s:.0f} s with nothing in the way, limit {limit_s:g} s ({until})"
@@ -102,6 +121,11 @@ class Watch:
         orders = (ledger.orders[order_id] for order_id in ledger.open_ids)
         ours = (one for one in orders if (one.account, one.symbol) == (stand.account, stand.symbol))
         return abs(held) > sum(one.quantity for one in ours if one.signed_quantity * held < 0)
+
+    def _unknown(self, stand: Stand) -> int:
+        """The number of its oldest instruction without outcome; 0: there is none."""
+        disk = self._machine.kernel.disks.get(journal_path(stand.name))
+        return (disk.execute(UNKNOWN).fetchone()[0] or 0) if disk is not None else 0
 
     def _journal_has(self, stand: Stand, sql: str) -> bool:
         disk = self._machine.kernel.disks.get(journal_path(stand.name))

@@ -14,12 +14,13 @@ from typing import Any
 
 import msgspec
 
-from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
 from brokers.tradestation.emulator.switches import Switches
 from supervisor.sim.desk import SimDesk
 from trader.demo.script import Stand
 from trader.demo.verify import Books, Count, books_differ, count, count_bars
+from trader.limits import LimitsSection
+from trader.market_hours import CLOSING_S, HoursConfig, calendar_of
 from trader.sessions import journal_path
 from trader.simulate import cast, check, week
 from trader.simulate.assembly import Machine, machine
@@ -28,6 +29,7 @@ from trader.simulate.habits import drawn
 from trader.simulate.inject import PERSON_EVERY_S, Injector
 from trader.simulate.measure import LOOK_EVERY_S, Watch
 from trader.store import desk as desk_store
+from trader.store.hours import read_hours
 
 RATE = 20.0
 """Market seconds in a machine second. The desk has its real machine periods (a tick each second, a snapshot each 30),
@@ -73,8 +75,9 @@ class Plan(msgspec.Struct, frozen=True):
 class Night:
     """One night. ``machine`` and ``lives`` are left for whoever looks for the cause of a failure."""
 
-    def __init__(self, plan: Plan, *, keep_log: bool = False) -> None:
+    def __init__(self, plan: Plan, *, keep_log: bool = False, limits: LimitsSection | None = None) -> None:
         self.plan = plan
+        self._limits = limits
         self.stands = cast.stands(plan.sessions)
         self._mishaps = Mishaps(ODDS[plan.level])
         self._keep_log = keep_log
@@ -98,9 +101,9 @@ class Night:
                 accounts=cast.accounts(self.stands),
                 token_lifetime_s=lifetime_s,
                 switches=Switches() if plan.believed else drawn(plan.seed),
-                rules=Rules(session_hours=False),  # the desk trades when bars come, and here they come by night too
             ),
             chances=self._mishaps,
+            limits=self._limits,
         )
 
     @property
@@ -190,6 +193,9 @@ class Night:
             broken += check.held_entries(journal, stand)
             broken += check.late_booked(desk_db, journal, ledger, stand, RATE)
             broken += check.flattened(journal, ledger, stand, RATE)
+            hours = read_hours(self.machine.store(desk_store.DESK_DB), calendar_of(stand.symbol, HoursConfig()))
+            broken += check.entries_outside_hours(journal, stand, hours, CLOSING_S)
+            broken += check.phases(journal, stand, hours, CLOSING_S)
             broken += check.adoptions(journal, ledger, stand)
             broken += check.money(journal, ledger, stand)
             unsettled = journal.query(

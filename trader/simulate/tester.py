@@ -29,17 +29,18 @@ from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
 from brokers.tradestation.emulator.switches import Switches
 from feeds.config import Timing
+from supervisor.process.lean import sqlite_utils
 from supervisor.process.store import SqliteStore
 from supervisor.sim.desk import SimDesk
 from supervisor.sim.kernel import START_S
 from trader.code import BadStrategy, find_code
-from trader.loader import load
+from trader.loader import BadStrategy as Unfit
+from trader.loader import load, parameters
 from trader.messages import RejectRow, Row
 from trader.sessions import Code, Session, journal_path
 from trader.simulate.assembly import Machine, machine
 from trader.simulate.figures import Fill, Result, Ticker, exposure, money, refusals, utc_text
 from trader.specs import PRELOAD
-from trader.strategy import Strategy
 
 RATE = 300.0
 """Market seconds in a machine second. So fast that the desk's machine periods (a tick each second, a snapshot each 30)
@@ -119,8 +120,9 @@ def run(plan: Plan, warn: Callable[[str], None] = to_stderr) -> Result:
 def _load_desk() -> None:
     """As the real supervisor does before it starts a child: what all need is imported once, and what is there by now
     is no garbage for ever, so that no collection looks at it again (the bars alone are some 60,000 objects)."""
-    for module in (*PRELOAD, "sqlite_utils"):
+    for module in PRELOAD:
         import_module(module)
+    sqlite_utils()
     gc.collect()
     gc.freeze()
 
@@ -139,10 +141,10 @@ def _desk_run(session: Session, code: Code, series: Series, origin_utc: float) -
             heartbeat_s=CALM_TIMING.heartbeat_s,
             every_print=False,
             switches=Switches(quota="off"),
-            # A strategy is tested on the bars it is given; of a stop's fill only the end is told, as of prices.
-            rules=Rules(session_hours=False, stop_hit_frames=False),
+            rules=Rules(stop_hit_frames=False),  # of a stop's fill only the end is told, as of prices
         ),
         timing=CALM_TIMING,
+        quotas="off",  # of machine time, which has 300 market seconds here: they would hold bars of thin minutes back
     )
     desk = built.life(1)
     desk.boot()
@@ -188,20 +190,11 @@ def _code(plan: Plan, symbol: str) -> tuple[Code, str]:
         strategy = load(code, class_name)
     except Exception as error:  # whatever the user's module does when it is imported, its line is told
         raise StrategyFailed(f"{code.filename} cannot be loaded:\n{traceback.format_exc()}") from error
-    _check_settings(strategy, plan.settings)
-    return code, class_name
-
-
-def _check_settings(strategy: Strategy, settings: dict[str, Any]) -> None:
-    fields = {field.name: field.type for field in msgspec.structs.fields(strategy.Parameters)}
-    known = ", ".join(f"{name} ({getattr(kind, '__name__', kind)})" for name, kind in fields.items()) or "none"
-    unknown = [name for name in settings if name not in fields]
-    if unknown:
-        raise BadTest(f"--set {unknown[0]}: {type(strategy).__name__} has no such parameter; it has: {known}")
     try:
-        msgspec.convert(settings, strategy.Parameters, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadTest(f"--set: {error}; {type(strategy).__name__} has: {known}") from error
+        parameters(strategy, plan.settings)
+    except Unfit as error:
+        raise BadTest(str(error)) from error
+    return code, class_name
 
 
 def _known(symbol: str) -> Instrument:

@@ -1,6 +1,7 @@
 """The recorded week as the market of a simulation, repeated for as long as it lasts, dates moved by whole weeks.
 
-The days of the week and the hours of the day stay true, so that quiet nights and the weekend come where they belong.
+The days of the week and New York's hours of the day stay true, also over a change of its clocks, so that quiet nights,
+the weekend and the market's hours come where they belong.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from functools import cache
 
 import msgspec
 
+from brokers.tradestation.emulator.hours import new_york_second
 from brokers.tradestation.emulator.load import load_market
 from brokers.tradestation.emulator.market import Bar, Market, Series
 
 SYMBOLS = ("ESZ13", "SPY")
-WEEK_S = 7 * 86_400
+DAY_S = 86_400
+HALF_S = DAY_S // 2
+WEEK_S = 7 * DAY_S
 BEGINS_UTC = 1_381_096_800
 """2013-10-06T22:00:00Z, Sunday: the futures market opens; SPY follows on Monday morning."""
 
@@ -31,4 +35,8 @@ def _repeated(series: Series, weeks: int) -> Series:
 
 
 def _moved(bar: Bar, weeks: int) -> Bar:
-    return msgspec.structs.replace(bar, stamp_utc=bar.stamp_utc + weeks * WEEK_S) if weeks else bar
+    if not weeks:
+        return bar
+    stamp_utc = bar.stamp_utc + weeks * WEEK_S
+    earlier_s = int(new_york_second(bar.stamp_utc) - new_york_second(stamp_utc))
+    return msgspec.structs.replace(bar, stamp_utc=stamp_utc + (earlier_s + HALF_S) % DAY_S - HALF_S)

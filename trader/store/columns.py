@@ -57,14 +57,15 @@ def intent_row(intent: Intent) -> tuple[Any, ...]:
         *(str(intent.quantity), str(intent.type), text_or_none(intent.stop_price)),
         *(intent.order_id, intent.written_utc, intent.valid_until_utc, to_json(intent.known)),
         *(str(intent.state), intent.result_order_id, intent.reason, intent.settled_utc),
-        text_or_none(intent.intended_price),
+        *(text_or_none(intent.intended_price), intent.doubted_utc),
         *(to_json(intent.legs), text_or_none(intent.limit_price)),
         None if intent.trail is None else to_json(intent.trail),
     )
 
 
 def outcome_row(intent: Intent) -> tuple[Any, ...]:
-    return (str(intent.state), intent.result_order_id, intent.reason, intent.settled_utc, intent.number)
+    outcome = (str(intent.state), intent.result_order_id, intent.reason, intent.settled_utc)
+    return (*outcome, intent.doubted_utc, intent.number)
 
 
 def order_row(order: OwnOrder) -> tuple[Any, ...]:

@@ -41,6 +41,18 @@ migrations = (
     ) STRICT;
     CREATE TABLE flattens (number INTEGER PRIMARY KEY, session TEXT NOT NULL, asked_with TEXT NOT NULL) STRICT
     """,
+    "ALTER TABLE session ADD COLUMN live INTEGER NOT NULL DEFAULT 0",
+    """
+    CREATE TABLE calendar (
+        name TEXT PRIMARY KEY, from_utc INTEGER NOT NULL, until_utc INTEGER NOT NULL,
+        source TEXT NOT NULL, written_utc REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE market_hours (
+        calendar TEXT NOT NULL, opens_utc INTEGER NOT NULL, closes_utc INTEGER NOT NULL,
+        PRIMARY KEY (calendar, opens_utc)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "ALTER TABLE session ADD COLUMN after_divergence TEXT NOT NULL DEFAULT 'hold'",
 )
 
 
@@ -72,6 +84,7 @@ def write_session(store: Store, session: Session) -> None:
         "parameters": _json(session.parameters),
         "wanted": session.wanted.value,
         "take_over": int(session.take_over),
+        "live": int(session.live),
     }
     marks = ", ".join("?" for _ in row)
     store.execute(f"INSERT OR REPLACE INTO session ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
@@ -123,6 +136,7 @@ def _session(row: dict[str, Any]) -> Session:
             "parameters": msgspec.json.decode(row["parameters"]),
             "wanted": Wanted(row["wanted"]),
             "take_over": bool(row["take_over"]),
+            "live": bool(row.get("live", 0)),  # a reader may come before the recorder has brought it up to date
         }
     )
 

@@ -136,6 +136,41 @@ CREATE TABLE fees (
 """Fees as told (of a fill: those with its order and cumulative quantity); the price at which something was declared;
 which fills of others explain an adoption, and after which own fill it came: a sequence that no clock tells."""
 
+_SETTLEMENT = """
+CREATE TABLE fills_kept (
+    number INTEGER PRIMARY KEY,
+    order_id TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL,
+    quantity TEXT NOT NULL, price TEXT NOT NULL, cumulative TEXT NOT NULL,
+    corrections INTEGER NOT NULL DEFAULT 0,
+    seen_utc REAL NOT NULL,
+    UNIQUE (order_id, cumulative, corrections)
+);
+INSERT INTO fills_kept (number, order_id, symbol, side, quantity, price, cumulative, seen_utc)
+    SELECT number, order_id, symbol, side, quantity, price, cumulative, seen_utc FROM fills;
+DROP TABLE fills;
+ALTER TABLE fills_kept RENAME TO fills;
+ALTER TABLE intents ADD COLUMN doubted_utc REAL;
+"""
+"""A broken trade takes an order's total down, and what it fills then may reach the same total once more. An intent of
+unknown fate is settled by time, too, which goes on while we are dead."""
+
+_PHASES = """
+CREATE TABLE phases (symbol TEXT PRIMARY KEY, phase TEXT NOT NULL, began_utc REAL NOT NULL) WITHOUT ROWID;
+"""
+
+_TIMERS = """
+CREATE TABLE timers (name TEXT PRIMARY KEY, due_utc INTEGER NOT NULL) WITHOUT ROWID;
+ALTER TABLE turns ADD COLUMN timer TEXT;
+
+CREATE TABLE deaths_told (told TEXT NOT NULL, incarnation INTEGER NOT NULL, PRIMARY KEY (told, incarnation))
+WITHOUT ROWID;
+INSERT INTO deaths_told SELECT
+    json_object('message', 'Cursor', 'symbol', symbol, 'interval_s', interval_s, 'closed_utc', closed_utc), incarnation
+    FROM deaths;
+DROP TABLE deaths;
+"""
+"""Timers of a strategy; and of what kills a trader, not only bars, as the message that tells it."""
+
 _LEGS = """
 ALTER TABLE intents ADD COLUMN legs TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE intents ADD COLUMN limit_price TEXT;
@@ -143,5 +178,5 @@ ALTER TABLE intents ADD COLUMN trail TEXT;
 """
 """A bracket's protective orders, and the terms of takes and trails."""
 
-migrations: tuple[str, ...] = (_FIRST, _MONEY, _LEGS)
+migrations: tuple[str, ...] = (_FIRST, _MONEY, _SETTLEMENT, _PHASES, _TIMERS, _LEGS)
 """Applied in order; PRAGMA user_version counts those that were."""

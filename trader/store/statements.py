@@ -16,15 +16,17 @@ def _put(table: str, columns: str) -> str:
 
 
 INSERT_TURN = _insert(
-    "turns", "start_no, symbol, interval_s, closed_utc, row, late, skipped, committed_utc, committed_s"
+    "turns", "start_no, symbol, interval_s, closed_utc, row, timer, late, skipped, committed_utc, committed_s"
 )
 INSERT_INTENT = _insert(
     "intents",
     "number, key, kind, purpose, symbol, side, quantity, type, stop_price, order_id, written_utc, valid_until_utc,"
-    " known, state, result_order_id, reason, settled_utc, intended_price, legs, limit_price, trail",
+    " known, state, result_order_id, reason, settled_utc, intended_price, doubted_utc, legs, limit_price, trail",
 )
-UPDATE_INTENT = "UPDATE intents SET state = ?, result_order_id = ?, reason = ?, settled_utc = ? WHERE number = ?"
-INSERT_FILL = _insert("fills", "order_id, symbol, side, quantity, price, cumulative, seen_utc")
+UPDATE_INTENT = (
+    "UPDATE intents SET state = ?, result_order_id = ?, reason = ?, settled_utc = ?, doubted_utc = ? WHERE number = ?"
+)
+INSERT_FILL = _insert("fills", "order_id, symbol, side, quantity, price, cumulative, corrections, seen_utc")
 INSERT_FEE = _insert("fees", "order_id, symbol, filled_quantity, fee_usd, seen_utc")
 INSERT_ADOPTION = """
 INSERT INTO adoptions (symbol, before_quantity, after_quantity, average_price, read, age_s, explained, taken_over,
@@ -49,9 +51,11 @@ PUT_ORDER = (
 PUT_CURSOR = _put("cursors", "symbol, interval_s, closed_utc")
 PUT_DECLARATION = _put("declarations", "symbol, body")
 PUT_POSITION = _put("positions", "symbol, quantity, average_price, as_of_utc")
+PUT_TIMER = _put("timers", "name, due_utc")
 PUT_META = _put("meta", "name, value")
 PUT_HOLD = _put("holds", "symbol, why, since_utc")
 DROP_HOLD = "DELETE FROM holds WHERE symbol = ? AND why = ?"
 PUT_UNCOVERED = _put("uncovered", "symbol, since_utc, since_s, paged")
 DROP_UNCOVERED = "DELETE FROM uncovered WHERE symbol = ?"
 PUT_INSTRUMENT = _put("instruments", "symbol, body")
+PUT_PHASE = _put("phases", "symbol, phase, began_utc")

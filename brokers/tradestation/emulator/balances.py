@@ -15,14 +15,13 @@ import msgspec
 
 from brokers.tradestation.emulator.instruments import Instrument
 from brokers.tradestation.emulator.ledger import traded
-from brokers.tradestation.emulator.money import Account
+from brokers.tradestation.emulator.money import Account, trading_day
 from brokers.tradestation.emulator.order import Order
 from brokers.tradestation.emulator.wire import Object, last_price, number, requirement_usd
 
 if TYPE_CHECKING:
     from brokers.tradestation.emulator.state import State
 
-_DAY_S = 86_400
 _DAY_TRADE_LEVERAGE = 4
 _OVERNIGHT_LEVERAGE = 2
 
@@ -94,7 +93,7 @@ def figures_of(state: State, account: Account, at_utc: float, kept_back_usd: Dec
         cost_usd += position.cost_usd
         exposed_usd += abs(worth_usd)
         required_usd += requirement_usd(position, worth_usd)
-    today = account.day == int(at_utc // _DAY_S)
+    today = account.day == trading_day(account.kind, at_utc)
     return Figures(
         cash_usd=account.cash_usd,
         value_usd=value_usd,

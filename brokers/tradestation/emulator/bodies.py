@@ -13,6 +13,9 @@ import msgspec
 from brokers.tradestation.emulator.errors import Refusal, bad_request
 
 BODY_BYTES_MAX = 65_536
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some libraries of .NET write it
+NUMBER_EXPONENT_MAX = 30
+"""A quantity or a price has no more digits than this before or behind its point: "1e999999999" is none."""
 
 Body = dict[str, Any]
 
@@ -21,8 +24,8 @@ def parse(raw: bytes) -> Body:
     if len(raw) > BODY_BYTES_MAX:
         raise bad_request(f"the body has {len(raw)} bytes, the limit is {BODY_BYTES_MAX}")
     try:
-        body = msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
+        body = msgspec.json.decode(raw.removeprefix(BYTE_ORDER_MARK))
+    except (msgspec.DecodeError, RecursionError) as error:
         raise bad_request(f"the body is not JSON: {error}") from error
     return lowered(body, "the body")
 
@@ -67,9 +70,17 @@ def amount(body: Body, name: str) -> Decimal:
         number = Decimal(str(given))
     except InvalidOperation as error:
         raise unbuilt(f"{name} {given!r} is not a number") from error
-    if not number.is_finite():
-        raise unbuilt(f"{name} {given!r} is not a finite number")
+    if not number.is_finite() or abs(number.adjusted()) > NUMBER_EXPONENT_MAX:
+        raise unbuilt(f"{name} {str(given)[:40]!r} is not a finite number")
     return number
+
+
+def truth(body: Body, name: str) -> bool:
+    """Also as a word; absent is false."""
+    given = body.get(name)
+    if given is None or isinstance(given, bool):
+        return bool(given)
+    return choice(body, name, {"true": "true", "false": "false"}) == "true"
 
 
 def unbuilt(why: str) -> Refusal:

@@ -46,13 +46,15 @@ class RefreshLife(msgspec.Struct, frozen=True):
 
 
 class TokenIssued(_Event, frozen=True):
-    """``refresh_token`` is set when one was handed out; ``revoked`` when an older one ended with it."""
+    """``refresh_token`` is set when one was handed out; ``revoked`` when an older one ended with it; ``scope`` where
+    the sign-in asked for another one than usual."""
 
     access_token: str
     expires_s: float
     refresh_token: str = ""
     revoked: str = ""
     life: RefreshLife | None = None
+    scope: str = ""
 
 
 class RefreshRevoked(_Event, frozen=True):
@@ -66,6 +68,32 @@ class Trail(msgspec.Struct, frozen=True):
 
     amount: Decimal | None = None
     percent: Decimal | None = None
+
+
+class MarketRule(msgspec.Struct, frozen=True):
+    """Holds an order back until this symbol's price is below (Lt, Lte) or above (Gt, Gte) this one."""
+
+    symbol: str
+    predicate: str
+    price: Decimal
+    trigger: str
+    operator: str  # And, Or: how it is tied to the one before
+
+
+class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What AdvancedOptions say beside a trailing stop. ``time_rules``: seconds of the day of UTC."""
+
+    all_or_none: bool = False
+    show_only: int = 0
+    market_rules: tuple[MarketRule, ...] = ()
+    time_rules: tuple[int, ...] = ()
+
+    @property
+    def hold_back(self) -> bool:
+        return bool(self.market_rules or self.time_rules)
+
+
+NO_TERMS = Terms()
 
 
 class OfOrder(_Event, frozen=True):
@@ -96,6 +124,14 @@ class OrderPlaced(OfOrder, frozen=True, omit_defaults=True):
     status: str = "ACK"
     links: tuple[tuple[str, str], ...] = ()  # (OCO, BRK, OSO or OSP, the other order's id)
     group: int = 0
+    terms: Terms = NO_TERMS
+
+
+class OrderActivated(OfOrder, frozen=True):
+    """Its activation rules are met: the market is watched for it from now on."""
+
+    at_utc: float
+    status: str = "ACK"
 
 
 class OrderSent(OfOrder, frozen=True):
@@ -119,6 +155,7 @@ class OrderReplaced(OfOrder, frozen=True, omit_defaults=True):
     at_utc: float
     limit_price: Decimal | None = None
     trail: Trail | None = None
+    terms: Terms | None = None  # None: as they were
 
 
 class ReplaceSent(OfOrder, frozen=True):
@@ -199,6 +236,7 @@ class ClockStopped(_Event, frozen=True):
 OrderEvent = (
     OrderPlaced
     | OrderSent
+    | OrderActivated
     | OrderHit
     | OrderReplaced
     | ReplaceSent

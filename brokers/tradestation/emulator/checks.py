@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from brokers.tradestation.emulator import hours
+from brokers.tradestation.emulator.book import Terms
 from brokers.tradestation.emulator.expiry import STOCKS_ONLY
 from brokers.tradestation.emulator.instruments import Instrument
 from brokers.tradestation.emulator.ledger import traded
@@ -63,6 +64,17 @@ def price_refusal(name: str, price: Decimal | None, about: Instrument) -> str:
         return f"{name} {number(price)} is not above 0"
     if price % about.tick:
         return f"{name} {number(price)} is not a multiple of the tick {number(about.tick)} of {about.symbol}"
+    return ""
+
+
+def terms_refusal(terms: Terms, order_type: str, quantity: int, about: Instrument) -> str:
+    """For whom the vendor's schema says they are; the words are ours."""
+    if terms.all_or_none and about.is_future:
+        return "AllOrNone is for equities and options"
+    if terms.show_only and order_type not in ("Limit", "StopLimit"):
+        return "ShowOnlyQuantity needs a Limit or StopLimit order"
+    if terms.show_only > quantity:
+        return f"ShowOnlyQuantity {terms.show_only} is more than the quantity {quantity}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What an account was worth when the day (of UTC) began: its start and the fills until then, reckoned anew. PURE.
+"""What an account was worth when its trading day began: its start and the fills until then, reckoned anew. PURE.
 
 Path and outer shape are the venue's [spec]; the figures inside are those of its schema that mean something here.
 """
@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 
 from brokers.tradestation.emulator.balances import Figures, figures_of
 from brokers.tradestation.emulator.ledger import traded
-from brokers.tradestation.emulator.money import Account, settle
+from brokers.tradestation.emulator.money import Account, day_begins_utc, settle
 from brokers.tradestation.emulator.wire import Object, number
 
 if TYPE_CHECKING:
     from brokers.tradestation.emulator.state import State
 
-_DAY_S = 86_400
 _OVERNIGHT_LEVERAGE = 2
 
 
 def bod_balance_object(state: State, name: str, now_utc: float) -> Object:
-    starts_utc = now_utc // _DAY_S * _DAY_S
+    starts_utc = day_begins_utc(state.ledger.accounts[name].kind, now_utc)
     account = _account_at(state, name, starts_utc)
     figures = figures_of(state, account, starts_utc, Decimal(0))
     shown: Object = {"AccountID": name, "AccountType": account.kind}

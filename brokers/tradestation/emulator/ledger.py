@@ -31,6 +31,7 @@ class Ledger(msgspec.Struct):
     fills: list[Fill] = []
     confirm_ids: dict[str, str] = {}
     access_tokens: dict[str, float] = {}  # -> expires_s
+    scopes: dict[str, str] = {}  # of tokens whose sign-in asked for another scope than usual
     refresh_tokens: list[str] = []
     revoked_tokens: list[str] = []
     refresh_lives: dict[str, book.RefreshLife] = {}
@@ -110,8 +111,12 @@ def _request_seen(ledger: Ledger, event: book.RequestSeen) -> None:
 def _token_issued(ledger: Ledger, event: book.TokenIssued) -> None:
     ledger.tokens_issued += 1
     ledger.access_tokens[event.access_token] = event.expires_s
+    if event.scope:
+        ledger.scopes |= {token: event.scope for token in (event.access_token, event.refresh_token) if token}
     if len(ledger.access_tokens) > ACCESS_TOKENS_MAX:
-        ledger.access_tokens.pop(next(iter(ledger.access_tokens)))
+        oldest = next(iter(ledger.access_tokens))
+        ledger.access_tokens.pop(oldest)
+        ledger.scopes.pop(oldest, None)
     if event.refresh_token:
         ledger.refresh_tokens.append(event.refresh_token)
         if event.life:

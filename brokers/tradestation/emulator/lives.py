@@ -44,6 +44,8 @@ def placed(event: book.OrderPlaced) -> Order:
         waiting=event.status == "OSO",
         held=event.status == "DON",
         renews=event.renews,
+        terms=event.terms,
+        dormant=event.terms.hold_back,
     )
 
 
@@ -64,6 +66,11 @@ def _sent(order: Order, event: book.OrderSent) -> Order:
     return changed if order.status in IN_FLIGHT else replace(changed, status=working(changed))
 
 
+def _activated(order: Order, event: book.OrderActivated) -> Order:
+    changed = replace(order, dormant=False, armed_utc=event.at_utc, sent_utc=event.at_utc, held=event.status == "DON")
+    return changed if order.status in IN_FLIGHT else replace(changed, status=working(changed))
+
+
 def _hit(order: Order, event: book.OrderHit) -> Order:
     changed = replace(order, hit_utc=event.at_utc, hit_price=event.price, held=False)
     return changed if order.status in IN_FLIGHT else replace(changed, status=working(changed))
@@ -80,6 +87,8 @@ def _replaced(order: Order, event: book.OrderReplaced) -> Order:
         armed_utc=event.at_utc,
         replacing=None,
     )
+    if event.terms is not None:
+        changed = replace(changed, terms=event.terms, dormant=event.terms.hold_back and not order.filled)
     return replace(changed, status=working(changed))
 
 
@@ -136,6 +145,7 @@ def _closed(order: Order, at_utc: float, status: str) -> Order:
 
 _APPLY: dict[type, Callable[[Order, Any], Order]] = {
     book.OrderSent: _sent,
+    book.OrderActivated: _activated,
     book.OrderHit: _hit,
     book.OrderReplaced: _replaced,
     book.ReplaceSent: _replace_sent,

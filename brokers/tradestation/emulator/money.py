@@ -6,10 +6,11 @@ from decimal import Decimal
 
 import msgspec
 
+from brokers.tradestation.emulator import hours
 from brokers.tradestation.emulator.instruments import Instrument
 from brokers.tradestation.emulator.order import Fill
 
-_DAY_S = 86_400
+_EVENING_S = 6 * 3_600  # from 18:00 to midnight
 # A share of a total cost is cut here, so that money stays finite decimals and adds up exactly at flat.
 _CENT_FRACTION = Decimal("0.00000001")
 
@@ -33,7 +34,7 @@ class Account(msgspec.Struct):
     positions: dict[str, Position] = {}
     realized_usd: Decimal = Decimal(0)
     commission_usd: Decimal = Decimal(0)
-    # Of the day (UTC) of the last fill:
+    # Of the trading day of the last fill:
     day: int = 0
     day_realized_usd: Decimal = Decimal(0)
     day_commission_usd: Decimal = Decimal(0)
@@ -41,6 +42,20 @@ class Account(msgspec.Struct):
     def quantity(self, symbol: str) -> int:
         position = self.positions.get(symbol)
         return position.quantity if position else 0
+
+
+def trading_day(kind: str, at_utc: float) -> int:
+    """The day "today's" figures belong to, in days since 1970: New York's date, of a futures account the one that
+    begins with the session, at 18:00 of the evening before [infer]."""
+    return hours.new_york_day(at_utc + _evening_s(kind))
+
+
+def day_begins_utc(kind: str, at_utc: float) -> float:
+    return at_utc - hours.new_york_second(at_utc + _evening_s(kind))
+
+
+def _evening_s(kind: str) -> int:
+    return _EVENING_S if kind == "Futures" else 0
 
 
 def settle(account: Account, fill: Fill, about: Instrument, new_position_id: str) -> bool:
@@ -80,7 +95,7 @@ def _share(cost_usd: Decimal, part: int, whole: int) -> Decimal:
 
 
 def _count(account: Account, realized_usd: Decimal, fill: Fill) -> None:
-    day = int(fill.at_utc // _DAY_S)
+    day = trading_day(account.kind, fill.at_utc)
     if day != account.day:
         account.day, account.day_realized_usd, account.day_commission_usd = day, Decimal(0), Decimal(0)
     account.realized_usd += realized_usd

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
@@ -19,7 +20,9 @@ from brokers.tradestation.emulator.values import Code, Now, Reply, Request
 from brokers.tradestation.emulator.wire import Object
 
 SCOPE = "openid offline_access MarketData ReadAccount Trade"
+SCOPES_BY_PATH = {"/v3/marketdata": "MarketData", "/v3/brokerage": "ReadAccount", "/v3/orderexecution": "Trade"}
 AUDIENCE = "https://api.tradestation.com"
+SIGNIN = "https://signin.tradestation.com"
 CALLBACK_HOSTS = ("localhost", "127.0.0.1")
 CODE_LIFETIME_S = 600.0  # Auth0's default
 UNKNOWN_TOKEN = "Unknown or invalid refresh token."
@@ -46,10 +49,21 @@ def answer(state: State, request: Request, now: Now) -> Reply | None:
 def check(state: State, request: Request, now: Now) -> float:
     """When the token of the request expires. Raises Refusal(401) unless it carries one that lives."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    given = given.strip()
     expires_s = state.ledger.access_tokens.get(given) if scheme.lower() == "bearer" else None
     if expires_s is None or now.machine_s >= expires_s:
         raise Refusal(401, "Unauthorized", "The access token is missing, unknown or expired.")
+    _check_scope(state, request, given)
     return expires_s
+
+
+def _check_scope(state: State, request: Request, token: str) -> None:
+    """Raises Refusal(403) where the sign-in did not ask for what this path needs. Which scope a path needs is read off
+    its first part [infer]; the words are ours."""
+    held = state.ledger.scopes.get(token, SCOPE).split()
+    needed = next((scope for path, scope in SCOPES_BY_PATH.items() if request.path.startswith(path)), None)
+    if needed is not None and needed not in held:
+        raise Refusal(403, "Forbidden", f"The access token does not hold the scope {needed}.")
 
 
 # Authorize
@@ -116,14 +130,15 @@ def _refresh(state: State, given: str, now: Now) -> Object:
     replaced_s = ledger.replaced_s.get(given, float("-inf"))
     if given in ledger.revoked_tokens and now.machine_s - replaced_s >= switches.refresh_grace_s:
         raise _Denied(403, "invalid_grant", UNKNOWN_TOKEN)
+    scope = ledger.scopes.get(given, SCOPE)
     if not state.settings.rotate_refresh_tokens:
-        return _issue(state, now)
+        return _issue(state, now, scope=scope)
     life = ledger.refresh_lives.get(given) or book.RefreshLife(now.machine_s, now.machine_s)
     too_old = now.machine_s >= life.signed_in_s + switches.refresh_absolute_s > life.signed_in_s
     unused = now.machine_s >= life.issued_s + switches.refresh_lifetime_s > life.issued_s
     if too_old or unused:
         raise _Denied(403, "invalid_grant", UNKNOWN_TOKEN)
-    return _issue(state, now, _secret(state, "refresh"), revoked=given, signed_in_s=life.signed_in_s)
+    return _issue(state, now, _secret(state, "refresh"), revoked=given, signed_in_s=life.signed_in_s, scope=scope)
 
 
 def _exchange(state: State, form: dict[str, str], now: Now) -> Object:
@@ -150,7 +165,7 @@ def _used_code(state: State, given: str, form: dict[str, str], now: Now) -> Code
 
 def _challenge(verifier: str) -> str:
     """S256 of RFC 7636."""
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return _base64url(hashlib.sha256(verifier.encode()).digest())
 
 
 def _issue(
@@ -163,10 +178,12 @@ def _issue(
     scope: str = SCOPE,
 ) -> Object:
     lifetime_s = state.settings.token_lifetime_s
-    access_token = _secret(state, "access")
+    access_token = _jwt(state, now, "access", {"aud": AUDIENCE, "azp": state.settings.client_id, "scope": scope})
     reply: Object = {
         "access_token": access_token,
-        "id_token": _secret(state, "id"),
+        "id_token": _jwt(
+            state, now, "id", {"aud": state.settings.client_id, "name": "Demo", "email": "demo@localhost"}
+        ),
         "token_type": "Bearer",
         "scope": scope,
         "expires_in": int(lifetime_s),
@@ -174,7 +191,8 @@ def _issue(
     if refresh_token:
         reply["refresh_token"] = refresh_token
     life = book.RefreshLife(now.machine_s if signed_in_s is None else signed_in_s, now.machine_s)
-    event = book.TokenIssued(access_token, now.machine_s + lifetime_s, refresh_token, revoked, life)
+    told_scope = "" if scope == SCOPE else scope
+    event = book.TokenIssued(access_token, now.machine_s + lifetime_s, refresh_token, revoked, life, told_scope)
     state.record(event, now)
     return reply
 
@@ -201,13 +219,32 @@ def _logout(state: State, request: Request, now: Now) -> Reply:
 
 
 def _form(request: Request) -> dict[str, str]:
-    if request.headers.get("content-type", "").startswith("application/json"):
+    if request.headers.get("content-type", "").lower().startswith("application/json"):
         try:
             body = msgspec.json.decode(request.body, type=dict[str, str])
         except msgspec.MsgspecError as error:
             raise _Denied(400, "invalid_request", f"the body is not an object of texts: {error}") from error
         return body
     return {name: values[0] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
+
+
+def _jwt(state: State, now: Now, kind: str, claims: Object) -> str:
+    """A token in the form of the venue's, which clients take apart to read its end; its key is the client's secret."""
+    told = {
+        "iss": f"{SIGNIN}/",
+        "sub": "auth0|demo",
+        "iat": int(now.machine_s),
+        "exp": int(now.machine_s + state.settings.token_lifetime_s),
+        "jti": _secret(state, kind),
+        **claims,
+    }
+    parts = [_base64url(msgspec.json.encode(part)) for part in ({"alg": "HS256", "typ": "JWT"}, told)]
+    signed = hmac.digest(state.settings.client_secret.encode(), ".".join(parts).encode(), "sha256")
+    return ".".join([*parts, _base64url(signed)])
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _secret(state: State, kind: str) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from brokers.tradestation.emulator.book import OrderReplaced, Trail
+from brokers.tradestation.emulator.book import NO_TERMS, OrderReplaced, Terms, Trail
 
 OPEN_STATUSES = ("ACK", "DON", "OSO", "STP", "FPR", "UCN", "RSN")
 BUYS = ("BUY", "BUYTOCOVER")
@@ -17,7 +17,8 @@ SIBLINGS = ("OCO", "BRK")
 class Order(msgspec.Struct, frozen=True, gc=False):
     """``armed_utc``: from when on the market is watched for it, the acceptance or the last replace. ``paid`` is the sum
     of price times quantity over its fills; ``links`` are (relationship, order id) as in ConditionalOrders. ``waiting``:
-    for its parent; ``held``: until the market opens; both also while a cancel or a replace is on its way."""
+    for its parent; ``held``: until the market opens; both also while a cancel or a replace is on its way.
+    ``dormant``: held back until its activation rules are met."""
 
     order_id: str
     account: str
@@ -53,6 +54,8 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     held: bool = False
     shown_status: str = ""
     renews: str = ""  # the order that went on under this id
+    terms: Terms = NO_TERMS
+    dormant: bool = False
 
     @property
     def is_open(self) -> bool:

@@ -33,6 +33,8 @@ def _shown(event: book.OrderEvent, order: Order, before: Order | None, rules: Ru
         asked = not event.why and before.cancel_due_utc is None
         sent = [order_object(before, "UCN")] if asked else []
         return [*sent, _undated(now), now]
+    if isinstance(event, book.OrderActivated):
+        return [order_object(before, "CND"), now]
     if isinstance(event, book.OrderReplaced) and rules.replace_shows_out:
         return [_undated(order_object(order, "OUT")), now]
     return [now]

@@ -5,6 +5,7 @@ Futures show no ``OpenOrClose`` and no ``Routing``; their legs have expiry and u
 
 from __future__ import annotations
 
+from brokers.tradestation.emulator import activation
 from brokers.tradestation.emulator.book import Trail
 from brokers.tradestation.emulator.expiry import CANCELLED_ONLY, DATED, good_till_day
 from brokers.tradestation.emulator.instruments import Instrument
@@ -84,6 +85,9 @@ def order_object(order: Order, status: str = "", *, expired_shows_executed: bool
         shown["LimitPrice"] = number(order.limit_price)
     if order.trail is not None:
         shown["TrailingStop"] = trail_object(order.trail)
+    if order.terms.show_only:
+        shown["ShowOnlyQuantity"] = str(order.terms.show_only)
+    shown |= activation.shown(order.terms)
     if advanced := _advanced(order):
         shown["AdvancedOptions"] = advanced
     if order.links:
@@ -115,7 +119,9 @@ def _advanced(order: Order) -> str:
         items += "STPTRG=STT;"
     if order.group:
         items += f"OCA={order.group};"
-    return items
+    items += "AON=Y;" if order.terms.all_or_none else ""
+    items += f"SHWQTY={order.terms.show_only};" if order.terms.show_only else ""
+    return items + activation.items(order.terms)
 
 
 def _leg(order: Order, about: Instrument, expired_shows_executed: bool) -> Object:

@@ -10,14 +10,23 @@ from decimal import Decimal
 
 import msgspec
 
-from brokers.tradestation.emulator import balances, book, checks, renewal, steps
+from brokers.tradestation.emulator import activation, balances, book, checks, renewal, steps
 from brokers.tradestation.emulator.bodies import BODY_BYTES_MAX, Body, amount, choice, parse
 from brokers.tradestation.emulator.errors import Refusal, bad_request
 from brokers.tradestation.emulator.instruments import instrument
 from brokers.tradestation.emulator.ledger import FIRST_ORDER_ID, traded
 from brokers.tradestation.emulator.order import Order
 from brokers.tradestation.emulator.order_wire import SIDE_TEXT
-from brokers.tradestation.emulator.placing import Leg, build, confirm_id, legs_of_group, legs_of_order, trail_of
+from brokers.tradestation.emulator.placing import (
+    Leg,
+    build,
+    confirm_id,
+    legs_of_group,
+    legs_of_order,
+    options_of,
+    show_only_of,
+    trail_of,
+)
 from brokers.tradestation.emulator.state import State
 from brokers.tradestation.emulator.values import Now, Request
 from brokers.tradestation.emulator.wire import Object, number
@@ -168,11 +177,11 @@ def _replacement(state: State, order: Order, body: Body, at_utc: float) -> book.
     order_type = order.order_type
     if body.get("ordertype") is not None:
         order_type = choice(body, "ordertype", {"market": "Market", order.order_type.lower(): order.order_type})
-    trail = order.trail
-    if body.get("advancedoptions"):
-        if order.trail is None:
-            raise bad_request(f"{REPLACE_FAILED}: it is no trailing stop")
-        trail = trail_of(body) or trail
+    options = options_of(body)
+    trail = trail_of(options) or order.trail
+    if order.trail is None and trail is not None:
+        raise bad_request(f"{REPLACE_FAILED}: it is no trailing stop")
+    terms = _changed_terms(state, order, options)
     if order.hit_utc is not None and body.get("stopprice") is not None:
         raise bad_request(f"{REPLACE_FAILED}: prior stop already triggered")
     stop_price = _changed(body, "stopprice", order.stop_price)
@@ -193,7 +202,23 @@ def _replacement(state: State, order: Order, body: Body, at_utc: float) -> book.
         raise bad_request(f"{REPLACE_FAILED}: {refusal}")
     if order_type == "Market":
         stop_price = limit_price = trail = None
-    return book.OrderReplaced(order.order_id, int(quantity), order_type, stop_price, at_utc, limit_price, trail)
+    return book.OrderReplaced(order.order_id, int(quantity), order_type, stop_price, at_utc, limit_price, trail, terms)
+
+
+def _changed_terms(state: State, order: Order, options: Body) -> book.Terms | None:
+    """None: nothing of them changes. AllOrNone cannot be changed [spec 7.3 does not name it]."""
+    if options.get("allornone"):
+        raise bad_request(f"{REPLACE_FAILED}: AllOrNone cannot be changed")
+    terms = activation.changed(state, options, order.terms)
+    if shown := show_only_of(options):
+        terms = msgspec.structs.replace(terms, show_only=shown)
+    if terms == order.terms:
+        return None
+    if terms.hold_back and order.filled:
+        raise bad_request(f"{REPLACE_FAILED}: it has filled in part, nothing can hold it back")
+    if refusal := checks.terms_refusal(terms, order.order_type, order.quantity, traded(order.symbol)):
+        raise bad_request(f"{REPLACE_FAILED}: {refusal}")
+    return terms
 
 
 def _changed(body: Body, name: str, was: Decimal | None) -> Decimal | None:

@@ -11,8 +11,8 @@ from decimal import Decimal
 
 import msgspec
 
-from brokers.tradestation.emulator import balances, book, checks, matching
-from brokers.tradestation.emulator.bodies import Body, amount, choice, listed, lowered, text, unbuilt
+from brokers.tradestation.emulator import activation, balances, book, checks, matching
+from brokers.tradestation.emulator.bodies import Body, amount, choice, listed, lowered, text, truth, unbuilt
 from brokers.tradestation.emulator.errors import Refusal
 from brokers.tradestation.emulator.expiry import DATED, DURATIONS, GOOD_TILL_DAYS_MAX
 from brokers.tradestation.emulator.instruments import Instrument, instrument
@@ -28,7 +28,7 @@ ORDER_TYPES = {"market": "Market", "limit": "Limit", "stopmarket": "StopMarket",
 GROUP_TYPES = {"oco": "OCO", "brk": "BRK", "normal": "NORMAL"}
 ACTIONS = {name.lower(): name for name in SIDE_TEXT}
 _DURATIONS = {name.lower(): name for name in DURATIONS}
-ADVANCED_SERVED = "trailingstop"
+ADVANCED_SERVED = ("trailingstop", "allornone", "showonlyquantity", "marketactivationrules", "timeactivationrules")
 PERCENT_END = 100
 _DAY_S = 86_400
 
@@ -48,35 +48,60 @@ class Leg(msgspec.Struct):
 
 
 def legs_of_order(body: Body) -> list[Leg]:
-    """The order and, behind it, the children of its OSOs."""
-    legs = [Leg(body)]
-    for group in listed(body, "osos"):
-        kind, orders = _group(group)
-        places = range(len(legs), len(legs) + len(orders))
-        legs += [_leg(one, place, places, kind, parent=0) for place, one in zip(places, orders, strict=True)]
+    """The order and, behind it, the children of its OSOs, each with its own behind it."""
+    legs: list[Leg] = []
+    _add(legs, body, None, "NORMAL")
     return legs
 
 
 def legs_of_group(body: Body) -> list[Leg]:
+    legs: list[Leg] = []
+    _add_group(legs, body, None)
+    return legs
+
+
+def _add(legs: list[Leg], body: Body, parent: int | None, kind: str) -> int:
+    """The place of this order in the list."""
+    place = len(legs)
+    if place >= GROUP_ORDERS_MAX:
+        raise unbuilt(f"more than {GROUP_ORDERS_MAX} orders in one request")
+    legs.append(Leg(_of_one_leg(body), parent, kind))
+    for group in listed(body, "osos"):
+        _add_group(legs, group, place)
+    return place
+
+
+def _add_group(legs: list[Leg], body: Body, parent: int | None) -> None:
     kind, orders = _group(body)
-    places = range(len(orders))
-    return [_leg(one, place, places, kind, parent=None) for place, one in zip(places, orders, strict=True)]
+    places = [_add(legs, one, parent, kind) for one in orders]
+    if kind != "NORMAL":
+        for place in places:
+            legs[place].siblings = tuple(one for one in places if one != place)
+
+
+def _of_one_leg(body: Body) -> Body:
+    """``Legs`` with one leg is that order in another form [spec: samples leave out what a leg says]."""
+    legs = listed(body, "legs")
+    if not legs:
+        return body
+    if len(legs) > 1:
+        raise unbuilt(f"{len(legs)} Legs are not served by this emulator, only one")
+    told = dict(body)
+    for name in ("symbol", "quantity", "tradeaction"):
+        given, of_leg = body.get(name), legs[0].get(name)
+        if given is not None and of_leg is not None and str(given).lower() != str(of_leg).lower():
+            raise unbuilt(f"{name} is {given!r} in the order and {of_leg!r} in its leg")
+        told[name] = of_leg if given is None else given
+    return told
 
 
 def _group(body: Body) -> tuple[str, list[Body]]:
     kind, orders = choice(body, "type", GROUP_TYPES), listed(body, "orders")
     if not 1 <= len(orders) <= GROUP_ORDERS_MAX:
         raise unbuilt(f"a group has {len(orders)} orders, the limits are 1 and {GROUP_ORDERS_MAX}")
-    if any(one.get("osos") for one in orders):
-        raise unbuilt("OSOs inside a group are not served by this emulator")
-    if kind == "BRK" and len({(one.get("symbol"), str(one.get("tradeaction")).lower()) for one in orders}) > 1:
+    if kind == "BRK" and len({(str(one.get("symbol")), str(one.get("tradeaction")).lower()) for one in orders}) > 1:
         raise unbuilt("the orders of a bracket have one symbol and one side")
     return kind, orders
-
-
-def _leg(body: Body, place: int, places: range, kind: str, *, parent: int | None) -> Leg:
-    siblings = tuple(one for one in places if one != place) if kind != "NORMAL" else ()
-    return Leg(body, parent, kind, siblings)
 
 
 def confirm_id(body: Body) -> str:
@@ -94,12 +119,11 @@ def confirm_id(body: Body) -> str:
 def build(state: State, leg: Leg, order_id: str, now: Now) -> book.OrderPlaced:
     """As it would be booked, with a reason where it is refused. Raises Refusal where no order could be built."""
     body = leg.body
-    if body.get("legs"):
-        raise unbuilt("Legs are not served by this emulator")
     account, about = _account(state, body), _symbol(state, body)
     order_type, action = choice(body, "ordertype", ORDER_TYPES), choice(body, "tradeaction", ACTIONS)
     duration, good_till_day = _time_in_force(body, now)
-    quantity, trail = amount(body, "quantity"), trail_of(body)
+    quantity, options = amount(body, "quantity"), options_of(body)
+    trail, terms = trail_of(options), terms_of(state, options)
     if trail is not None and order_type != "StopMarket":
         raise unbuilt(f"a trailing stop is a StopMarket order, not {order_type}")
     stop_price = amount(body, "stopprice") if order_type in ("StopMarket", "StopLimit") and trail is None else None
@@ -119,6 +143,7 @@ def build(state: State, leg: Leg, order_id: str, now: Now) -> book.OrderPlaced:
         limit_price=limit_price,
         trail=trail,
         good_till_day=good_till_day,
+        terms=terms,
     )
     order = placed(built)
     reason = leg.refusal or _reason(state, order, quantity, about, is_child=leg.parent is not None)
@@ -138,6 +163,7 @@ def _reason(state: State, built: Order, quantity: Decimal, about: Instrument, *,
         or checks.price_refusal("StopPrice", built.stop_price, about)
         or checks.price_refusal("LimitPrice", built.limit_price, about)
         or _trail_refusal(built.trail, about)
+        or checks.terms_refusal(built.terms, built.order_type, built.quantity, about)
         or checks.duration_refusal(built.duration, built.order_type, about, built.opened_utc)
     )
     if refused or is_child:
@@ -197,18 +223,22 @@ def _time_in_force(body: Body, now: Now) -> tuple[str, int]:
     return duration, min(day, today + GOOD_TILL_DAYS_MAX)
 
 
-def trail_of(body: Body) -> book.Trail | None:
-    """The trailing stop of AdvancedOptions; whatever else stands there and is not empty is refused."""
+def options_of(body: Body) -> Body:
+    """AdvancedOptions; whatever stands there, is not empty and is not served is refused."""
     given = body.get("advancedoptions")
     if not given:
-        return None
+        return {}
     options = lowered(given, "AdvancedOptions")
     for name, value in options.items():
-        if value and name != ADVANCED_SERVED:
+        if value and name not in ADVANCED_SERVED:
             raise unbuilt(f"AdvancedOptions {name} is not served by this emulator")
-    if not options.get(ADVANCED_SERVED):
+    return options
+
+
+def trail_of(options: Body) -> book.Trail | None:
+    if not options.get("trailingstop"):
         return None
-    trail = lowered(options[ADVANCED_SERVED], "TrailingStop")
+    trail = lowered(options["trailingstop"], "TrailingStop")
     by_amount, by_percent = trail.get("amount") is not None, trail.get("percent") is not None
     if by_amount == by_percent:
         raise unbuilt("TrailingStop has an Amount or a Percent, one of the two")
@@ -216,3 +246,21 @@ def trail_of(body: Body) -> book.Trail | None:
     if found <= 0 or (by_percent and found >= PERCENT_END):
         raise unbuilt("TrailingStop must be above 0, and a Percent below 100")
     return book.Trail(amount=found) if by_amount else book.Trail(percent=found)
+
+
+def terms_of(state: State, options: Body) -> book.Terms:
+    return book.Terms(
+        all_or_none=truth(options, "allornone"),
+        show_only=show_only_of(options),
+        market_rules=activation.market_rules(state, options),
+        time_rules=activation.time_rules(options),
+    )
+
+
+def show_only_of(options: Body) -> int:
+    if not options.get("showonlyquantity"):
+        return 0
+    shown = amount(options, "showonlyquantity")
+    if shown != int(shown) or shown <= 0:
+        raise unbuilt(f"ShowOnlyQuantity must be a whole number above 0, got {shown}")
+    return int(shown)

@@ -25,7 +25,7 @@ def since_utc(text: str) -> float:
     try:
         year, month, day = (int(part) for part in parts)
         return datetime.datetime(year, month, day, tzinfo=datetime.UTC).timestamp()
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise bad_request(f"since must be a date like 2013-10-07 or 10-07-2013, got {text!r}") from error
 
 

@@ -1,7 +1,7 @@
 """Quotes: the snapshot, and what a change stream sends after it. PURE.
 
-A day is one of UTC. Bid and ask come from the quote file of the symbol; without one they show the last price. Fields
-that minute bars cannot know (open interest, the venue of the last trade) are left out.
+A day is one of UTC. Bid and ask come from the quote file of the symbol; without one they show the last price. Open
+interest is not in the data, nor without ticks the size of the last trade: both are 0.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from brokers.tradestation.emulator import wire
+from brokers.tradestation.emulator.instruments import instrument
 from brokers.tradestation.emulator.market import Bar, Print, Quote, Series
 from brokers.tradestation.emulator.query import split
 from brokers.tradestation.emulator.values import Now
@@ -64,6 +65,7 @@ def quote_object(state: State, name: str, now: Now) -> Object | None:
         "Symbol": name,
         **_day(today, last.price),
         **_last(last, earlier[0].close if earlier else last.price),
+        **_sizes(series, now, earlier),
         **_year(series, now),
         **_sides(series.quotes.at(now.market_utc) if series.quotes else Quote(last.price, 0, last.price, 0)),
         "TickSizeTier": "0",
@@ -105,6 +107,22 @@ def _last(last: Print, previous: Decimal) -> Object:
         _PERCENT: wire.number((change / previous * 100).quantize(_FOUR_PLACES)),
         "Close": wire.number(last.price),
         "TradeTime": wire.time_text(last.at_utc),
+    }
+
+
+def _sizes(series: Series, now: Now, earlier: list[Bar]) -> Object:
+    """The volume of the last day before this one that traded. What the data do not hold is 0, as sizes of bid and ask
+    are: there are clients that take no quote without these fields."""
+    before: list[Bar] = []
+    if earlier:
+        midnight = (earlier[0].stamp_utc - 1) // _DAY_S * _DAY_S
+        before = series.closed(1, midnight, midnight + _DAY_S)
+    about = instrument(series.symbol)
+    return {
+        "PreviousVolume": str(sum(bar.volume for bar in before)),
+        "DailyOpenInterest": "0",
+        "LastSize": str(series.last_size(now.market_utc)),
+        "LastVenue": about.exchange if about else "",
     }
 
 

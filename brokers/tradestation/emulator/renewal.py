@@ -34,6 +34,7 @@ def changed(state: State, order: Order, change: book.OrderReplaced, now: Now) ->
         good_till_day=order.good_till_day,
         by_hand=order.by_hand,
         renews=order.order_id,
+        terms=order.terms if change.terms is None else change.terms,
     )
     state.record(placed, now)
     return order_id

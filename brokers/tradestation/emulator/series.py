@@ -13,8 +13,8 @@ from decimal import Decimal
 
 import msgspec
 
-from brokers.tradestation.emulator import trading_days
-from brokers.tradestation.emulator.instruments import instrument
+from brokers.tradestation.emulator import minute_bars, trading_days
+from brokers.tradestation.emulator.instruments import Instrument, instrument
 
 MINUTE_S = 60
 QUARTER_S = 15
@@ -81,8 +81,8 @@ Interval = int | str
 
 
 class Series:
-    """The 1-minute bars of one symbol, in order. Longer intervals are cut from the epoch (of UTC) on, days and longer
-    where they end in New York; both are cached. ``quotes``: bid and ask by minute, where the data has them."""
+    """The 1-minute bars of one symbol, in order. Longer intervals are cut by minute_bars.py, days and longer where
+    they end in New York; both are cached. ``quotes``: bid and ask by minute, where the data has them."""
 
     def __init__(self, symbol: str, bars: tuple[Bar, ...], quotes: Quotes | None = None) -> None:
         self.symbol = symbol
@@ -106,6 +106,10 @@ class Series:
         if step:
             return self._print(i, step - 1)
         return self._print(i - 1, self._count(i - 1) - 1) if i else None
+
+    def last_size(self, at_utc: float) -> int:
+        """How much was traded at the last print; 0: minute bars do not tell."""
+        return 0
 
     def next_print(self, after_utc: float) -> Print | None:
         i = bisect_right(self.stamps, after_utc)
@@ -154,16 +158,19 @@ class Series:
         """Begin and end of the bar of this moment. A day begins where the last one that closed has ended; its own end
         is known by its trades (0)."""
         if isinstance(interval, int):
-            length_s = interval * MINUTE_S
-            start = int(at_utc // length_s) * length_s
-            return start, start + length_s
+            return minute_bars.bounds(self._about, int(at_utc // MINUTE_S + 1) * MINUTE_S, interval * MINUTE_S)
         stamps = self.at_interval(interval).stamps
         i = bisect_right(stamps, at_utc)
         return (stamps[i - 1] if i else 0), 0
 
     @property
+    def _about(self) -> Instrument | None:
+        """None for a continuous symbol, which is a future's."""
+        return instrument(self.symbol)
+
+    @property
     def is_future(self) -> bool:
-        about = instrument(self.symbol)
+        about = self._about
         return self.symbol.startswith("@") or (about is not None and about.is_future)
 
     def next_change(self, interval: Interval, after_utc: float) -> float | None:
@@ -190,8 +197,8 @@ class Series:
         if isinstance(interval, str):
             future = self.is_future
             return lambda stamp: trading_days.bar_end(stamp, interval, future=future)
-        length_s = interval * MINUTE_S
-        return lambda stamp: -(-stamp // length_s) * length_s
+        about, length_s = self._about, interval * MINUTE_S
+        return lambda stamp: minute_bars.bounds(about, stamp, length_s)[1]
 
     def chart(self, session: str, *, empty_minutes: bool) -> Series:
         """These bars as a chart shows them: of a session's hours ("": all), with or without minutes of no trade."""

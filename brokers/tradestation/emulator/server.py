@@ -31,6 +31,9 @@ from brokers.tradestation.emulator.values import OpenStream, Reply, Request
 from brokers.tradestation.emulator.venue import Venue
 
 HOST = "127.0.0.1"
+KEEP_ALIVE_S = 120
+"""A connection without a request is kept so long: clients keep theirs for a minute or so, and one that is closed under
+them fails their next request."""
 ORIGIN_UTC = 1381154400.0  # 2013-10-07T14:00:00Z, half an hour into the first full day of the bundled bars
 
 
@@ -70,11 +73,14 @@ class _Wire:
         answer = self._venue.answer(request)
         if isinstance(answer, Reply):
             response = Response(answer.body, answer.status, answer.headers, media_type=answer.content_type)
+            response.raw_headers = _cased(response.raw_headers)
             await response(scope, receive, send)
         elif isinstance(answer, OpenStream):
             try:
                 body = self._body(answer.stream_id, self._venue.chunks(answer.stream_id), scope)
-                await StreamingResponse(body, 200, answer.headers)(scope, receive, send)
+                streaming = StreamingResponse(body, 200, answer.headers)
+                streaming.raw_headers = _cased(streaming.raw_headers)
+                await streaming(scope, receive, send)
             finally:
                 self._venue.forget(answer.stream_id)
         else:
@@ -101,17 +107,24 @@ class _Wire:
 
 
 async def _request(http: HttpRequest) -> Request:
-    """One byte more than the limit is read, so that the app can say what is wrong."""
+    """One byte more than the limit is read, so that the app can say what is wrong. As clients spell it: a slash behind
+    the path means nothing, nor does a name of the query without a value (``lastdate=``) [infer]."""
     body = b""
     async for chunk in http.stream():
         body = (body + chunk)[: BODY_BYTES_MAX + 1]
     return Request(
         method=http.method,
-        path=http.scope["path"],
-        query={name.lower(): value for name, value in http.query_params.multi_items()},
+        path=http.scope["path"].rstrip("/") or "/",
+        query={name.lower(): value for name, value in http.query_params.multi_items() if value},
         headers={name.lower(): value for name, value in http.headers.items()},
         body=body,
     )
+
+
+def _cased(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Names as the venue writes them (X-RateLimit-Reset): the same to HTTP, but not to a client that copied them into
+    a plain dictionary."""
+    return [(name.title().replace(b"Ratelimit", b"RateLimit"), value) for name, value in headers]
 
 
 class _Server(uvicorn.Server):
@@ -165,6 +178,7 @@ async def _run(venue: Venue, listener: socket.socket) -> None:
         log_level="error",
         access_log=False,
         timeout_graceful_shutdown=1,
+        timeout_keep_alive=KEEP_ALIVE_S,
         server_header=False,
     )
     server = _Server(config, venue, listener.getsockname()[1])

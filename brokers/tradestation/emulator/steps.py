@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from brokers.tradestation.emulator import book, hours, matching
+from brokers.tradestation.emulator import activation, book, hours, matching
 from brokers.tradestation.emulator.checks import side_refusal
 from brokers.tradestation.emulator.expiry import expires_utc
 from brokers.tradestation.emulator.instruments import Instrument
@@ -103,6 +103,12 @@ def _steps(state: State, order: Order, series: Series) -> Iterator[Step]:
         yield _step(CLIENT, order.replacing.at_utc, order.replacing)
     about = traded(order.symbol)
     over_utc = expires_utc(order, about)
+    if order.dormant:
+        yield from _asleep(state, order, series, about, over_utc)
+        return
+    if order.terms.all_or_none and _part(state, order, about) < order.remaining:
+        yield from _by_the_clock(order, about, over_utc)  # no print is large enough for all of it
+        return
     found = matching.execution(order, series, about, state.rules, over_utc)
     if found is not None and not found.hit:
         yield Step(found.at_utc, MARKET, order.order_id, None, found.price, _part(state, order, about))
@@ -111,6 +117,15 @@ def _steps(state: State, order: Order, series: Series) -> Iterator[Step]:
     elif found is not None:
         yield _step(MARKET, found.at_utc, book.OrderHit(order.order_id, found.price, found.at_utc))
     yield from _by_the_clock(order, about, over_utc)
+
+
+def _asleep(state: State, order: Order, series: Series, about: Instrument, over_utc: float) -> Iterator[Step]:
+    """Held back by its activation rules; it can expire before they are met."""
+    yield _step(CLOCK, over_utc, book.OrderExpired(order.order_id, over_utc))
+    met_utc = activation.met_utc(state, order)
+    if met_utc is not None:
+        status = "ACK" if matching.is_open(order, about, series, state.rules, met_utc) else "DON"
+        yield _step(MARKET, met_utc, book.OrderActivated(order.order_id, met_utc, status))
 
 
 def _by_the_clock(order: Order, about: Instrument, over_utc: float) -> Iterator[Step]:

@@ -43,6 +43,12 @@ class TickSeries(Series):
         tick = self._ticks[i][n]
         return Print(tick.at_utc, tick.price)
 
+    def last_size(self, at_utc: float) -> int:
+        i = bisect_right(self.stamps, at_utc)
+        step = self._step(i, at_utc)
+        i, step = (i, step) if step else (i - 1, self._count(i - 1) if i else 0)
+        return self._ticks[i][step - 1].size if step and self._ticks[i] else 0
+
     def path(self, i: int) -> list[tuple[Print, bool]]:
         return [(there, False) for there, _ in super().path(i)] if self._ticks[i] else super().path(i)
 

@@ -1,0 +1,31 @@
+"""Where the longer minute bars of a stock begin and end: cut from the opening of its regular session. PURE.
+
+From 09:30 on (New York), the last one of the regular hours ends with them, however short it is; before the opening they
+are cut backwards from it, after the close onwards from that [infer for both]. Futures are cut from midnight UTC.
+"""
+
+from __future__ import annotations
+
+from brokers.tradestation.emulator import hours
+from brokers.tradestation.emulator.instruments import Instrument
+
+
+def bounds(about: Instrument | None, stamp_utc: int, length_s: int) -> tuple[int, int]:
+    """Begin and end of the bar of this length that holds the minute bar of this stamp."""
+    if about is None or about.is_future:
+        return _forward(0, stamp_utc, length_s)
+    day = hours.new_york_day(stamp_utc - 1)
+    session = hours.session_of(about, day)
+    if session.day != day:  # no trading day: cut as if it were open from the midnight of UTC
+        return _forward(0, stamp_utc, length_s)
+    opens_utc, closes_utc = int(session.opens_utc), int(session.closes_utc)
+    if stamp_utc > closes_utc:
+        return _forward(closes_utc, stamp_utc, length_s)
+    start_utc, end_utc = _forward(opens_utc, stamp_utc, length_s)
+    return (start_utc, min(end_utc, closes_utc)) if stamp_utc > opens_utc else (start_utc, end_utc)
+
+
+def _forward(origin_utc: int, stamp_utc: int, length_s: int) -> tuple[int, int]:
+    """Also backwards, where the stamp is before the origin."""
+    end_utc = origin_utc - (origin_utc - stamp_utc) // length_s * length_s
+    return end_utc - length_s, end_utc

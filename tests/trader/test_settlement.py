@@ -1,0 +1,360 @@
+"""Settlement by reads and history: replaced orders under new ids; orders that are late, gone from today, taken back."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from brokers.model import Order, OrderStatus, OrderType
+from feeds.messages import AskHistory, AskOrders, OrdersRead, PositionsSeen
+from supervisor.errors import HttpFailed
+from tests.trader.session_world import BOOKS, SYMBOL, Desk
+from tests.trader.test_account_manager import with_a_lost_stop
+from trader.intents import Intent, Kind, Purpose, remembered
+from trader.messages import ReleaseHold
+from trader.orders import OwnOrder, What, seen
+
+replace = msgspec.structs.replace
+D = Decimal
+
+
+@pytest.fixture
+def desk() -> Desk:
+    made = Desk()
+    made.long_and_covered()
+    return made
+
+
+def lose_replaces(desk: Desk) -> None:
+    def lost(request: Any) -> Any:
+        raise HttpFailed("time-out", sent=True)
+
+    desk.world.answer_http("PUT", "/orderexecution/orders/", lost)
+
+
+def renew(desk: Desk, order_id: str = "2", new_id: str = "77", **changes: Any) -> None:
+    """The venue ends the order as replaced, and it goes on under another id."""
+    old = desk.orders[order_id]
+    desk.change(order_id, status=OrderStatus.CANCELLED, venue_status="UCH")
+    desk.orders[new_id] = replace(old, order_id=new_id, opened_utc=float(int(desk.world.now_utc())), **changes)
+
+
+def asked(desk: Desk, kind: type) -> list[Any]:
+    return [message for to, message in desk.world.casts if to == BOOKS and isinstance(message, kind)]
+
+
+# -- a replace whose answer was lost -----------------------------------------------------------------------------------
+
+
+def test_a_replaced_order_is_known_under_its_new_id_though_the_answer_was_lost(desk: Desk) -> None:
+    lose_replaces(desk)
+    desk.declare(1, "166.5")
+    renew(desk, stop_price=D("166.5"))
+    desk.stream()
+    assert desk.manager.journal.declaration(SYMBOL).stop_by_person == "", "not yet judged: reads decide"
+    desk.read()
+    assert [o.order_id for o in desk.manager.journal.working.values()] == ["77"]
+    assert desk.query("SELECT state, result_order_id FROM intents WHERE kind = 'replace'") == [
+        {"state": "accepted", "result_order_id": "77"}
+    ]
+    assert "order.cancelled_by_other" not in desk.events()
+    desk.fill("77", "166.5")
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+
+
+def test_two_that_could_be_the_replaced_order_are_held_as_ambiguous(desk: Desk) -> None:
+    lose_replaces(desk)
+    desk.declare(1, "166.5")
+    renew(desk, stop_price=D("166.5"))
+    desk.orders["78"] = replace(desk.orders["77"], order_id="78")
+    desk.read()
+    assert desk.manager.journal.holds_of(SYMBOL) == ("ambiguous",)
+
+
+def test_an_order_that_ended_and_did_not_go_on_was_cancelled_by_somebody_else(desk: Desk) -> None:
+    lose_replaces(desk)
+    desk.declare(1, "166.5")
+    desk.change("2", status=OrderStatus.CANCELLED)
+    desk.read()
+    assert "order.cancelled_by_other" not in desk.events(), "one read is not enough"
+    desk.settle()
+    assert "order.cancelled_by_other" in desk.events()
+    assert desk.manager.journal.declaration(SYMBOL).stop_by_person == "removed"
+
+
+def test_a_replace_that_arrives_after_it_was_given_up_is_still_ours(desk: Desk) -> None:
+    lose_replaces(desk)
+    desk.declare(1, "166.5")
+    for _ in range(3):
+        desk.world.advance(5.0)
+        desk.read()
+    assert desk.query("SELECT state FROM intents WHERE kind = 'replace'")[0]["state"] == "given_up"
+    desk.change("2", stop_price=D("166.5"))
+    desk.read()
+    assert "order.changed_by_other" not in desk.events()
+
+
+def test_fills_before_the_replace_count_once_and_the_new_order_has_the_rest() -> None:
+    desk = Desk()
+    desk.ready()
+    desk.declare(2)
+    desk.fill("1")
+    desk.stream()
+    assert desk.orders["2"].quantity == 2
+    desk.read()
+    lose_replaces(desk)
+    desk.declare(2, "166.5")
+    desk.change("2", filled_quantity=D(1), average_fill_price=D(166))
+    desk.position -= 1
+    renew(desk, quantity=D(1), filled_quantity=D(0), average_fill_price=None, stop_price=D("166.5"))
+    desk.read()
+    desk.read()
+    journal = desk.manager.journal
+    assert journal.holding(SYMBOL).quantity == 1
+    assert [(o.order_id, o.remaining) for o in journal.working.values()] == [("77", 1)]
+    assert not {"order.changed_by_other", "divergence.seen"} & set(desk.events())
+
+
+# -- late, gone, overdue -----------------------------------------------------------------------------------------------
+
+
+def test_an_entry_that_is_found_after_its_validity_is_cancelled_at_once() -> None:
+    desk = Desk()
+    desk.ready()
+
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(1)
+    desk.on_order = None
+    sent_utc = desk.orders["1"].opened_utc
+    desk.manager.account.timing = replace(desk.manager.account.timing, on_its_way_s=600.0)
+    desk.world.advance(140.0)
+    desk.change("1", opened_utc=sent_utc)
+    desk.read()
+    assert desk.orders["1"].status is OrderStatus.CANCELLED
+
+
+def test_what_left_todays_orders_with_the_day_is_found_in_history_before_it_is_given_up(desk: Desk) -> None:
+    desk = Desk()
+    desk.ready()
+
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(1)
+    desk.on_order = None
+    desk.fill("1")
+    desk.history["1"] = desk.orders.pop("1")
+    desk.settle()
+    assert desk.query("SELECT state, result_order_id FROM intents WHERE number = 1") == [
+        {"state": "accepted", "result_order_id": "1"}
+    ]
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+
+
+def test_nothing_is_given_up_while_history_is_not_to_be_had_and_that_pages(desk: Desk) -> None:
+    desk = Desk()
+    desk.ready()
+    with_a_lost_stop(desk, "none")
+    for _ in range(40):
+        desk.world.advance(5.0)
+        desk.read()
+    assert desk.query("SELECT state FROM intents WHERE purpose = 'stop'") == [{"state": "unknown"}]
+    assert desk.events().count("hold.unsettled") == 1
+    desk.settle()
+    assert "unsettled.over" in desk.events()
+    assert desk.manager.journal.holds_of(SYMBOL) == ()
+
+
+def test_our_own_death_does_not_begin_the_wait_anew(desk: Desk) -> None:
+    desk = Desk()
+    desk.ready()
+    with_a_lost_stop(desk, "none")
+    desk.world.advance(70.0)
+    desk.restart()
+    for _ in range(4):
+        desk.world.advance(2.0)
+        desk.read()
+        desk.search()
+    assert desk.query("SELECT state FROM intents WHERE purpose = 'stop'")[0] == {"state": "given_up"}
+
+
+def test_an_order_that_no_read_shows_is_looked_for_in_history_and_protects_nothing_meanwhile(desk: Desk) -> None:
+    gone = desk.orders.pop("2")
+    desk.read()
+    desk.world.advance(1.0)
+    assert asked(desk, AskHistory)
+    desk.history["2"] = replace(gone, status=OrderStatus.EXPIRED)
+    desk.search()
+    desk.read()
+    stops = [o for o in desk.orders.values() if o.type is OrderType.STOP_MARKET]
+    assert [o.status for o in stops] == [OrderStatus.WORKING], "it had expired: put back"
+
+
+def test_an_order_that_nothing_shows_any_more_is_held_and_paged_until_a_person_releases_it(desk: Desk) -> None:
+    desk.orders.pop("2")
+    desk.read()
+    desk.world.advance(1.0)
+    desk.search()
+    assert desk.manager.journal.holds_of(SYMBOL) == ("vanished",)
+    sent = len(desk.sent("POST"))
+    desk.read()
+    assert len(desk.sent("POST")) == sent, "nothing is placed in its stead: it may be there"
+    desk.world.advance(6.0)
+    assert "uncovered" in desk.events()
+    desk.world.ask(ReleaseHold(SYMBOL))
+    desk.declare(1)
+    assert len(desk.sent("POST")) == sent + 1
+
+
+def test_an_order_in_flight_is_asked_for_by_its_id_when_it_is_overdue_and_not_for_ever() -> None:
+    desk = Desk()
+    desk.ready()
+    desk.declare(1)
+    desk.world.advance(4.0)
+    assert asked(desk, AskOrders) == []
+    desk.world.advance(2.0)
+    assert asked(desk, AskOrders) == [AskOrders(("1", "2"))]
+    desk.fill("1")
+    desk.world.deliver(OrdersRead(desk.world.now_s(), (desk.orders["1"],)))
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+
+
+def test_one_that_waits_for_the_market_to_open_is_asked_for_a_few_times_only() -> None:
+    desk = Desk()
+    desk.ready()
+    desk.declare(1)
+    desk.world.advance(600.0)
+    assert 3 <= len(asked(desk, AskOrders)) <= 5
+
+
+def test_what_was_not_sent_goes_only_while_it_is_still_wanted(desk: Desk) -> None:
+    """A stop that could not be sent before the position was sold by hand would open the other side."""
+    desk.change("2", status=OrderStatus.EXPIRED)
+
+    def down(request: Any) -> Any:
+        raise HttpFailed("no route", sent=False)
+
+    desk.on_order = down
+    desk.stream()
+    desk.by_hand(-1)
+    desk.read()
+    desk.read()
+    desk.on_order = None
+    desk.world.advance(5.0)
+    assert not any(o.working for o in desk.orders.values())
+
+
+# -- fills taken back --------------------------------------------------------------------------------------------------
+
+
+def test_a_broken_trade_pages_and_is_reconciled_and_no_fill_is_invented(desk: Desk) -> None:
+    desk.declare(2)
+    desk.fill("3")
+    desk.stream()
+    desk.read()
+    fills = len(desk.query("SELECT * FROM fills"))
+    desk.change("3", filled_quantity=D(0), average_fill_price=None)
+    desk.position -= 1
+    desk.read()
+    assert "fill.corrected" not in desk.events(), "two reads must say so"
+    desk.read()
+    assert desk.query("SELECT level FROM events WHERE kind = 'fill.corrected'") == [{"level": "PAGE"}]
+    desk.read()
+    assert len(desk.query("SELECT * FROM fills")) == fills
+    assert "divergence.adopted" in desk.events()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+
+
+def own(**more: Any) -> OwnOrder:
+    base = OwnOrder("7", 1, Purpose.EXIT, SYMBOL, "sell", OrderType.MARKET, D(2), None, OrderStatus.WORKING)  # type: ignore[arg-type]
+    return replace(base, **more)
+
+
+def frame(status: OrderStatus, filled: int, price: str | None = "167") -> Order:
+    average = D(price) if price is not None else None
+    return Order("7", "A", SYMBOL, "sell", OrderType.MARKET, D(2), status, "X", 0.0, D(filled), average)  # type: ignore[arg-type]
+
+
+def test_a_stream_that_replays_an_older_total_takes_nothing_back() -> None:
+    order = own(filled_quantity=D(2), average_fill_price=D(167), status=OrderStatus.FILLED)
+    for _ in range(3):
+        order, told = seen(order, frame(OrderStatus.WORKING, 1), current=True)
+        assert told == ()
+    assert order.filled_quantity == 2
+
+
+def test_a_corrected_price_is_told_once_and_a_rounded_one_never() -> None:
+    order = own(filled_quantity=D(2), average_fill_price=D(167), status=OrderStatus.FILLED)
+    same, told = seen(order, frame(OrderStatus.FILLED, 2, "167.004"), current=True, read=True)
+    assert (same, told) == (order, ())
+    order, first = seen(order, frame(OrderStatus.FILLED, 2, "166"), current=True, read=True)
+    order, second = seen(order, frame(OrderStatus.FILLED, 2, "166"), current=True, read=True)
+    order, third = seen(order, frame(OrderStatus.FILLED, 2, "166"), current=True, read=True)
+    assert [[each.what for each in told] for told in (first, second, third)] == [
+        [What.TAKEN_BACK], [What.CORRECTED], []
+    ]  # fmt: skip
+    assert (order.filled_quantity, order.average_fill_price) == (2, 166)
+
+
+def test_what_fills_after_a_broken_trade_counts_again() -> None:
+    order = own(filled_quantity=D(2), average_fill_price=D(167))
+    for _ in range(2):
+        order, _ = seen(order, frame(OrderStatus.WORKING, 1), current=True, read=True)
+    order, told = seen(order, frame(OrderStatus.FILLED, 2), current=True)
+    assert [each.quantity for each in told if each.what is What.FILLED] == [1]
+    assert order.corrections == 1
+
+
+# -- what differs and stays --------------------------------------------------------------------------------------------
+
+
+def test_a_position_that_vanished_is_cross_checked_and_adopted_once_a_person_has_looked(desk: Desk) -> None:
+    desk.by_hand(-1, shown=False)
+    desk.world.deliver(PositionsSeen((), desk.world.now_s()))
+    for _ in range(4):
+        desk.read()
+    (told,) = [row for row in desk.query("SELECT kind, text FROM events") if row["kind"] == "hold.unexplained"]
+    assert "the stream says 0" in told["text"]
+    assert "cash 100000 and equity 100000 USD" in told["text"]
+    assert desk.orders["2"].working, "its stop is no orphan"
+    desk.world.ask(ReleaseHold(SYMBOL))
+    desk.read()
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    (adopted,) = desk.query("SELECT data FROM events WHERE kind = 'divergence.adopted'")
+    assert '"profit":"unknown"' in adopted["data"]
+
+
+def test_a_difference_that_stays_raises_its_level(desk: Desk) -> None:
+    desk.by_hand(-1, shown=False)
+    for _ in range(45):
+        desk.world.advance(10.0)
+        desk.read()
+    levels = [row["level"] for row in desk.query("SELECT level FROM events WHERE kind = 'divergence.stays'")]
+    assert levels == ["NOTIFY", "PAGE"]
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("memory", "at_utc", "again"),
+    [
+        ("forever", 9e9, True),
+        ("none", 1000.0, False),
+        ("window", 1010.0, True),
+        ("window", 1010.1, False),
+        ("window", 999.0, False),
+    ],
+)
+def test_a_key_goes_again_only_while_the_venue_surely_remembers_it(memory: Any, at_utc: float, again: bool) -> None:
+    intent = Intent(1, "k-1", Kind.PLACE, Purpose.STOP, SYMBOL, "sell", D(1), OrderType.MARKET, None, 1000.0)  # type: ignore[arg-type]
+    assert remembered(intent, memory, 5.0, at_utc, 2.0) is again
