@@ -26,9 +26,10 @@ BACK_OFF_MAX_S = 15.0
 """First and longest pause after reads that failed one after another; below the rhythm of the books."""
 
 
-AT_RESTART = 6
+AT_RESTART = 16
 """Requests of a resource that a process may send at once after a restart: what its predecessor spent is not known, so
-all of it counts as spent but these. Three reads make a snapshot."""
+all of it counts as spent but these. Books that come up while an order is in doubt read and search history for two
+minutes; with six they had nothing left to settle it by (simulated night 17)."""
 
 
 class Resource(StrEnum):

@@ -36,5 +36,5 @@ def began_utc(now_utc: float, kind: str) -> float:
     if kind == FUTURES:
         began = datetime.datetime.combine(before, datetime.time(FUTURES_END_HOUR), NEW_YORK)
     else:
-        began = datetime.datetime.combine(before + _DAY, datetime.time(), NEW_YORK)
+        began = datetime.datetime.combine(before + _DAY, datetime.time.min, NEW_YORK)
     return began.timestamp()

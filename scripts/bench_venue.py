@@ -2,7 +2,7 @@
 a closing bar's bytes go to the feed's socket, and when the first byte of the order that comes of it arrives.
 
 A thread and a plain socket a connection, so that nothing stands between the kernel and the stamps. Each market order
-fills at once. It is no emulator: it knows one symbol, one account and no rules.
+fills at once, and its children work then. It is no emulator: it knows one account, any symbols and no rules.
 """
 
 import datetime
@@ -11,7 +11,9 @@ import json
 import socket
 import threading
 import time
+from collections import defaultdict
 from typing import Any
+from urllib.parse import unquote
 
 SYMBOL, ACCOUNT = "SPY", "BENCH1M"
 PRICE = 167.0
@@ -19,49 +21,52 @@ MINUTE_S = 60
 HEARTBEAT_S = 1.0
 READ_BYTES = 65536
 ORDERS_KEPT = 40
-"""As of one day at a venue: so that a read of the account costs the same at the end as at the beginning."""
+"""Closed ones, as of one day at a venue: so that a read costs the same at the end as at the beginning."""
+CLOSED = ("FLL", "OUT")
 
 
 class BenchVenue:
-    """Listens from the start; ``close_bar`` sends a closed bar; ``first_byte_s`` tells when the order came."""
+    """Listens from the start; ``close_bar`` sends a closed bar; ``first_byte_s`` tells when its order came."""
 
     def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._lock = threading.RLock()
-        self._bars: list[dict[str, str]] = []
+        self._bars: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
         self._orders: dict[str, dict[str, Any]] = {}
-        self._position = 0
+        self._positions: defaultdict[str, int] = defaultdict(int)
         self._numbers = itertools.count(1)
-        self._streams: dict[str, list[socket.socket]] = {"bars": [], "orders": [], "positions": []}
-        self._entry_s = 0.0
-        self._entered = threading.Event()
+        self._streams: defaultdict[str, list[socket.socket]] = defaultdict(list)
+        self._entered_s: dict[str, float] = {}
+        self._entered = threading.Condition(self._lock)
         for work in (self._accept, self._beat):
             threading.Thread(target=work, daemon=True).start()
 
     # -- what the bench does ---------------------------------------------------------------------------------------
 
-    def close_bar(self, closed_utc: int) -> float:
+    def close_bar(self, closed_utc: int, symbol: str = SYMBOL) -> float:
         """Send a closed bar to all who listen; the moment before its bytes are given to the kernel."""
         shape = bar(closed_utc)
         chunk = chunked(json.dumps(shape).encode() + b"\n")
         with self._lock:
-            self._bars.append(shape)
-            self._entered.clear()
+            self._bars[symbol].append(shape)
+            self._entered_s.pop(symbol, None)
             sent_s = time.monotonic()
-            for stream in self._streams["bars"]:
+            for stream in self._streams[symbol]:
                 stream.sendall(chunk)
         return sent_s
 
-    def first_byte_s(self, limit_s: float) -> float | None:
-        """When the first byte of the entry came that followed the last bar; None if none did."""
-        return self._entry_s if self._entered.wait(limit_s) else None
+    def first_byte_s(self, limit_s: float, symbol: str = SYMBOL) -> float | None:
+        """When the first byte of the entry came that followed the symbol's last bar; None if none did."""
+        with self._entered:
+            self._entered.wait_for(lambda: symbol in self._entered_s, limit_s)
+            return self._entered_s.get(symbol)
 
-    @property
-    def position(self) -> int:
-        return self._position
+    def position(self, symbol: str = SYMBOL) -> int:
+        return self._positions[symbol]
 
-    def listeners(self, kind: str) -> int:
+    def listeners(self, kind: str = SYMBOL) -> int:
+        """Of the bars of a symbol, of ``orders`` or of ``positions``."""
         return len(self._streams[kind])
 
     # -- connections -----------------------------------------------------------------------------------------------
@@ -94,22 +99,25 @@ class BenchVenue:
             peer.close()  # the desk has gone; that is its right
 
     def _open_stream(self, peer: socket.socket, target: str) -> None:
-        kind = next(word for word in ("barcharts", "orders", "positions") if word in target)
+        path = target.partition("?")[0].split("/")
+        kind = (
+            unquote(path[-1]) if "barcharts" in path else next(each for each in ("orders", "positions") if each in path)
+        )
         peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
         with self._lock:
-            first = [json.dumps(each) for each in self._bars[-2:]] if kind == "barcharts" else []
+            first = [json.dumps(each) for each in self._bars[kind][-2:]] if bars else []
             if kind == "orders":
                 first = [json.dumps(each) for each in self._orders.values()]
-            if kind != "barcharts":
+            if not bars:
                 first.append('{"StreamStatus":"EndSnapshot"}')
             for each in first:
                 peer.sendall(chunked(each.encode() + b"\n"))
-            self._streams["bars" if kind == "barcharts" else kind].append(peer)
+            self._streams[kind].append(peer)
 
     def _beat(self) -> None:
         while True:
             time.sleep(HEARTBEAT_S)
-            for kind in self._streams:
+            for kind in list(self._streams):
                 self._tell(kind, {"Heartbeat": 1, "Timestamp": "2013-10-07T14:00:00Z"})
 
     def _tell(self, kind: str, frame: dict[str, Any]) -> None:
@@ -128,42 +136,68 @@ class BenchVenue:
             return {"access_token": "bench", "token_type": "Bearer", "expires_in": 1200}
         if "/orderexecution/" in path:
             return self._instructed(method, path.rpartition("/")[2], json.loads(body or b"{}"), arrived_s)
+        name = unquote(path.rpartition("/")[2])
         with self._lock:
             if "/symbols/" in path:
                 price = {"Increment": "0.01", "PointValue": "1"}
-                return {"Symbols": [{"Symbol": SYMBOL, "AssetType": "STOCK", "PriceFormat": price}], "Errors": []}
+                symbols = [{"Symbol": each, "AssetType": "STOCK", "PriceFormat": price} for each in name.split(",")]
+                return {"Symbols": symbols, "Errors": []}
             if "/barcharts/" in path:
-                return {"Bars": self._bars[-1000:]}
+                return {"Bars": self._bars[name][-1000:]}
+            if path.endswith("/accounts"):
+                return {"Accounts": [{"AccountID": ACCOUNT, "AccountType": "Margin", "Status": "Active"}]}
             if path.endswith("/orders"):
                 return {"Orders": list(self._orders.values()), "Errors": []}
             if path.endswith("/positions"):
-                return {"Positions": [held(self._position)] if self._position else [], "Errors": []}
+                return {"Positions": [held(*each) for each in self._positions.items() if each[1]], "Errors": []}
             return {"Balances": [{"AccountID": ACCOUNT, "CashBalance": "100000", "Equity": "100000"}], "Errors": []}
 
     def _instructed(self, method: str, order_id: str, body: dict[str, Any], arrived_s: float) -> dict[str, Any]:
         with self._lock:
             if method == "POST":
                 if body["OrderType"] == "Market":
-                    self._entry_s = arrived_s
-                    self._entered.set()
-                order_id = str(next(self._numbers))
-                self._orders[order_id] = order(order_id, body)
-            elif method == "PUT" and body.get("OrderType") == "Market":
-                self._orders[order_id]["OrderType"] = "Market"
-            elif method == "DELETE":
-                self._orders[order_id] |= {"Status": "OUT", "ClosedDateTime": utc(time.time())}
-            shape = self._orders[order_id]
-            if shape["OrderType"] == "Market":
-                self._fill(shape)
-            while len(self._orders) > ORDERS_KEPT:
-                del self._orders[next(iter(self._orders))]
-        threading.Thread(target=self._tell, args=("orders", dict(shape)), daemon=True).start()
-        element = {"OrderID": order_id, "Message": "Sent order"}
-        return {"Orders": [element]} if method == "POST" else element
+                    self._entered_s[body["Symbol"]] = arrived_s
+                    self._entered.notify_all()
+                told = self._placed(body)
+            else:
+                told = [self._orders[order_id]]
+                if method == "PUT" and body.get("OrderType") == "Market":
+                    told[0]["OrderType"] = "Market"
+                elif method == "PUT":
+                    told[0] |= {"StopPrice": body["StopPrice"]} if "StopPrice" in body else {}
+                else:
+                    told[0] |= {"Status": "OUT", "ClosedDateTime": utc(time.time())}
+            for shape in told:
+                if shape["OrderType"] == "Market" and shape["Status"] not in CLOSED:
+                    self._fill(shape)
+            closed = [each for each, shape in self._orders.items() if shape["Status"] in CLOSED]
+            for each in closed[:-ORDERS_KEPT]:
+                del self._orders[each]
+            frames = [dict(shape) for shape in told]
+        threading.Thread(target=self._tell_all, args=(frames,), daemon=True).start()
+        elements = [{"OrderID": shape["OrderID"], "Message": "Sent order"} for shape in told]
+        return {"Orders": elements} if method == "POST" else elements[0]
+
+    def _placed(self, body: dict[str, Any], parent: str = "") -> list[dict[str, Any]]:
+        """The order and its children, in the venue's sequence."""
+        order_id = str(next(self._numbers))
+        shape = self._orders[order_id] = order(order_id, body)
+        told = [shape]
+        for group in body.get("OSOs", ()):
+            for child in group["Orders"]:
+                told += self._placed(child, order_id)
+        shape["ConditionalOrders"] = [{"OrderID": each["OrderID"], "Relationship": "OSO"} for each in told[1:]]
+        if parent:
+            shape["ConditionalOrders"] = [{"OrderID": parent, "Relationship": "OSP"}]
+        return told
+
+    def _tell_all(self, frames: list[dict[str, Any]]) -> None:
+        for frame in frames:
+            self._tell("orders", frame)
 
     def _fill(self, shape: dict[str, Any]) -> None:
         (leg,) = shape["Legs"]
-        self._position += (1 if leg["BuyOrSell"] == "Buy" else -1) * int(leg["QuantityOrdered"])
+        self._positions[leg["Symbol"]] += (1 if leg["BuyOrSell"] == "Buy" else -1) * int(leg["QuantityOrdered"])
         leg |= {"ExecQuantity": leg["QuantityOrdered"], "ExecutionPrice": f"{PRICE}"}
         shape |= {"Status": "FLL", "ClosedDateTime": utc(time.time()), "FilledPrice": f"{PRICE}"}
 
@@ -189,9 +223,9 @@ def order(order_id: str, body: dict[str, Any]) -> dict[str, Any]:
     return shape | ({"StopPrice": body["StopPrice"]} if "StopPrice" in body else {})
 
 
-def held(quantity: int) -> dict[str, str]:
+def held(symbol: str, quantity: int) -> dict[str, str]:
     side = "Long" if quantity > 0 else "Short"
-    shape = {"PositionID": "1", "AccountID": ACCOUNT, "Symbol": SYMBOL, "Quantity": str(quantity), "LongShort": side}
+    shape = {"PositionID": symbol, "AccountID": ACCOUNT, "Symbol": symbol, "Quantity": str(quantity), "LongShort": side}
     return shape | {"AveragePrice": f"{PRICE}"}
 
 

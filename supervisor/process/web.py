@@ -20,14 +20,13 @@ CONNECT_LIMIT_S = 3.0
 
 
 class Web:
-    """Requests of one process. No retry, no redirect, no proxy or .netrc from the environment."""
+    """Requests of one process. No retry, no redirect, no cookies, no proxy or .netrc from the environment: so the
+    adapter is used without the session above it, which is a fifth of the time until an order's first byte leaves."""
 
     def __init__(self) -> None:
-        self._session = requests.Session()
-        self._session.trust_env = False
         self._deadline = Deadline()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, DatedAdapter(self._deadline))
+        self._adapter = DatedAdapter(self._deadline)
+        self._headers = dict(requests.utils.default_headers())
 
     def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
@@ -36,15 +35,23 @@ class Web:
         self._deadline.until_s = time.monotonic() + timeout_s
         limits = (min(CONNECT_LIMIT_S, timeout_s), timeout_s)
         try:
-            with self._session.request(
-                method, url, headers=dict(headers), data=body, timeout=limits, allow_redirects=False, stream=True
-            ) as answer:
+            with self._adapter.send(self._prepared(method, url, headers, body), stream=True, timeout=limits) as answer:
                 content = _read_whole(answer, url)
                 return HttpReply(answer.status_code, lower(answer.headers), content)
         except requests.RequestException as error:
             raise HttpFailed(f"{method} {url}: {plain(error)}", sent=_was_sent(error)) from error
         except urllib3.exceptions.HTTPError as error:  # in the middle of the body
             raise HttpFailed(f"{method} {url}: {plain(error)}", sent=True) from error
+
+    def _prepared(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> requests.PreparedRequest:
+        prepared = requests.PreparedRequest()
+        try:
+            prepared.prepare(method, url, headers={**self._headers, **headers}, data=body)
+        except (requests.RequestException, ValueError) as error:  # an address or a header that is none
+            raise HttpFailed(f"{method} {url}: {plain(error)}", sent=False) from error
+        return prepared
 
 
 def _read_whole(answer: requests.Response, url: str) -> bytes:

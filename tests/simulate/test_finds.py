@@ -42,7 +42,7 @@ def test_broker_that_is_not_believed_is_found(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_late_bars_that_are_not_marked_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "_late", lambda *_: False)
+    monkeypatch.setattr(turns, "is_late", lambda *_: False)
     monkeypatch.setattr(data_source.DataSource, "_late", lambda *_: False)
     assert "comes of a late bar" in problems((11, 13))
 
