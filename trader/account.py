@@ -171,8 +171,9 @@ class Account:
         return any(order.symbol == symbol for order in self.journal.awaiting.values())
 
     def unsettled_quantities(self, symbol: str) -> tuple[Decimal, ...]:
-        """What the placings of this symbol without outcome may fill, signed; legs of which no frame has come; and its
-        orders that no read shows, or that have ended and nobody knows as what."""
+        """What the placings of this symbol without outcome may fill, signed (legs fill only after their entry); legs of
+        known entries of which no frame has come; and its orders that no read shows, or that have ended and nobody knows
+        as what."""
         opened = [i for i in self.journal.open_intents.values() if i.symbol == symbol]
         changed = {i.order_id for i in opened}
         lost = [
@@ -182,9 +183,7 @@ class Account:
         ]
         sent = [i for i in opened if i.state is not IntentState.UNSENT or i.reason == AGAIN]
         placings = [i.side.sign * i.quantity for i in sent if i.kind is Kind.PLACE]
-        entries = [(e.side, e.quantity) for e in self.journal.awaiting.values() if e.symbol == symbol]
-        entries += [(i.side, i.quantity) for i in sent if i.legs]
-        legs = [-side.sign * quantity for side, quantity in entries]
+        legs = [-e.side.sign * e.quantity for e in self.journal.awaiting.values() if e.symbol == symbol]
         return (*placings, *legs, *(order.side.sign * order.remaining_at_most for order in lost))
 
     def doubtful(self, symbol: str) -> bool:

@@ -92,10 +92,12 @@ def _by_symbol(rows: list[Any]) -> dict[str, list[Any]]:
 
 
 def _traded(store: Store, order_id: str) -> TradedOrder:
-    (order,) = store.query("SELECT body FROM orders WHERE order_id = ?", (order_id,))
+    """A leg came of its bracket's intent, which names the entry."""
+    (order,) = store.query("SELECT body, intent FROM orders WHERE order_id = ?", (order_id,))
     intents = store.query(
-        "SELECT * FROM intents WHERE (result_order_id = ? OR order_id = ?) AND kind != ? AND state = ? ORDER BY number",
-        (order_id, order_id, Kind.CANCEL.value, IntentState.ACCEPTED.value),
+        "SELECT * FROM intents WHERE (number = ? OR result_order_id = ? OR order_id = ?) AND kind != ? AND state = ?"
+        " ORDER BY number",
+        (order["intent"], order_id, order_id, Kind.CANCEL.value, IntentState.ACCEPTED.value),
     )
     fees: dict[Decimal, Decimal] = {}
     for row in store.query("SELECT filled_quantity, fee_usd FROM fees WHERE order_id = ?", (order_id,)):
