@@ -100,9 +100,8 @@ class BenchVenue:
 
     def _open_stream(self, peer: socket.socket, target: str) -> None:
         path = target.partition("?")[0].split("/")
-        kind = (
-            unquote(path[-1]) if "barcharts" in path else next(each for each in ("orders", "positions") if each in path)
-        )
+        bars = "barcharts" in path
+        kind = unquote(path[-1]) if bars else next(each for each in ("orders", "positions") if each in path)
         peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
         with self._lock:
             first = [json.dumps(each) for each in self._bars[kind][-2:]] if bars else []
