@@ -16,7 +16,7 @@ Protection = Literal["venue", "desk"]
 
 class SessionArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``session`` is the name; the rest of it is read from desk.db at each start. ``limits``: of this session, the
-    desk's included."""
+    desk's included. ``connection``: of its orders for the account manager, of its data for the other two."""
 
     session: str
     connection: ConnectionConfig

@@ -108,8 +108,8 @@ class EnsureSessions(Server):
         name = step.session.name
         supervisor = self.world.supervisor
         match step:
-            case Begin() if step.session.connection not in self.config.connections:
-                raise Refused(f"its connection {step.session.connection!r} is not in nightdesk.toml any more")
+            case Begin() if missing := self.connections_missing(step.session):
+                raise Refused(f"its connection {missing[0]!r} is not in nightdesk.toml any more")
             case Begin() if no := self._may_not_run(step.session):
                 raise Refused(f"{no}. Mend it, then restart the desk")
             case Begin():
@@ -126,6 +126,9 @@ class EnsureSessions(Server):
     def _may_not_run(self, session: Session) -> str | None:
         environment = self.config.connections[session.connection].environment
         return live_refusal(session, environment, self.config.limits)
+
+    def connections_missing(self, session: Session) -> list[str]:
+        return [name for name in (session.connection, session.feeds_from) if name not in self.config.connections]
 
     def end_trading(self, session: Session) -> None:
         request = EndTrading(start_no=session.start_no, reason="session stop")

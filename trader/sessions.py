@@ -46,6 +46,12 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     live: bool = False
     """Trades LIVE: said by a person when the session is added; its connection must say the same (DESIGN, law 10)."""
     after_divergence: AfterDivergence = "hold"
+    data_connection: str = ""
+    """Bars and quotes come from here; "" is its ``connection``, which its orders go to in any case."""
+
+    @property
+    def feeds_from(self) -> str:
+        return self.data_connection or self.connection
 
 
 class Code(msgspec.Struct, frozen=True):

@@ -75,6 +75,7 @@ def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
         "limits": plain(limits_of(config.limits, session.name)),
         "market_hours": msgspec.to_builtins(config.market_hours),
     }
+    of_data = {**arguments, "connection": msgspec.to_builtins(config.connections[session.feeds_from])}
     last_words_s = 2 * config.timing.http_limit_s + config.timing.connect_limit_s + LAST_WORDS_S
     return ChildSpec(
         id=session.name,
@@ -97,12 +98,12 @@ def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
                 shutdown_s=last_words_s,
             ),
             ChildSpec(
-                id="data_source", start="trader.data_source:DataSource", arguments=arguments, shutdown_s=last_words_s
+                id="data_source", start="trader.data_source:DataSource", arguments=of_data, shutdown_s=last_words_s
             ),
             ChildSpec(
                 id="trader",
                 start="trader.runner:Trader",
-                arguments=arguments,
+                arguments=of_data,
                 restart="transient",
                 shutdown_s=last_words_s,
                 liveness_limit_s=max(LIVENESS_LIMIT_S, 2 * config.timing.hook_limit_s),

@@ -61,6 +61,7 @@ for command in (hold, flatten, release):
 @click.option("--account", required=True)
 @click.option("--symbol", "symbols", multiple=True, required=True, help="Repeatable.")
 @click.option("--connection", default=None, help="Of nightdesk.toml; default: its first.")
+@click.option("--data-connection", default=None, help="Bars and quotes from another one; default: the same.")
 @click.option("--live", is_flag=True, help="It trades LIVE; without this word it is SIM.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the strategy; repeatable.")
 @click.option(
@@ -79,6 +80,7 @@ def add(
     account: str,
     symbols: tuple[str, ...],
     connection: str | None,
+    data_connection: str | None,
     live: bool,
     settings: tuple[str, ...],
     after_divergence: AfterDivergence,
@@ -100,6 +102,7 @@ def add(
         account=account,
         symbols=symbols,
         connection=_connection(config, connection),
+        data_connection="" if data_connection is None else _connection(config, data_connection),
         parameters=parameters,
         live=live,
         after_divergence=after_divergence,
@@ -152,6 +155,7 @@ def show(context: click.Context, name: str, as_json: bool, home: str | None) -> 
     click.echo(f"  limits  {shown_limits(limits['session'])}")
     click.echo(f"  limits of {row.account}  {shown_limits(limits['account'])}")
     click.echo(f"  after a divergence  {row.after_divergence}")
+    click.echo(f"  orders by {row.connection}, data from {row.feeds_from}")
     of_the_file = [each for each in status.person_holds if not each.number] if status else []
     for each in (*holds, *of_the_file):
         click.echo(f"  hold  {hold_line(each)}")

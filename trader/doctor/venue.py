@@ -43,7 +43,7 @@ class VenueChecks:
 
     def __init__(self, home: Path, config: ConnectionConfig, timing: Timing, sessions: Iterable[Session]) -> None:
         self.home, self.config, self.timing = home, config, timing
-        self.sessions = [each for each in sessions if each.connection == config.name]
+        self.sessions = [each for each in sessions if config.name in (each.connection, each.feeds_from)]
         self.world = CommandWorld(home)
         self.login = Login(cast(World, self.world), config, timing)
         http = lent_http(cast(World, self.world))

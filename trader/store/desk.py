@@ -53,6 +53,7 @@ migrations = (
     ) STRICT, WITHOUT ROWID
     """,
     "ALTER TABLE session ADD COLUMN after_divergence TEXT NOT NULL DEFAULT 'hold'",
+    "ALTER TABLE session ADD COLUMN data_connection TEXT NOT NULL DEFAULT ''",
 )
 
 
