@@ -12,7 +12,7 @@ Market time judges orders by the minute and the day, machine time the age of rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 import msgspec
@@ -26,6 +26,8 @@ from feeds.trading_day import began_utc
 MINUTE_S = 60.0
 GIVEN_MAX = 1000
 """Promises at a time: more is a loop."""
+BRACKET = "BRK"
+"""The relation of a stop and a take that the venue ties (tradestation-v3, 6)."""
 STOPS = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
 
 replace = msgspec.structs.replace
@@ -115,7 +117,7 @@ class Standing(msgspec.Struct, frozen=True):
         assert self.read is not None
         content = self.read.content
         held = sum((each.quantity for each in content.positions if each.symbol == symbol), ZERO) * side.sign
-        works = sum((o.remaining for o in content.orders if (o.symbol, o.side) == (symbol, side)), ZERO)
+        works = _at_most(order for order in content.orders if (order.symbol, order.side) == (symbol, side))
         promised = [each.asked for each in self.given.values()]
         taken = sum((each.quantity for each in promised if (each.symbol, each.side) == (symbol, side)), ZERO)
         return max(ZERO, held + works) + taken
@@ -188,6 +190,16 @@ class Standing(msgspec.Struct, frozen=True):
             if order.working and not closes and order.symbol not in promised:
                 price = order.limit_price if order.limit_price is not None else order.stop_price
                 yield order.symbol, None if price is None else abs(price) * order.remaining
+
+
+def _at_most(orders: Iterable[Order]) -> Decimal:
+    """What they may fill together: what fills of a bracket's leg the venue takes from the other."""
+    largest: dict[str, Decimal] = {}
+    for order in orders:
+        tied = [link.order_id for link in order.links if link.relation == BRACKET]
+        group = min((order.order_id, *tied))
+        largest[group] = max(largest.get(group, ZERO), order.remaining)
+    return sum(largest.values(), ZERO)
 
 
 def _to_stops(position: Position, held: Side, orders: list[Order]) -> Decimal:

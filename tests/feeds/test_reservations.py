@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from brokers.broker import AccountSnapshot
-from brokers.model import Account, Balance, Order, OrderStatus, OrderType, Position, Side
+from brokers.model import Account, Balance, Link, Order, OrderStatus, OrderType, Position, Side
 from feeds.config import AccountLimits
 from feeds.messages import AccountSeen, Reserve
 from feeds.reservations import Standing
@@ -104,6 +104,9 @@ def test_the_position_at_worst_counts_what_works_and_what_is_promised() -> None:
     assert one.worst_position("ES", Side.BUY) == 6
     assert one.worst_position("ES", Side.SELL) == 0, "the stop closes, it does not open"
     assert refused(one, entry("b-1", quantity=1)) == ""
+    tied = msgspec.structs.replace(stop("2", "ES", 3, 98), links=(Link("BRK", "3"),))
+    take = order("3", "ES", Side.SELL, 3, type=OrderType.LIMIT, limit_price=Decimal(104), links=(Link("BRK", "2"),))
+    assert standing(content((tied, take), (("ES", 3, 100),))).worst_position("ES", Side.SELL) == 0, "one or the other"
     assert "ES at worst, with this entry 8, limit 7" in refused(one, entry("b-1", quantity=2))
 
 
