@@ -423,10 +423,11 @@ class AccountManager(Server):
 
     def _ask_for_read(self, after_s: float) -> None:
         """In doubt, the next one comes by itself; over the time that a request can be on its way that is a few reads,
-        and well within the venue's quota."""
+        and well within the venue's quota. Where only history can tell, they leave it room in that quota."""
         now_s = self.world.now_s()
         fresh = any(now_s < one.since_s + self.timing.settle_s for one in self.account.settling.values())
-        self.next_read_s = now_s + (self.timing.settle_s / 2 if fresh else self.timing.settle_s)
+        every_s = self.timing.settle_s * (0.5 if fresh else 1.0 if self.account.search_since_utc is None else 4.0)
+        self.next_read_s = now_s + every_s
         self.world.cast(self.books, ReadSnapshot(after_s))
 
     def _read_instruments(self, now: Now) -> None:
