@@ -45,6 +45,8 @@ from trader.execution import (
     send_again,
     write_plans,
 )
+from trader.guarding import due as minding_due
+from trader.guarding import mind, told_by_read, wants_read
 from trader.halting import follow_flatten, impose, take, unconfirmed
 from trader.holds import HALT_FILE, InForce, in_force
 from trader.hours_watch import HoursWatch
@@ -137,7 +139,6 @@ class AccountManager(Server):
         self.account = Account(session, self.journal, self.timing, settings.limits, capabilities, protection)
         self.account.live_connection = settings.connection.environment == "LIVE"
         self.trader, self.data_source = trader_name(session.name), data_source_name(session.name)
-        self.subscribed_to_bars = False
         self.books = paths.books(settings.connection.name, session.account)
         self.inquiry = Inquiry()
         self.positions_seen: PositionsSeen | None = None
@@ -165,20 +166,13 @@ class AccountManager(Server):
         self.world.after(self.timing.look_every_s, Tick())
 
     def _limit(self, settings: SessionArguments) -> None:
-        """Where the account has limits of its own, entries ask; where risk is limited, prices must be known."""
+        """Where the account has limits of its own, entries ask. Prices are known from the closes of bars."""
         of_account = settings.connection.account_limits.get(self.account.session.account)
         self.reserving: Reserving | None = None
         if of_account is not None:
             self.reserving = Reserving(self.world, self.account, settings.connection)
             self.reserving.start()
-        risk_limits = settings.limits.max_open_risk_usd, of_account and of_account.max_open_risk_usd
-        if any(limit is not None for limit in risk_limits):
-            self._subscribe_to_bars()
-
-    def _subscribe_to_bars(self) -> None:
-        if not self.subscribed_to_bars:
-            self.subscribed_to_bars = True
-            self.world.subscribe(self.data_source, "bars")
+        self.world.subscribe(self.data_source, "bars")
 
     # -- messages ----------------------------------------------------------------------------------------------------
 
@@ -213,9 +207,10 @@ class AccountManager(Server):
             self._compare_positions(message)
         elif isinstance(message, CleanBars):
             self.account.price_seen(message.bars)
-            if not self.account.watches:
+            if self.account.watches:
+                self._follow_bars(message)
+            if not self._look_after() and not self.account.watches:
                 return
-            self._follow_bars(message)
         elif self.lease.handle_info(message):
             return
         elif isinstance(message, AccountSeen):
@@ -226,6 +221,7 @@ class AccountManager(Server):
             balance = message.content.balance
             self.account.equity_usd, self.account.day_trades = balance.equity_usd, balance.day_trades
             with self._step() as now:
+                told_by_read(self.account, message, now)
                 read(self.account, message, now)
         elif isinstance(message, SnapshotFailed):
             self._hindered(self.account.session.account, message.reason)
@@ -290,6 +286,7 @@ class AccountManager(Server):
         (a refused entry is an event too), the account is at rest until something changes."""
         self.account.stir()
         impose(self.account)
+        mind(self.account, now)
         planning = plans and now.s >= self.no_plans_before_s
         planned = write_plans(self.account, now) if planning else []
         self.to_send += planned
@@ -310,8 +307,6 @@ class AccountManager(Server):
         if self.journal.newest_row > self.rows_told:
             self.rows_told = self.journal.newest_row
             self.world.cast(self.trader, RowsWaiting(newest=self.rows_told))
-        if self.account.watches:
-            self._subscribe_to_bars()
         if self.account.want_read:
             self.account.want_read = False
             self._ask_for_read(self.timing.confirm_after_s)
@@ -380,7 +375,9 @@ class AccountManager(Server):
         if due or self.account.flattening or pending_plans(self.account, now):
             with self._step():
                 pass
-        if (self.account.in_doubt or self.account.flattening) and now.s >= self.next_read_s:
+        self._look_after()
+        waits = self.account.in_doubt or self.account.flattening or wants_read(self.account, now)
+        if waits and now.s >= self.next_read_s:
             self._ask_for_read(0.0)
         if overdue_since_s(self.account, now):
             with self._step() as now:
@@ -388,6 +385,15 @@ class AccountManager(Server):
         self._inquire(now)
         self._read_instruments(now)
         self._look_at_hours(now)
+
+    def _look_after(self) -> bool:
+        """What no message asks for: prices and time alone can make the rules of minding want something."""
+        if not minding_due(self.account, self._now()):
+            return False
+        self.account.stir()
+        with self._step():
+            pass
+        return True
 
     def _look_at_hours(self, now: Now) -> None:
         """At each tick; and where a phase changes before the next one, at that very moment: a tick may be long."""
