@@ -67,8 +67,9 @@ def _missed(scene: Scene, minded: Minded) -> Act | None:
 
 
 def wants_read(scene: Scene, minded: Minded) -> bool:
-    """It waits for the broker's word."""
-    return bool(minded.close_utc) and not minded.kept and bool(scene.not_flat)
+    """What our book has as flat waits for the broker's word, as long as the close has not come; else the books' own
+    rhythm is enough."""
+    return bool(minded.close_utc) and not minded.close_missed and bool(scene.not_flat) and not scene.held
 
 
 def overnight_margin(scene: Scene, minded: Minded) -> Act | None:

@@ -121,4 +121,5 @@ def _do(account: Account, symbol: str, act: Act, now: Now) -> None:
         journal.add_hold(symbol, act.hold, now.utc)
     if told is not None:
         incident = f"{told.incident}:{symbol}" if told.incident else ""
-        account.event(now, told.kind, told.level, told.text, incident=incident, state=told.state, **told.data)
+        about = {"order_id": told.order_id} if told.order_id else {}
+        account.event(now, told.kind, told.level, told.text, incident=incident, state=told.state, **about)

@@ -33,7 +33,7 @@ from trader.messages import (
     TimerDue,
     Turn,
 )
-from trader.minded import NOTHING_MINDED, Minded
+from trader.minded import Minded
 from trader.money import Adoption
 from trader.orders import OwnOrder
 from trader.position import Holding, price_of_new
@@ -160,9 +160,6 @@ class Journal(Image):
             self.taken = taken
             row = ("holds_taken", to_json(taken))
             self._writes.put(("meta", "holds_taken"), PUT_META, itself, row)  # more than history: it stirs the account
-
-    def minded(self, symbol: str) -> Minded:
-        return self.minding.get(symbol, NOTHING_MINDED)
 
     def mind(self, symbol: str, minded: Minded) -> None:
         """What the rules of minding remember of a symbol."""

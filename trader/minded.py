@@ -7,7 +7,7 @@ is; ``Minded`` is the little that it must remember over a restart. ``minding`` p
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -71,10 +71,10 @@ class Words(Value, frozen=True):
 
 
 class Scene(Value, frozen=True, kw_only=True):
-    """All that is known of one symbol. ``flattening``: a person wants it closed. ``price``: the newest known, if it is no older than the position.
-    ``read_utc``: when the newest good read of the account was asked for. ``closes_utc``: of the market, where it is
-    open and its hours are known. ``not_flat``: why it cannot be said that nothing is left; "" where it can.
-    ``margin_usd``: what the account's positions need over night."""
+    """All that is known of one symbol. ``flattening``: a person wants it closed. ``price``: the newest known, if it is
+    no older than the position. ``read_utc``: when the newest good read of the account was asked for. ``closes_utc``: of
+    the market, where it is open and its hours are known. ``not_flat``: why it cannot be said that nothing is left; ""
+    where it can. ``margin_usd``: what the account's positions need over night."""
 
     words: Words
     declaration: Declaration
@@ -128,7 +128,7 @@ class Told(Value, frozen=True):
     text: str
     incident: str = ""
     state: Literal["", "opened", "resolved"] = ""
-    data: dict[str, Any] = {}
+    order_id: str = ""
 
 
 class Act(Value, frozen=True):

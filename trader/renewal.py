@@ -39,7 +39,7 @@ def stop_expires(scene: Scene, minded: Minded) -> Act | None:
         f"{scene.symbol}: the stop {stop.order_id} of {scene.held} ends by itself {utc_text(at_utc)}; it is placed"
         " again then. To have no gap, cancel it yourself while its market is closed and release the symbol"
     )
-    told = Told("stop.expires", "PAGE", text, EXPIRING, "opened", {"order_id": stop.order_id})
+    told = Told("stop.expires", "PAGE", text, EXPIRING, "opened", stop.order_id)
     return Act(replace(minded, expiring=stop.order_id), None, told)
 
 

@@ -76,8 +76,8 @@ def _behind(scene: Scene) -> str:
 
 
 def past(scene: Scene, before: Past | None) -> Past | None:
-    """The working stop that the newest price is beyond, and since when that is known. Time in which its market is closed
-    does not count: there no stop fires."""
+    """The working stop that the newest price is beyond, and since when that is known. In a closed market there is
+    none: nothing fires then."""
     if scene.price is None or scene.instrument is None or scene.moment.phase is Phase.CLOSED:
         return None
     by = scene.instrument.tick_size * INERT_TICKS
@@ -116,7 +116,7 @@ def stop_inert(scene: Scene, minded: Minded) -> Act | None:
     closes = scene.words.inert_stop == "close"
     after = replace(minded, inert=seen.order_id, inert_price=seen.stop_price, inert_closes=closes)
     does = "it is cancelled, then the position is closed at the market" if closes else "look at the broker at once"
-    told = Told("stop.inert", "PAGE", f"{text}; {does}", INERT, "opened", {"order_id": seen.order_id})
+    told = Told("stop.inert", "PAGE", f"{text}; {does}", INERT, "opened", seen.order_id)
     declaration = replace(scene.declaration, quantity=ZERO, refused=()) if closes else None
     return Act(after, declaration, told, INERT if closes else "")
 
