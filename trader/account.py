@@ -29,14 +29,8 @@ from trader.market_hours import UNKNOWN_HOURS, HoursConfig, MarketHours, Moment
 from trader.market_hours import entry_refusal as market_refusal
 from trader.messages import (
     CleanBar,
-    Cursor,
-    Hindrance,
-    Market,
     PositionView,
     RejectRow,
-    SessionStatus,
-    Unsettled,
-    WorkingOrder,
 )
 from trader.minded import Past, Price, beyond
 from trader.orders import OwnOrder
@@ -462,58 +456,6 @@ class Account:
             trail_held_by=trail_keeper(d, self.working_of(symbol)),
             covered=covered_for(self.journal.instruments.get(symbol)) if stops else "",
         )
-
-    def status(self, now: Now) -> SessionStatus:
-        journal = self.journal
-        return SessionStatus(
-            name=self.session.name,
-            start_no=self.start_no,
-            minding=self.trading_done,
-            done_reason=journal.done.reason if self.trading_done else "",
-            agreed_age_s={symbol: now.s - at for symbol, at in self.agreed_s.items()},
-            positions=self.views(),
-            orders=tuple(map(_working, journal.working.values())),
-            unsettled=tuple(
-                Unsettled(
-                    key=i.key, symbol=i.symbol, kind=i.kind, purpose=i.purpose, since_utc=i.written_utc, why=i.reason
-                )
-                for i in journal.open_intents.values()
-            ),
-            holds=tuple(journal.holds.values()),
-            cursors=tuple(Cursor(symbol=s, interval_s=i, closed_utc=at) for (s, i), at in journal.cursors.items()),
-            last_divergence=journal.last_event("divergence.adopted"),
-            foreign_orders=self.foreign_working,
-            hindrances=self._hindrances(),
-            person_holds=self.in_force.holds,
-            markets=tuple(self._market(symbol, now) for symbol in self.session.symbols),
-        )
-
-    def _market(self, symbol: str, now: Now) -> Market:
-        moment = self.moment(symbol, now)
-        return Market(symbol, moment.phase, moment.until_utc)
-
-    def _hindrances(self) -> tuple[Hindrance, ...]:
-        account = self.session.account
-        unknown = [s for s in self.session.symbols if s not in self.journal.instruments]
-        unread = [account] if account in self.unread or not (self.agreed_s or self.differed or self.not_ours) else []
-        holds = (Hindrance("holds", self.in_force.unread),) if self.in_force.unread else ()
-        return (*holds, *(Hindrance(about, self.unread.get(about, "")) for about in (*unread, *unknown)))
-
-
-def _working(order: OwnOrder) -> WorkingOrder:
-    return WorkingOrder(
-        order_id=order.order_id,
-        symbol=order.symbol,
-        purpose=order.purpose,
-        side=order.side,
-        type=order.type,
-        quantity=order.quantity,
-        filled_quantity=order.filled_quantity,
-        stop_price=order.stop_price,
-        pending=order.pending,
-        limit_price=order.limit_price,
-        trail=order.trail,
-    )
 
 
 def _plain(value: Any) -> Any:

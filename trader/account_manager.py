@@ -32,7 +32,9 @@ from supervisor.errors import CallFailed, Refused, StoreFailed
 from supervisor.messages import Done as Ok
 from supervisor.messages import Down, Message, Request, Subscribed, Up
 from supervisor.process.server import Caller, Server
+from trader import guarding
 from trader.account import Account, Now
+from trader.account_status import session_status
 from trader.arguments import SessionArguments
 from trader.execution import (
     doubt_after_restart,
@@ -45,8 +47,6 @@ from trader.execution import (
     send_again,
     write_plans,
 )
-from trader.guarding import due as minding_due
-from trader.guarding import mind, told_by_read, wants_read
 from trader.halting import follow_flatten, impose, take, unconfirmed
 from trader.holds import HALT_FILE, InForce, in_force
 from trader.hours_watch import HoursWatch
@@ -185,7 +185,7 @@ class AccountManager(Server):
             return Rows(rows=self.journal.rows_after(request.after), positions=self.account.views())
         if isinstance(request, ReadSessionStatus):
             waits = unconfirmed(self.account) if self.account.flattening else ""
-            return msgspec.structs.replace(self.account.status(self._now()), flattening=waits)
+            return msgspec.structs.replace(session_status(self.account, self._now()), flattening=waits)
         if isinstance(request, Attach | BeginSeries | BeginTimers | TradingDone | EndTrading | ReleaseHold):
             self.reply(caller, self._attach(request) if isinstance(request, Attach) else self._committed(request))
             self._after_commit()
@@ -221,7 +221,7 @@ class AccountManager(Server):
             balance = message.content.balance
             self.account.equity_usd, self.account.day_trades = balance.equity_usd, balance.day_trades
             with self._step() as now:
-                told_by_read(self.account, message, now)
+                guarding.told_by_read(self.account, message, now)
                 read(self.account, message, now)
         elif isinstance(message, SnapshotFailed):
             self._hindered(self.account.session.account, message.reason)
@@ -286,7 +286,7 @@ class AccountManager(Server):
         (a refused entry is an event too), the account is at rest until something changes."""
         self.account.stir()
         impose(self.account)
-        mind(self.account, now)
+        guarding.mind(self.account, now)
         planning = plans and now.s >= self.no_plans_before_s
         planned = write_plans(self.account, now) if planning else []
         self.to_send += planned
@@ -376,7 +376,7 @@ class AccountManager(Server):
             with self._step():
                 pass
         self._look_after()
-        waits = self.account.in_doubt or self.account.flattening or wants_read(self.account, now)
+        waits = self.account.in_doubt or self.account.flattening or guarding.wants_read(self.account, now)
         if waits and now.s >= self.next_read_s:
             self._ask_for_read(0.0)
         if overdue_since_s(self.account, now):
@@ -387,13 +387,12 @@ class AccountManager(Server):
         self._look_at_hours(now)
 
     def _look_after(self) -> bool:
-        """What no message asks for: prices and time alone can make the rules of minding want something."""
-        if not minding_due(self.account, self._now()):
-            return False
-        self.account.stir()
-        with self._step():
-            pass
-        return True
+        """Prices and time alone can make the rules of minding want something."""
+        if guarding.due(self.account, self._now()):
+            self.account.stir()
+            with self._step():
+                return True
+        return False
 
     def _look_at_hours(self, now: Now) -> None:
         """At each tick; and where a phase changes before the next one, at that very moment: a tick may be long."""
