@@ -40,7 +40,7 @@ def stop_passed(scene: Scene, minded: Minded) -> Act | None:
     d = scene.declaration
     if passed(scene):
         return _exit(scene, minded) if scene.words.stop_passed == "exit" else _page(scene, minded)
-    if not minded.passed:
+    if not minded.passed or (scene.price is None and scene.held):  # no price known is not one on the right side
         return None
     again = replace(d, refused=tuple(each for each in d.refused if each is not Purpose.STOP))
     text = f"{scene.symbol}: the market is on the right side of the stop again, or nothing is left to protect"

@@ -117,6 +117,12 @@ def test_it_is_placed_once_the_market_is_on_its_right_side_again() -> None:
     assert not act.minded.passed
 
 
+def test_while_no_price_is_known_it_goes_on_waiting() -> None:
+    waits = scene(declaration=replace(DECLARED, refused=(Purpose.STOP,)), price=None)
+    assert stop_passed(waits, Minded(passed=True)) is None
+    assert kind(stop_passed(replace(waits, held=Decimal(0)), Minded(passed=True))) == "stop.passed_over"
+
+
 @given(st.sampled_from([1, -1]), st.integers(-20, 20), st.integers(0, 5))
 def test_beyond_is_the_side_where_the_position_loses(side: int, ticks: int, by: int) -> None:
     protects = Side.BUY if side > 0 else Side.SELL

@@ -344,3 +344,38 @@ def test_the_next_bar_that_comes_in_time_may_enter_again() -> None:
     before = len(desk.sent("POST"))
     desk.declare(1)
     assert len(desk.sent("POST")) == before + 1
+
+
+# -- over a death ------------------------------------------------------------------------------------------------------
+
+
+def test_a_manager_that_dies_between_the_cancel_and_the_exit_goes_on_where_it_was() -> None:
+    desk = desk_of(inert_stop="close")
+    desk.long_and_covered()
+    (stop,) = working(desk)
+    desk.world.answer_http("DELETE", "/orderexecution/orders/", lambda request: reply({"Message": "sent"}))
+    below(desk, 60)
+    desk.restart()
+    desk.attach()
+    desk.world.advance(2.0)
+    assert working(desk, OrderType.MARKET) == []
+    desk.change(stop, status=OrderStatus.CANCELLED)
+    desk.read()
+    desk.world.advance(5.0)
+    desk.read()
+    (exit_,) = working(desk, OrderType.MARKET)
+    assert desk.orders[exit_].quantity == 1
+    assert desk.events().count("stop.inert") == 1, "the same incident in both lives"
+
+
+def test_a_stop_that_waits_by_the_policy_page_waits_in_the_next_life_too() -> None:
+    desk = desk_of(stop_passed="page")
+    passed_while_missing(desk)
+    closes(desk, "165")
+    desk.restart()
+    desk.attach()
+    desk.last = Decimal("165")
+    desk.read()
+    desk.world.advance(30.0)
+    assert desk.sent("POST") == []
+    assert desk.events().count("stop.passed") == 1
