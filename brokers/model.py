@@ -157,12 +157,14 @@ class Position(Value, frozen=True):
 
 
 class Balance(Value, frozen=True):
-    """``day_trades``: in the last five business days, where the venue counts them."""
+    """``day_trades``: in the last five business days, where the venue counts them. ``overnight_margin_usd``: what all
+    that is held needs over night, where the venue tells it (of futures)."""
 
     account: str
     cash_usd: Decimal
     equity_usd: Decimal
     day_trades: int | None = None
+    overnight_margin_usd: Decimal | None = None
 
 
 class Account(Value, frozen=True):
@@ -176,13 +178,15 @@ class Account(Value, frozen=True):
 
 
 class Instrument(Value, frozen=True):
-    """``symbol`` is the dated contract: for a continuous symbol (@ES) it is the one now in front."""
+    """``symbol`` is the dated contract: for a continuous symbol (@ES) it is the one now in front. ``expires_utc``: the
+    date on which it ends, as the venue tells it; None where it tells none. First notice it does not tell."""
 
     symbol: str
     kind: str
     tick_size: Decimal
     point_value_usd: Decimal
     quantity_step: Decimal = Decimal(1)
+    expires_utc: float | None = None
 
 
 class Quote(Value, frozen=True):

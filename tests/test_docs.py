@@ -44,7 +44,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PACKAGES = ("supervisor", "brokers", "feeds", "trader")
 LEVELS = {"PAGE", "NOTIFY", "DIGEST", "LOG"}
-EMITTERS = {"event", "Event", "Record", "record_death", "_crash", "_end_by_routine", "_hold_off", "Change"}
+EMITTERS = {"event", "Event", "Record", "record_death", "_crash", "_end_by_routine", "_hold_off", "Change", "Told"}
 """Functions whose first text argument is the kind of an event (or, handed on by them, its level)."""
 RUN_LIMIT_S = 60.0
 """Of an example with real processes on a busy machine; alone it takes two seconds."""

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from brokers.broker import Capabilities
-from brokers.model import GroupKind, Order
+from brokers.model import ZERO, GroupKind, Order, Side
 from feeds.config import Timing
 from feeds.messages import AccountSeen
 from feeds.trading_day import began_utc
@@ -29,17 +29,14 @@ from trader.market_hours import UNKNOWN_HOURS, HoursConfig, MarketHours, Moment
 from trader.market_hours import entry_refusal as market_refusal
 from trader.messages import (
     CleanBar,
-    Cursor,
-    Hindrance,
-    Market,
     PositionView,
     RejectRow,
-    SessionStatus,
-    Unsettled,
-    WorkingOrder,
 )
+from trader.minded import Past, Price, beyond
 from trader.orders import OwnOrder
+from trader.renewal import covered_for
 from trader.risk import EntryGates, entry_refusal
+from trader.rolling import entry_refusal as expiry_refusal
 from trader.sessions import Session
 from trader.target import Declaration, Place, Situation, clamped, promised
 from trader.usage import MINUTE_S, since
@@ -78,7 +75,9 @@ class Account:
     ``day_trades``: the venue's account as the books last told it. ``prices``: last closes, where a limit needs them.
     ``reserve``: asks for a part of the account's own limits before an entry is written; None where it has none.
     ``hours``: by symbol, missing where they are unknown; ``closing_s``: so long before a close no entry goes.
-    ``last_word``: of this trader's turns that consumed nothing.
+    ``last_word``: of this trader's turns that consumed nothing. ``market``: the newest price known, by symbol;
+    ``past``: stops that it has passed; ``read_utc``: when the newest good read was asked for; ``margin_usd``: what the
+    account's positions need over night.
     """
 
     def __init__(
@@ -125,6 +124,10 @@ class Account:
         self.day_trades: int | None = None
         self.prices: dict[str, Decimal] = {}
         self.price_utc: dict[str, int] = {}
+        self.market: dict[str, Price] = {}
+        self.past: dict[str, Past] = {}
+        self.read_utc = 0.0
+        self.margin_usd: Decimal | None = None
         self.reserve: Reserve | None = None
         self._resting = False
         self._differed_at_rest: dict[str, Decimal] = {}
@@ -236,8 +239,8 @@ class Account:
             now_utc=now.utc,
             seen=self.differed.get(symbol),
             unsettled=unsettled,
-            entry_refusal=self.refusal(declaration, now) if missing else None,
-            replace_to_market=self.capabilities.replace_to_market,
+            entry_refusal=self.refusal(declaration, now, late=declaration.late) if missing else None,
+            replace_to_market=self.capabilities.replace_to_market and not self.journal.minded(symbol).inert_closes,
             children=self.capabilities.children,
             takes_native=self.takes_native,
             uncovered_s=self._uncovered_s(symbol, now),
@@ -285,6 +288,8 @@ class Account:
             quantity=self._entry_quantity(wanted),
             instrument=self.journal.instruments.get(symbol),
             market=market_refusal(symbol, self.moment(symbol, now)),
+            expiry=expiry_refusal(self.journal.instruments.get(symbol), limits.last_days_without_entry, now.utc),
+            stop_passed=self._stop_passed(wanted),
         )
         return entry_refusal(gates)
 
@@ -314,6 +319,16 @@ class Account:
             bar = each.bar
             if bar.closed_utc >= self.price_utc.get(bar.symbol, 0):
                 self.prices[bar.symbol], self.price_utc[bar.symbol] = bar.close, bar.closed_utc
+                self.price_told(bar.symbol, Price(bar.close, bar.closed_utc))
+
+    def price_told(self, symbol: str, price: Price) -> None:
+        if symbol not in self.market or price.at_utc >= self.market[symbol].at_utc:
+            self.market[symbol] = price
+
+    def _stop_passed(self, wanted: Declaration) -> bool:
+        """The stop declared with this exposure is behind the market already."""
+        price, side = self.market.get(wanted.symbol), Side.BUY if wanted.quantity > 0 else Side.SELL
+        return price is not None and wanted.stop is not None and beyond(price.price, wanted.stop, side, ZERO)
 
     def _entry_quantity(self, wanted: Declaration) -> Decimal:
         held = self.journal.holding(wanted.symbol).quantity
@@ -438,59 +453,8 @@ class Account:
             stop_held_by="venue" if stops else "",
             take_held_by=take_keeper(d, held.quantity, self.working_of(symbol)),
             trail_held_by=trail_keeper(d, self.working_of(symbol)),
+            covered=covered_for(self.journal.instruments.get(symbol)) if stops else "",
         )
-
-    def status(self, now: Now) -> SessionStatus:
-        journal = self.journal
-        return SessionStatus(
-            name=self.session.name,
-            start_no=self.start_no,
-            minding=self.trading_done,
-            done_reason=journal.done.reason if self.trading_done else "",
-            agreed_age_s={symbol: now.s - at for symbol, at in self.agreed_s.items()},
-            positions=self.views(),
-            orders=tuple(map(_working, journal.working.values())),
-            unsettled=tuple(
-                Unsettled(
-                    key=i.key, symbol=i.symbol, kind=i.kind, purpose=i.purpose, since_utc=i.written_utc, why=i.reason
-                )
-                for i in journal.open_intents.values()
-            ),
-            holds=tuple(journal.holds.values()),
-            cursors=tuple(Cursor(symbol=s, interval_s=i, closed_utc=at) for (s, i), at in journal.cursors.items()),
-            last_divergence=journal.last_event("divergence.adopted"),
-            foreign_orders=self.foreign_working,
-            hindrances=self._hindrances(),
-            person_holds=self.in_force.holds,
-            markets=tuple(self._market(symbol, now) for symbol in self.session.symbols),
-        )
-
-    def _market(self, symbol: str, now: Now) -> Market:
-        moment = self.moment(symbol, now)
-        return Market(symbol, moment.phase, moment.until_utc)
-
-    def _hindrances(self) -> tuple[Hindrance, ...]:
-        account = self.session.account
-        unknown = [s for s in self.session.symbols if s not in self.journal.instruments]
-        unread = [account] if account in self.unread or not (self.agreed_s or self.differed or self.not_ours) else []
-        holds = (Hindrance("holds", self.in_force.unread),) if self.in_force.unread else ()
-        return (*holds, *(Hindrance(about, self.unread.get(about, "")) for about in (*unread, *unknown)))
-
-
-def _working(order: OwnOrder) -> WorkingOrder:
-    return WorkingOrder(
-        order_id=order.order_id,
-        symbol=order.symbol,
-        purpose=order.purpose,
-        side=order.side,
-        type=order.type,
-        quantity=order.quantity,
-        filled_quantity=order.filled_quantity,
-        stop_price=order.stop_price,
-        pending=order.pending,
-        limit_price=order.limit_price,
-        trail=order.trail,
-    )
 
 
 def _plain(value: Any) -> Any:

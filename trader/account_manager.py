@@ -32,7 +32,9 @@ from supervisor.errors import CallFailed, Refused, StoreFailed
 from supervisor.messages import Done as Ok
 from supervisor.messages import Down, Message, Request, Subscribed, Up
 from supervisor.process.server import Caller, Server
+from trader import guarding
 from trader.account import Account, Now
+from trader.account_status import session_status
 from trader.arguments import SessionArguments
 from trader.execution import (
     doubt_after_restart,
@@ -137,7 +139,6 @@ class AccountManager(Server):
         self.account = Account(session, self.journal, self.timing, settings.limits, capabilities, protection)
         self.account.live_connection = settings.connection.environment == "LIVE"
         self.trader, self.data_source = trader_name(session.name), data_source_name(session.name)
-        self.subscribed_to_bars = False
         self.books = paths.books(settings.connection.name, session.account)
         self.inquiry = Inquiry()
         self.positions_seen: PositionsSeen | None = None
@@ -165,20 +166,13 @@ class AccountManager(Server):
         self.world.after(self.timing.look_every_s, Tick())
 
     def _limit(self, settings: SessionArguments) -> None:
-        """Where the account has limits of its own, entries ask; where risk is limited, prices must be known."""
+        """Where the account has limits of its own, entries ask. Prices are known from the closes of bars."""
         of_account = settings.connection.account_limits.get(self.account.session.account)
         self.reserving: Reserving | None = None
         if of_account is not None:
             self.reserving = Reserving(self.world, self.account, settings.connection)
             self.reserving.start()
-        risk_limits = settings.limits.max_open_risk_usd, of_account and of_account.max_open_risk_usd
-        if any(limit is not None for limit in risk_limits):
-            self._subscribe_to_bars()
-
-    def _subscribe_to_bars(self) -> None:
-        if not self.subscribed_to_bars:
-            self.subscribed_to_bars = True
-            self.world.subscribe(self.data_source, "bars")
+        self.world.subscribe(self.data_source, "bars")
 
     # -- messages ----------------------------------------------------------------------------------------------------
 
@@ -191,7 +185,7 @@ class AccountManager(Server):
             return Rows(rows=self.journal.rows_after(request.after), positions=self.account.views())
         if isinstance(request, ReadSessionStatus):
             waits = unconfirmed(self.account) if self.account.flattening else ""
-            return msgspec.structs.replace(self.account.status(self._now()), flattening=waits)
+            return msgspec.structs.replace(session_status(self.account, self._now()), flattening=waits)
         if isinstance(request, Attach | BeginSeries | BeginTimers | TradingDone | EndTrading | ReleaseHold):
             self.reply(caller, self._attach(request) if isinstance(request, Attach) else self._committed(request))
             self._after_commit()
@@ -213,9 +207,10 @@ class AccountManager(Server):
             self._compare_positions(message)
         elif isinstance(message, CleanBars):
             self.account.price_seen(message.bars)
-            if not self.account.watches:
+            if self.account.watches:
+                self._follow_bars(message)
+            if not self._look_after() and not self.account.watches:
                 return
-            self._follow_bars(message)
         elif self.lease.handle_info(message):
             return
         elif isinstance(message, AccountSeen):
@@ -226,6 +221,7 @@ class AccountManager(Server):
             balance = message.content.balance
             self.account.equity_usd, self.account.day_trades = balance.equity_usd, balance.day_trades
             with self._step() as now:
+                guarding.told_by_read(self.account, message, now)
                 read(self.account, message, now)
         elif isinstance(message, SnapshotFailed):
             self._hindered(self.account.session.account, message.reason)
@@ -290,6 +286,7 @@ class AccountManager(Server):
         (a refused entry is an event too), the account is at rest until something changes."""
         self.account.stir()
         impose(self.account)
+        guarding.mind(self.account, now)
         planning = plans and now.s >= self.no_plans_before_s
         planned = write_plans(self.account, now) if planning else []
         self.to_send += planned
@@ -310,8 +307,6 @@ class AccountManager(Server):
         if self.journal.newest_row > self.rows_told:
             self.rows_told = self.journal.newest_row
             self.world.cast(self.trader, RowsWaiting(newest=self.rows_told))
-        if self.account.watches:
-            self._subscribe_to_bars()
         if self.account.want_read:
             self.account.want_read = False
             self._ask_for_read(self.timing.confirm_after_s)
@@ -380,7 +375,9 @@ class AccountManager(Server):
         if due or self.account.flattening or pending_plans(self.account, now):
             with self._step():
                 pass
-        if (self.account.in_doubt or self.account.flattening) and now.s >= self.next_read_s:
+        self._look_after()
+        waits = self.account.in_doubt or self.account.flattening or guarding.wants_read(self.account, now)
+        if waits and now.s >= self.next_read_s:
             self._ask_for_read(0.0)
         if overdue_since_s(self.account, now):
             with self._step() as now:
@@ -388,6 +385,14 @@ class AccountManager(Server):
         self._inquire(now)
         self._read_instruments(now)
         self._look_at_hours(now)
+
+    def _look_after(self) -> bool:
+        """Prices and time alone can make the rules of minding want something."""
+        if guarding.due(self.account, self._now()):
+            self.account.stir()
+            with self._step():
+                return True
+        return False
 
     def _look_at_hours(self, now: Now) -> None:
         """At each tick; and where a phase changes before the next one, at that very moment: a tick may be long."""

@@ -135,11 +135,13 @@ def _end(account: Account, kind: str, text: str, taken: Taken, now: Now) -> None
 
 def unconfirmed(account: Account) -> str:
     """What a flatten still waits for, in words; "" when a read that was requested after the last change says flat."""
-    found = [text for symbol in account.session.symbols if (text := _not_flat(account, symbol))]
+    since_s = account.flatten_since_s
+    found = [text for symbol in account.session.symbols if (text := not_flat(account, symbol, since_s))]
     return "; ".join(found)
 
 
-def _not_flat(account: Account, symbol: str) -> str:
+def not_flat(account: Account, symbol: str, since_s: float) -> str:
+    """Why it cannot be said that nothing is left of a symbol, by a read that was requested after ``since_s``."""
     journal = account.journal
     held, orders = journal.holding(symbol).quantity, account.working_of(symbol)
     if symbol in account.not_ours:
@@ -153,7 +155,6 @@ def _not_flat(account: Account, symbol: str) -> str:
         return f"{symbol}: the outcome of an instruction is not known"
     if orders:
         return f"{symbol}: {len(orders)} orders of ours still work"
-    since_s = max(account.changed_s.get(symbol, 0.0), account.flatten_since_s)
-    if account.agreed_s.get(symbol, -1.0) < since_s:
+    if account.agreed_s.get(symbol, -1.0) < max(account.changed_s.get(symbol, 0.0), since_s):
         return f"{symbol}: not read since the close"
     return ""

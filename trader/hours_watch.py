@@ -6,6 +6,7 @@ import math
 
 from supervisor.process.world import World
 from trader.account import Account, Now
+from trader.closing import MINUTE_S
 from trader.hours_book import HoursBook
 from trader.market_hours import HoursConfig, Moment, Phase, calendar_of
 from trader.messages import SessionRow
@@ -22,7 +23,7 @@ class HoursWatch:
         self._book = HoursBook(world)
         self._unknown_since_s: dict[str, float] = {}
         self._told_unknown: set[str] = set()
-        account.closing_s = config.closing_s
+        account.closing_s = max(config.closing_s, account.session.flat_at_close_min * MINUTE_S)
         for symbol in account.session.symbols:
             self._book.follow(symbol, calendar_of(symbol, config))
         self._read()

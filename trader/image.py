@@ -20,6 +20,7 @@ from supervisor.process.world import Store
 from trader.holds import Taken
 from trader.intents import order_key
 from trader.messages import Consumed, Cursor, FillRow, Hold, Row, RowNumber, SyncRow
+from trader.minded import NOTHING_MINDED, Minded
 from trader.orders import OwnOrder
 from trader.position import Holding
 from trader.store.columns import decimal_or_none, from_json, intent_of
@@ -70,6 +71,7 @@ class Image:
         self.state: bytes = meta.get("state") or b""
         self.done = Done(int(meta.get("done_start_no") or 0), meta.get("done_reason") or "")
         self.taken = from_json(meta["holds_taken"], Taken) if meta.get("holds_taken") else Taken()
+        self.minding = from_json(meta["minding"], dict[str, Minded]) if meta.get("minding") else {}
         self.newest_intent = self._number("SELECT max(number) AS n FROM intents")
         self.newest_row = self._number("SELECT max(number) AS n FROM rows")
         self.last_row = self._number("SELECT max(number) AS n FROM rows WHERE consumed = 1")
@@ -129,6 +131,9 @@ class Image:
         if isinstance(what, RowNumber):
             return what.number <= self.last_row
         return what.due_utc <= self.timers.get(what.name, -1)
+
+    def minded(self, symbol: str) -> Minded:
+        return self.minding.get(symbol, NOTHING_MINDED)
 
     def declaration(self, symbol: str) -> Declaration:
         """Where nothing was declared, what is held is what is wanted."""

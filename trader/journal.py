@@ -33,6 +33,7 @@ from trader.messages import (
     TimerDue,
     Turn,
 )
+from trader.minded import Minded
 from trader.money import Adoption
 from trader.orders import OwnOrder
 from trader.position import Holding, price_of_new
@@ -159,6 +160,12 @@ class Journal(Image):
             self.taken = taken
             row = ("holds_taken", to_json(taken))
             self._writes.put(("meta", "holds_taken"), PUT_META, itself, row)  # more than history: it stirs the account
+
+    def mind(self, symbol: str, minded: Minded) -> None:
+        """What the rules of minding remember of a symbol."""
+        if minded != self.minded(symbol):
+            self.minding[symbol] = minded
+            self._writes.put(("meta", "minding"), PUT_META, itself, ("minding", to_json(self.minding)))
 
     def declare(self, declaration: Declaration) -> None:
         if self.declarations.get(declaration.symbol) == declaration:

@@ -37,11 +37,16 @@ class Limits(AccountLimits, frozen=True):
     """So many refusals, by a gate that does not wait or by the venue, within ``rejects_within_minutes`` (market
     minutes) hold the session: it goes round in a loop."""
     rejects_within_minutes: int | None = None
+    last_days_without_entry: int | None = None
+    """Days before the end of a dated contract, as the venue tells it, in which no entry goes."""
 
 
-DEFAULTS = Limits(max_order_quantity=Decimal(1000), max_rejects=20, rejects_within_minutes=10)
+DEFAULTS = Limits(
+    max_order_quantity=Decimal(1000), max_rejects=20, rejects_within_minutes=10, last_days_without_entry=3
+)
 """Where the desk says nothing. 1000 units: far above what the examples trade, far below a typing error. 20 refusals in
-10 minutes: a strategy that is refused once on each minute bar stays below, a loop does not."""
+10 minutes: a strategy that is refused once on each minute bar stays below, a loop does not. Three days: by then
+a contract on an index is hardly traded; one that is delivered needs more, before its first notice."""
 
 
 class LimitsSection(Limits, frozen=True):

@@ -49,6 +49,7 @@ class PositionView(Message, frozen=True):
     the protective stop that works at the broker; of several the one that is reached last, None while one of them trails
     at a venue that does not tell where. ``take`` and ``trail`` as declared, each with who sees to it: ``venue`` (an
     order there), ``desk`` (by closed bars, while it lives), "" where nothing does. ``stop_held_by``: ``venue`` or "".
+    ``covered``: the hours in which the stop works.
     """
 
     symbol: str
@@ -62,6 +63,7 @@ class PositionView(Message, frozen=True):
     stop_held_by: Literal["", "venue"] = ""
     take_held_by: Literal["", "venue", "desk"] = ""
     trail_held_by: Literal["", "venue", "desk"] = ""
+    covered: str = ""
 
 
 class FillRow(Message, frozen=True):

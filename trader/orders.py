@@ -134,6 +134,10 @@ class OwnOrder(Value, frozen=True):
     """When its intent was written; 0 for a leg."""
     told: tuple[str, ...] = ()
     """Of an entry that awaits legs: all ids of the answer. What they leave out was refused."""
+    opened_utc: float = 0.0
+    """When the venue says that it was opened."""
+    good_till_utc: float | None = None
+    """When it ends by itself, where the venue says so."""
 
     @property
     def working(self) -> bool:
@@ -257,6 +261,8 @@ def seen(
     told += fill
     after, fee = _charged(after, frame)
     told += fee
+    if current and own.purpose is Purpose.STOP:
+        after = _dated(after, frame)
     if current and read:
         after, taken_back = _taken_back(after, frame)
         told += taken_back
@@ -286,6 +292,14 @@ def _filled(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
     price = average if own.filled_quantity == 0 else (frame.filled_quantity * average - paid_before) / quantity
     after = _replaced(own, filled_quantity=frame.filled_quantity, average_fill_price=average, doubted=None)
     return after, [Happening(What.FILLED, quantity=quantity, price=price)]
+
+
+def _dated(own: OwnOrder, frame: Order) -> OwnOrder:
+    """Since when it is there and when it ends by itself, as far as the frame says so."""
+    dates = (frame.opened_utc or own.opened_utc, frame.good_till_utc or own.good_till_utc)
+    if dates == (own.opened_utc, own.good_till_utc):
+        return own
+    return _replaced(own, opened_utc=dates[0], good_till_utc=dates[1])
 
 
 def _charged(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:

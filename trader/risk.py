@@ -70,6 +70,10 @@ class EntryGates(Value, frozen=True, kw_only=True):
     part_filled_s: float = 0.0
     market: str = ""
     """Why the market's hours forbid an entry; "" where they do not."""
+    expiry: str = ""
+    """Why the end of the contract does."""
+    stop_passed: bool = False
+    """The declared stop is behind the market by the newest price known."""
 
 
 def entry_refusal(gates: EntryGates) -> tuple[str, str] | None:
@@ -163,7 +167,13 @@ def part_fill_refusal(part_filled_s: float) -> str | None:
 # -- entries: this order -----------------------------------------------------------------------------------------------
 
 
+def _expiry(g: EntryGates) -> str | None:
+    return g.expiry or None
+
+
 def _stop(g: EntryGates) -> str | None:
+    if g.stop_given and g.stop_passed:
+        return "the market has passed the declared stop already: it would be closed at once"
     if g.stop_given or g.limits.entry_without_stop:
         return None
     return "an entry needs a protective stop: target(symbol, quantity, stop=price)"
@@ -248,6 +258,7 @@ ENTRY_GATES: tuple[Gate[EntryGates], ...] = (
     Gate("late", _late, waits=True),
     Gate("market", _market, waits=True),
     Gate(PART_FILLED, _part_filled, waits=True),
+    Gate("expiry", _expiry, waits=True),
     Gate("stop", _stop),
     Gate("instrument", _instrument, waits=True),
     Gate("step", _step),

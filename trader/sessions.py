@@ -22,6 +22,12 @@ class Wanted(StrEnum):
 AfterDivergence = Literal["hold", "follow"]
 """What lets a strategy's entries pass again after a divergence: a person alone, or also another quantity that it
 declares than the one which the divergence has voided."""
+StopPassed = Literal["exit", "page"]
+"""What becomes of a declared stop that does not work and that the market has passed: an exit at once, or a page."""
+InertStop = Literal["page", "close"]
+"""What follows when the market has passed a working stop that does not fire: a page; or also hold, cancel, close."""
+FLAT_AT_CLOSE_MAX_MIN = 720
+"""Half a day: more is a slip of the pen."""
 
 
 class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +54,10 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after_divergence: AfterDivergence = "hold"
     data_connection: str = ""
     """Bars and quotes come from here; "" is its ``connection``, which its orders go to in any case."""
+    stop_passed: StopPassed = "exit"
+    inert_stop: InertStop = "page"
+    flat_at_close_min: int = 0
+    """So many market minutes before each close entries end and the position is closed; 0: it is kept."""
 
     @property
     def feeds_from(self) -> str:

@@ -37,7 +37,8 @@ class Declaration(Value, frozen=True):
     released (order-safety 3.10); ``take_by_person`` is the same of the take. ``refused``: not tried again before the
     strategy declares anew. ``trail``: ``stop`` follows each closed bar at this distance, and only to the tighter side;
     ``trail_native``: stops placed from now on are left to the venue to move. ``intended_price``: the newest close that
-    the strategy had seen when it declared this quantity.
+    the strategy had seen when it declared this quantity. ``late``: that was on a late bar, so no entry comes of it,
+    also where it added nothing then.
     """
 
     symbol: str
@@ -54,6 +55,7 @@ class Declaration(Value, frozen=True):
     trail: Trail | None = None
     trail_native: bool = False
     take_by_person: Literal["", "removed", "changed"] = ""
+    late: bool = False
 
 
 class Situation(Value, frozen=True):

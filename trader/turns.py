@@ -143,7 +143,7 @@ def declare(
         before = account.journal.declaration(symbol)
         declared = _absolute(before, declared)
         before = _followed(account, before, declared, now)
-        wanted = _wanted(before, declared, valid_until_utc, native=account.trails_native)
+        wanted = _wanted(before, declared, valid_until_utc, native=account.trails_native, late=late)
         refusal = _diverged(account, wanted) or _not_allowed(account, before.quantity, wanted, now, late, seen)
         if refusal is not None:
             account.refuse_again(now, symbol, *refusal, declared.quantity, row=tell)
@@ -161,7 +161,9 @@ def _absolute(before: Declaration, declared: Declared) -> Declared:
     return replace(declared, quantity=before.quantity + declared.quantity)
 
 
-def _wanted(before: Declaration, declared: Declared, valid_until_utc: float, *, native: bool) -> Declaration:
+def _wanted(
+    before: Declaration, declared: Declared, valid_until_utc: float, *, native: bool, late: bool
+) -> Declaration:
     """The new declaration, all refusals forgotten. The same quantity again is the same decision: its validity stays."""
     wanted = with_protection(before, declared, native=native)
     price = declared.intended_price
@@ -169,8 +171,9 @@ def _wanted(before: Declaration, declared: Declared, valid_until_utc: float, *, 
         valid_until_utc, price = before.valid_until_utc, before.intended_price
         if wanted == before and not before.refused:
             return before
+        late = before.late
     wanted = replace(wanted, quantity=declared.quantity, valid_until_utc=valid_until_utc, refused=())
-    return replace(wanted, intended_price=price)
+    return replace(wanted, intended_price=price, late=late)
 
 
 def _followed(account: Account, before: Declaration, declared: Declared, now: Now) -> Declaration:
@@ -227,7 +230,7 @@ def _what_is_left(account: Account, wanted: Declaration) -> Declaration:
             return before
         return replace(before, stop=wanted.stop, take=wanted.take, trail=wanted.trail, trail_native=wanted.trail_native)
     quantity: Decimal = clamped(wanted.quantity, before.quantity)
-    return replace(wanted, quantity=quantity, valid_until_utc=before.valid_until_utc)
+    return replace(wanted, quantity=quantity, valid_until_utc=before.valid_until_utc, late=before.late)
 
 
 # -- after a divergence ------------------------------------------------------------------------------------------------

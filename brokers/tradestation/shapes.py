@@ -93,9 +93,11 @@ class AccountsPage(Page, frozen=True, kw_only=True):
 
 
 class BalanceDetailShape(Shape, frozen=True):
-    """``day_trades``: accounts of stocks only; taken as it comes, so that no read of an account fails by it."""
+    """``day_trades``: accounts of stocks only; ``initial_margin``: of futures only. Taken as they come, so that no read
+    of an account fails by them."""
 
     day_trades: str | int | float | None = None
+    initial_margin: Any = None
 
 
 class BalanceShape(Shape, frozen=True):
@@ -194,6 +196,7 @@ class SymbolShape(Shape, frozen=True):
     price_format: PriceFormat
     quantity_format: QuantityFormat | None = None
     underlying: str | None = ""
+    expiration_date: str | None = ""
 
 
 class SymbolsPage(Page, frozen=True, kw_only=True):

@@ -100,6 +100,7 @@ def balance(shape: BalanceShape) -> Balance:
         cash_usd=finite(shape.cash_balance),
         equity_usd=finite(shape.equity),
         day_trades=int(told) if told.isascii() and told.isdigit() and len(told) <= DAY_TRADES_DIGITS else None,
+        overnight_margin_usd=_if_number(shape.balance_detail.initial_margin) if shape.balance_detail else None,
     )
 
 
@@ -117,14 +118,18 @@ def position(shape: PositionShape) -> Position:
 
 
 def last_prices(shapes: Iterable[PositionShape]) -> dict[str, Decimal]:
-    """Of the positions that come with one; what is no price is left out, for nothing is decided by it."""
-    prices: dict[str, Decimal] = {}
-    for shape in shapes:
-        try:
-            prices[shape.symbol] = finite(Decimal(str(shape.last)))
-        except (InvalidOperation, BadAnswer):
-            continue
-    return prices
+    """Of the positions that come with one; what is no price is left out, and so is 0: a venue that has none says that
+    as well."""
+    told = {shape.symbol: _if_number(shape.last) for shape in shapes}
+    return {symbol: price for symbol, price in told.items() if price}
+
+
+def _if_number(told: object) -> Decimal | None:
+    """Of what nothing depends on so much that a read should fail by it."""
+    try:
+        return finite(Decimal(str(told)))
+    except (InvalidOperation, BadAnswer):
+        return None
 
 
 def orders(shape: OrderShape) -> tuple[Order, ...]:
@@ -269,6 +274,7 @@ def instrument(shape: SymbolShape) -> Instrument:
         tick_size=finite(shape.price_format.increment),
         point_value_usd=finite(shape.price_format.point_value),
         quantity_step=known(quantities.increment if quantities else None) or Decimal(1),
+        expires_utc=epoch_utc(shape.expiration_date) if shape.expiration_date else None,
     )
 
 

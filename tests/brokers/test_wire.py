@@ -56,6 +56,16 @@ def test_a_filled_stop_order_is_understood() -> None:
     )
 
 
+def test_the_margin_over_night_is_known_of_futures_and_no_read_fails_by_it() -> None:
+    (shape,) = decoded(golden.BALANCES, BalancesPage).balances
+    assert wire.balance(shape).overnight_margin_usd == Decimal(15_500)
+    for told in (b"null", b'"n/a"', b"{}"):
+        body = golden.BALANCES.replace(b'"InitialMargin":"15500"', b'"InitialMargin":' + told)
+        (shape,) = decoded(body, BalancesPage).balances
+        assert wire.balance(shape).overnight_margin_usd is None
+        assert wire.balance(shape).equity_usd == Decimal(100_125)
+
+
 def test_a_position_is_understood() -> None:
     page = decoded(golden.POSITIONS, PositionsPage)
     assert wire.position(page.positions[0]) == Position(
@@ -63,7 +73,7 @@ def test_a_position_is_understood() -> None:
     )
 
 
-@pytest.mark.parametrize("told", [b'""', b'"N/A"', b'"NaN"', b"null", b"[1]", b"true"])
+@pytest.mark.parametrize("told", [b'""', b'"N/A"', b'"NaN"', b'"0"', b"null", b"[1]", b"true"])
 def test_a_last_price_that_is_none_is_left_out_and_the_position_is_read_all_the_same(told: bytes) -> None:
     page = decoded(golden.POSITIONS, PositionsPage)
     assert wire.last_prices(page.positions) == {"ESZ26": Decimal("6020.75")}
@@ -127,7 +137,11 @@ def test_bars_come_once_each_and_in_order() -> None:
 def test_an_instrument_is_understood() -> None:
     (shape,) = decoded(golden.SYMBOLS, SymbolsPage).symbols
     assert wire.instrument(shape) == Instrument(
-        symbol="ESZ26", kind="FUTURE", tick_size=Decimal("0.25"), point_value_usd=Decimal(50)
+        symbol="ESZ26",
+        kind="FUTURE",
+        tick_size=Decimal("0.25"),
+        point_value_usd=Decimal(50),
+        expires_utc=1_797_552_000.0,  # 2026-12-18
     )
 
 

@@ -20,6 +20,7 @@ ORDERS = f"/v3/brokerage/stream/accounts/{FUTURES}/orders"
 POSITIONS = f"/v3/brokerage/stream/accounts/{FUTURES}/positions"
 LIST = f"/v3/brokerage/accounts/{FUTURES}/orders"
 STOP = {"OrderType": "StopMarket", "StopPrice": "1100"}
+PASSED = {"OrderType": "StopMarket", "StopPrice": "999"}
 
 
 def running(**settings: Any) -> Emulator:
@@ -192,6 +193,22 @@ def test_a_late_booking_shows_in_no_list_at_first() -> None:
     assert one.get(f"{LIST}/{placed}")["Errors"][0]["Error"] == "NotFound"
     one.pass_time(20)
     assert [each["OrderID"] for each in one.get(LIST)["Orders"]] == [placed]
+
+
+def test_an_inert_stop_works_and_never_fires_until_it_is_healed_or_is_no_stop_any_more() -> None:
+    one = running()
+    one.tell("fault", fault="inert_stop", times=0)
+    first, second = one.place(**PASSED)["OrderID"], one.place(**PASSED)["OrderID"]
+    one.pass_time(300)
+    assert [each["Status"] for each in one.get(LIST)["Orders"]] == ["ACK", "ACK"]
+    status, _ = one.reply("PUT", f"/v3/orderexecution/orders/{first}", {"OrderType": "Market"})
+    one.pass_time(60)
+    assert status == 200
+    assert one.get(f"{LIST}/{first}")["Orders"][0]["Status"] == "FLL"
+    assert one.get(f"{LIST}/{second}")["Orders"][0]["Status"] == "ACK"
+    one.tell("heal")
+    one.pass_time(1)
+    assert one.get(f"{LIST}/{second}")["Orders"][0]["Status"] == "FLL"
 
 
 def test_a_used_key_can_be_let_through_and_pages_can_be_small() -> None:

@@ -125,6 +125,7 @@ class Desk:
         self.stamp = OPENED_UTC
         self.on_order: Any = None
         self.refuse_leg = ""
+        self.last: Decimal | None = None
         self.world.answer_http("POST", "/orderexecution/orders", self._placed)
         self.world.answer_http("PUT", "/orderexecution/orders/", self._changed)
         self.world.answer_http("DELETE", "/orderexecution/orders/", self._cancelled)
@@ -267,6 +268,7 @@ class Desk:
             tuple(self.orders.values()),
             (position,) if self.position else (),
             Balance(ACCOUNT, self.equity, self.equity, self.day_trades),
+            {SYMBOL: self.last} if self.last is not None else {},
         )
         at_s = now_s if requested_s is None else requested_s
         self.world.deliver(Snapshot(next(self.reads), at_s, now_s, content))

@@ -76,6 +76,8 @@ SHUT: list[tuple[str, dict[str, Any], str]] = [
     ("late", {"late": True}, "no entry comes of a late bar"),
     ("market", {"market": "the market is closed"}, "the market is closed"),
     ("part_filled", {"part_filled_s": 11.0}, "part-filled for 11 s, limit 10 s: its stop waits for the rest"),
+    ("expiry", {"expiry": "ESZ13 ends 2013-12-20, no entry in the last 3 days before"}, "ESZ13 ends"),
+    ("stop", {"stop_passed": True}, "has passed the declared stop"),
     ("stop", {"stop_given": False}, "an entry needs a protective stop"),
     ("instrument", {"instrument": None}, "tick size"),
     ("step", {"quantity": Decimal(7)}, "quantity 7 is no multiple of 5"),

@@ -25,7 +25,7 @@ from trader.cli.common import (
 )
 from trader.cli.holding import flatten, hold, release
 from trader.cli.main import home_option
-from trader.cli.stored import hold_line, live, status_of, stored, stored_holds, stored_one
+from trader.cli.stored import hold_line, live, status_of, stored, stored_holds, stored_one, uncovered_line
 from trader.cli.strategy import examined
 from trader.code import BadStrategy, find_code
 from trader.commands import AddSession, RemoveSession, StartSession, StopSession
@@ -33,11 +33,21 @@ from trader.config import BadConfig, DeskConfig, read_config
 from trader.holds import EVERYBODY
 from trader.limits import limits_of, live_refusal
 from trader.limits import shown as shown_limits
-from trader.market_hours import said
+from trader.market_hours import calendar_of, said
 from trader.messages import SessionStatus
-from trader.sessions import AfterDivergence, Code, Session, trader_name
+from trader.sessions import (
+    FLAT_AT_CLOSE_MAX_MIN,
+    AfterDivergence,
+    Code,
+    InertStop,
+    Session,
+    StopPassed,
+    trader_name,
+)
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+FLAT_AT_CLOSE_MIN = 5
+"""Market minutes: as long as no entry goes before a close anyway; a market order needs seconds."""
 POLL_S = 0.1
 PATIENCE_S = 5.0
 """Machine seconds in which what hinders a start may pass by itself: a token's refresh, a confirming read."""
@@ -71,6 +81,30 @@ for command in (hold, flatten, release):
     show_default=True,
     help="After the broker differed: entries wait for you, or also follow another quantity that the strategy declares.",
 )
+@click.option(
+    "--stop-passed",
+    type=click.Choice(["exit", "page"]),
+    default="exit",
+    show_default=True,
+    help="A declared stop that does not work and that the market has passed: exit at once, or page and hold.",
+)
+@click.option(
+    "--inert-stop",
+    type=click.Choice(["page", "close"]),
+    default="page",
+    show_default=True,
+    help="A working stop that the market has passed and that does not fire: page; or also hold, cancel and close.",
+)
+@click.option(
+    "--flat-at-close",
+    "flat_at_close_min",
+    type=click.IntRange(1, FLAT_AT_CLOSE_MAX_MIN),
+    is_flag=False,
+    flag_value=FLAT_AT_CLOSE_MIN,
+    default=None,
+    metavar="[MINUTES]",
+    help=f"Close the position so many market minutes before each close, {FLAT_AT_CLOSE_MIN} where no number is said.",
+)
 @home_option
 @click.pass_context
 def add(
@@ -84,6 +118,9 @@ def add(
     live: bool,
     settings: tuple[str, ...],
     after_divergence: AfterDivergence,
+    stop_passed: StopPassed,
+    inert_stop: InertStop,
+    flat_at_close_min: int | None,
     home: str | None,
 ) -> None:
     """Store a session with a copy of its strategy's code. It is off until `session start`."""
@@ -106,7 +143,16 @@ def add(
         parameters=parameters,
         live=live,
         after_divergence=after_divergence,
+        stop_passed=stop_passed,
+        inert_stop=inert_stop,
+        flat_at_close_min=flat_at_close_min or 0,
     )
+    unknown = [each for each in symbols if flat_at_close_min and not calendar_of(each, config.market_hours)]
+    if unknown:
+        raise BadConfiguration(
+            f"{', '.join(unknown)}: nobody knows when its market closes, so nothing can be flat by then. Name its "
+            "calendar in nightdesk.toml ([market_hours] calendars). It was not added."
+        )
     refusal = live_refusal(new, config.connections[new.connection].environment, config.limits)
     if refusal is not None:
         raise BadConfiguration(f"{refusal}. It was not added.")
@@ -156,6 +202,9 @@ def show(context: click.Context, name: str, as_json: bool, home: str | None) -> 
     click.echo(f"  limits of {row.account}  {shown_limits(limits['account'])}")
     click.echo(f"  after a divergence  {row.after_divergence}")
     click.echo(f"  orders by {row.connection}, data from {row.feeds_from}")
+    for line in protection_lines(row):
+        click.echo(f"  {line}")
+    click.echo(f"  without a working stop  {uncovered_line(folder, name)}")
     of_the_file = [each for each in status.person_holds if not each.number] if status else []
     for each in (*holds, *of_the_file):
         click.echo(f"  hold  {hold_line(each)}")
@@ -309,7 +358,8 @@ def _status_lines(status: SessionStatus) -> list[str]:
     lines = [f"trading is done ({status.done_reason}); minding" if status.minding else "trading"]
     for position in status.positions:
         agreed = "agreed" if position.agreed else "not agreed"
-        lines.append(f"position  {position.symbol} {position.quantity} @ {position.average_price} {agreed}")
+        covered = f", covered: {position.covered}" if position.covered else ""
+        lines.append(f"position  {position.symbol} {position.quantity} @ {position.average_price} {agreed}{covered}")
     lines += [f"hours  {each.symbol} {said(each.phase, each.until_utc)}" for each in status.markets]
     lines += [f"order  {each.order_id} {each.purpose} {each.side} {each.symbol}" for each in status.orders]
     lines += [f"hold  {each.symbol}: {each.why}" for each in status.holds]
@@ -317,6 +367,18 @@ def _status_lines(status: SessionStatus) -> list[str]:
     lines += [f"hindered  {each.about}: {each.text or 'not read yet'}" for each in status.hindrances]
     lines += [f"unsettled  {each.key} {each.symbol}: {each.why}" for each in status.unsettled]
     return lines
+
+
+def protection_lines(row: Session) -> list[str]:
+    """The session's words about stops and the close, for people."""
+    passed = "executed as an exit at once" if row.stop_passed == "exit" else "paged, entries held"
+    inert = "paged" if row.inert_stop == "page" else "paged, entries held, cancelled, the position closed"
+    flat = f"{row.flat_at_close_min} min before each close" if row.flat_at_close_min else "no: kept over the close"
+    return [
+        f"a stop that the market has passed  {passed}",
+        f"a stop that does not fire  {inert}",
+        f"flat at the close  {flat}",
+    ]
 
 
 def _left_resting(status: SessionStatus | None) -> list[str]:

@@ -215,7 +215,8 @@ def _print_status(
 
 def money_line(line: Standing, agreed_s: float | None, position: PositionView | None = None) -> str:
     """``ESZ13  2 @ 1672.25  stop 1664  take 1680 (venue)  risk 825.00  day 387.50  open 54.00 (price 12.1s old)  agreed
-    4.2s ago``. Of take and trail it says who sees to them; a stop is always an order at the venue.
+    4.2s ago``. Of take and trail it says who sees to them; a stop is always an order at the venue, and
+    ``covered`` says in which hours it works.
 
     The day is what was realised since midnight UTC, less fees; where nothing was, a flat symbol has no figures.
     """
@@ -239,6 +240,8 @@ def _held(position: PositionView | None) -> list[str]:
         trail = position.trail
         behind = text(trail.amount) if trail.amount is not None else f"{trail.percent}%"
         told.append(f"trail {behind} ({position.trail_held_by or 'nobody'})")
+    if position is not None and position.covered:
+        told.append(f"covered {position.covered}")
     return told
 
 

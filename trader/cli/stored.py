@@ -17,8 +17,9 @@ from supervisor.process.world import Store
 from trader.cli.common import Failed, NoSuchSession, NotRunning, control
 from trader.holds import Holds, PersonHold
 from trader.messages import ReadSessionStatus, SessionStatus
-from trader.sessions import Session, Wanted, manager_name
+from trader.sessions import Session, Wanted, journal_path, manager_name
 from trader.store import desk
+from trader.store.books import uncovered_s
 from trader.store.holds import read_holds
 
 T = TypeVar("T")
@@ -78,6 +79,24 @@ def status_of(client: Client, name: str) -> SessionStatus | None:
     except CallFailed:
         # It is not there (off, restarting): the tree says so in the same output.
         return None
+
+
+def uncovered_line(home: Path, name: str) -> str:
+    """How often and how long positions of a session were without a working stop, to the millisecond."""
+    path = home / journal_path(name)
+    if not path.exists():
+        return "never"
+    try:
+        store = SqliteStore(path, None)
+        try:
+            over_s = uncovered_s(store)
+            now = [row["symbol"] for row in store.query("SELECT symbol FROM uncovered ORDER BY symbol")]
+        finally:
+            store.close()
+    except StoreFailed as error:
+        raise Failed(str(error)) from error
+    told = f"{len(over_s)} times, {sum(over_s):.3f} s in all, longest {max(over_s):.3f} s" if over_s else "never"
+    return f"{told}; now: {', '.join(now)}" if now else told
 
 
 def who() -> str:

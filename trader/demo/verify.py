@@ -9,18 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from trader.demo.script import Stand
 from trader.legs import Leg, leg_key
-
-
-class Readable(Protocol):
-    """A store, as far as it is read here."""
-
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]: ...
+from trader.store.books import Readable, uncovered_s
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -112,7 +107,7 @@ def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ())
         expected_restarts=hows["expected"],
         supervisor_starts=books.starts,
         goaways=len(books.desk.query("SELECT number FROM events WHERE kind = 'feed.goaway'")),
-        uncovered_s=round(sum(uncovered_s(journal) for journal in journals.values()), 3),
+        uncovered_s=round(sum(sum(uncovered_s(journal)) for journal in journals.values()), 3),
         faults=faults,
         seconds=round(seconds, 1),
         problems=tuple(problems),
@@ -172,11 +167,6 @@ def books_differ(stand: Stand, journal: Readable, orders: dict[str, Any]) -> lis
 
 def _of(thing: dict[str, Any], stand: Stand) -> bool:
     return bool(thing["AccountID"] == stand.account and thing["Symbol"] == stand.symbol)
-
-
-def uncovered_s(journal: Readable) -> float:
-    rows = journal.query("SELECT data FROM events WHERE kind = 'uncovered.over'")
-    return sum(float(msgspec.json.decode(row["data"])["machine_s"]) for row in rows)
 
 
 def stopped_entries(desk: Readable, journal: Readable, stand: Stand) -> Iterator[str]:

@@ -4,6 +4,7 @@ strategies' files, which are read."""
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from brokers.tradestation.emulator.book import AccountSpec
 from trader.code import find_code
@@ -35,8 +36,8 @@ def accounts(cast: tuple[Stand, ...]) -> tuple[AccountSpec, ...]:
     return tuple(AccountSpec(each.account, KINDS[each.symbol][1], CASH_USD) for each in cast)
 
 
-def session(stand: Stand) -> tuple[Session, Code]:
-    """As ``trader.simulate.assembly`` takes it."""
+def session(stand: Stand, **words: Any) -> tuple[Session, Code]:
+    """As ``trader.simulate.assembly`` takes it. ``words``: what it says of itself."""
     code, class_name = find_code(stand.strategy)
     made = Session(
         name=stand.name,
@@ -46,5 +47,6 @@ def session(stand: Stand) -> tuple[Session, Code]:
         account=stand.account,
         symbols=(stand.symbol,),
         connection="",
+        **words,
     )
     return made, code

@@ -6,6 +6,7 @@
 * Where no person has traded, profit and fees by our stored rows are those of the venue's own ledger.
 * From the commit of a person's hold to its release no entry is sent, and when a flatten is told as confirmed the
   position at the broker is zero.
+* What a session that is flat at the close holds over it was told.
 * No entry is written while the market is closed or closes soon; each phase of it is told once, in sequence.
 * Nothing dies but by an injected fault, or as a feed that says how its stream ended.
 """
@@ -23,18 +24,20 @@ from brokers.tradestation.emulator.money import Account, settle
 from supervisor.process.world import Store
 from trader.bars import late_limit_s
 from trader.demo.script import Stand
-from trader.demo.verify import Readable, placing_keys, stopped_times
+from trader.demo.verify import placing_keys, stopped_times
 from trader.market_hours import MarketHours, Phase
 from trader.messages import Row, SessionRow
 from trader.money import CENT, usd
 from trader.simulate.faults import SLOW_MAX_S
-from trader.store.books import read_book
+from trader.store.books import Readable, read_book
 
 EXPECTED_DEATHS = ("feeds.stream.FeedEnded: ",)
 HOLD_BEGINS = (
     *("divergence.adopted", "hold.unexplained", "hold.found", "hold.ambiguous", "hold.unsettled", "hold.vanished"),
     "hold.rejects",
 )
+CLOSE_TOLD_S = 120.0
+"""Machine seconds: an account manager that is dead at the close comes back, reads the account, and tells."""
 HOLD_ENDS = ("hold.released", "divergence.resumed", "unexplained.over", "unsettled.over")
 
 
@@ -151,6 +154,27 @@ def flattened(journal: Readable, ledger: Ledger, stand: Stand, rate: float) -> I
         held = sum(fill.quantity for fill in before)
         if held and not by_hand:
             yield f"{stand.name}: a flatten was told as confirmed while the broker held {held}"
+
+
+def kept_over_closes(journal: Readable, ledger: Ledger, stand: Stand, hours: MarketHours, rate: float) -> Iterator[str]:
+    """Of a session that is flat at the close: what the broker held when its market closed was told (or somebody had
+    traded by hand, or the position was flat soon after)."""
+    fills = [fill for fill in ledger.fills if (fill.account, fill.symbol) == (stand.account, stand.symbol)]
+    if not fills:
+        return
+    patience_s = CLOSE_TOLD_S * rate
+    told = [row for row in _rows(journal) if row["kind"] in ("close.missed", "close.flat")]
+    for closed_utc in hours.closes_utc:
+        if not fills[0].at_utc < closed_utc < (ledger.stopped_at_utc or 0.0) - patience_s:
+            continue
+        held = sum(fill.quantity for fill in fills if fill.at_utc <= closed_utc)
+        soon = [fill for fill in fills if abs(fill.at_utc - closed_utc) < patience_s]
+        by_hand = any(ledger.orders[fill.order_id].by_hand for fill in soon)
+        if not held or by_hand or held + sum(fill.quantity for fill in soon if fill.at_utc > closed_utc) == 0:
+            continue
+        before = [row["kind"] for row in told if row["market_utc"] < closed_utc + patience_s]
+        if before[-1:] != ["close.missed"]:
+            yield f"{stand.name}: the broker held {held} over the close of {closed_utc}, and nobody was told"
 
 
 def entries_outside_hours(journal: Readable, stand: Stand, hours: MarketHours, closing_s: float) -> Iterator[str]:

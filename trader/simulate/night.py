@@ -17,6 +17,7 @@ import msgspec
 from brokers.tradestation.emulator.state import Settings
 from brokers.tradestation.emulator.switches import Switches
 from supervisor.sim.desk import SimDesk
+from trader.closing import MINUTE_S
 from trader.demo.script import Stand
 from trader.demo.verify import Books, Count, books_differ, count, count_bars
 from trader.limits import LimitsSection
@@ -75,9 +76,13 @@ class Plan(msgspec.Struct, frozen=True):
 class Night:
     """One night. ``machine`` and ``lives`` are left for whoever looks for the cause of a failure."""
 
-    def __init__(self, plan: Plan, *, keep_log: bool = False, limits: LimitsSection | None = None) -> None:
+    def __init__(
+        self, plan: Plan, *, keep_log: bool = False, limits: LimitsSection | None = None, **words: Any
+    ) -> None:
+        """``words``: what all sessions say of themselves, by the names of ``Session``."""
         self.plan = plan
         self._limits = limits
+        self._words = words
         self.stands = cast.stands(plan.sessions)
         self._mishaps = Mishaps(ODDS[plan.level])
         self._keep_log = keep_log
@@ -93,7 +98,7 @@ class Night:
         lifetime_s = TOKEN_LIFETIMES_S[plan.seed % len(TOKEN_LIFETIMES_S)]
         return machine(
             week.market(weeks),
-            [cast.session(stand) for stand in self.stands],
+            [cast.session(stand, **self._words) for stand in self.stands],
             origin_utc=plan.begin_utc,
             rate=RATE,
             seed=plan.seed,
@@ -195,7 +200,10 @@ class Night:
             broken += check.flattened(journal, ledger, stand, RATE)
             hours = read_hours(self.machine.store(desk_store.DESK_DB), calendar_of(stand.symbol, HoursConfig()))
             broken += check.entries_outside_hours(journal, stand, hours, CLOSING_S)
-            broken += check.phases(journal, stand, hours, CLOSING_S)
+            flat_s = self._words.get("flat_at_close_min", 0) * MINUTE_S
+            broken += check.phases(journal, stand, hours, max(CLOSING_S, flat_s))
+            if flat_s:
+                broken += check.kept_over_closes(journal, ledger, stand, hours, RATE)
             broken += check.adoptions(journal, ledger, stand)
             broken += check.money(journal, ledger, stand)
             unsettled = journal.query(

@@ -41,6 +41,7 @@ from trader.sessions import Code, Session, journal_path
 from trader.simulate.assembly import Machine, machine
 from trader.simulate.figures import Fill, Result, Ticker, exposure, money, refusals, utc_text
 from trader.specs import PRELOAD
+from trader.store.books import uncovered_s
 
 RATE = 300.0
 """Market seconds in a machine second. So fast that the desk's machine periods (a tick each second, a snapshot each 30)
@@ -228,7 +229,7 @@ def _result(built: Machine, session: Session, series: Series, elapsed_s: float) 
         fills=fills,
         money=money(fills, {series.symbol: ticker}),
         refusals=refusals(_rejects(journal)),
-        exposure=exposure(fills, closes_utc, _uncovered_s(journal), float(series.stamps[-1])),
+        exposure=exposure(fills, closes_utc, uncovered_s(journal, "market_s"), float(series.stamps[-1])),
         elapsed_s=round(elapsed_s, 3),
         bars_per_s=round(len(closes_utc) / elapsed_s, 1),
     )
@@ -253,8 +254,3 @@ def _rejects(journal: SqliteStore) -> Iterable[tuple[str, str]]:
         told = msgspec.json.decode(row["body"], type=Row).content
         if isinstance(told, RejectRow):
             yield told.gate, told.text
-
-
-def _uncovered_s(journal: SqliteStore) -> Iterable[float]:
-    rows = journal.query("SELECT data FROM events WHERE kind = 'uncovered.over' ORDER BY number")
-    return [float(msgspec.json.decode(row["data"])["market_s"]) for row in rows]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +22,12 @@ from trader.store.columns import decimal_or_none, from_json, intent_of
 from trader.store.journal import migrations
 
 T = TypeVar("T")
+
+
+class Readable(Protocol):
+    """A store, as far as it is only read."""
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]: ...
 
 
 def read_book(store: Store, path: str, order_ids: tuple[str, ...] = ()) -> SessionBook:
@@ -48,6 +55,12 @@ def read_book(store: Store, path: str, order_ids: tuple[str, ...] = ()) -> Sessi
         instruments={r["symbol"]: from_json(r["body"], Instrument) for r in store.query("SELECT * FROM instruments")},
         changed_utc=changed,
     )
+
+
+def uncovered_s(journal: Readable, clock: Literal["machine_s", "market_s"] = "machine_s") -> list[float]:
+    """The seconds of each time that an open position was without a working stop and is so no more."""
+    rows = journal.query("SELECT data FROM events WHERE kind = 'uncovered.over' ORDER BY number")
+    return [float(msgspec.json.decode(row["data"])[clock]) for row in rows]
 
 
 def read_fills(store: Store, path: str, since_utc: float, until_utc: float) -> list[tuple[Fill, TradedOrder, Decimal]]:

@@ -54,6 +54,11 @@ migrations = (
     """,
     "ALTER TABLE session ADD COLUMN after_divergence TEXT NOT NULL DEFAULT 'hold'",
     "ALTER TABLE session ADD COLUMN data_connection TEXT NOT NULL DEFAULT ''",
+    """
+    ALTER TABLE session ADD COLUMN stop_passed TEXT NOT NULL DEFAULT 'exit';
+    ALTER TABLE session ADD COLUMN inert_stop TEXT NOT NULL DEFAULT 'page';
+    ALTER TABLE session ADD COLUMN flat_at_close_min INTEGER NOT NULL DEFAULT 0
+    """,
 )
 
 

@@ -29,6 +29,10 @@ FAULTS: dict[str, tuple[Where, str]] = {
     "auth0_error": ("request", "the sign-in host answers with `error` and `message` in its own shape, status 403"),
     "mute": ("request", "a stream is opened with 200 and never sends a byte"),
     "late_booking": ("request", "an order placed is in no list of orders for `seconds`"),
+    "inert_stop": (
+        "request",
+        "stops placed by it work and never fire, until healed; `times` counts requests: 0 for all",
+    ),
     "duplicate_allowed": ("request", "a used OrderConfirmID is not refused"),
     "small_pages": ("request", "a list of orders comes in pages of `count`"),
     "drop_order": ("order", "an order's frames are not sent; lists of orders stay right"),

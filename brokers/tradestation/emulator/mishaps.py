@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from brokers.tradestation.emulator import book
+from brokers.tradestation.emulator import book, steps
 from brokers.tradestation.emulator.fault_rules import Rule, Scope
 from brokers.tradestation.emulator.state import State
 from brokers.tradestation.emulator.values import Answer, Cut, Now, OpenStream, Reply, Request
@@ -53,6 +53,9 @@ def _answer(state: State, request: Request, now: Now, handle: Handler, hits: dic
     for order_id in list(state.ledger.orders)[orders_before:]:
         if late := hits.get("late_booking"):
             state.hidden_until_s[order_id] = now.machine_s + late.seconds
+        if "inert_stop" in hits:
+            state.inert.add(order_id)
+            steps.rewatch(state, order_id)
     if isinstance(given, OpenStream) and "mute" in hits:
         state.streams[given.stream_id].stalled_until_s = float("inf")
     spoilt = lost or failed or denied

@@ -85,6 +85,8 @@ class State:
         """The faults that act on the request being answered."""
         self.hidden_until_s: dict[str, float] = {}
         """Orders that no list shows before this machine time (fault: late booking)."""
+        self.inert: set[str] = set()
+        """Orders that are never triggered (fault: inert stop)."""
         self.pages = Pages()
         self.codes: dict[str, Code] = {}
         self.fresh: list[book.Entry] = []

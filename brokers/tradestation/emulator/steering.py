@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from brokers.tradestation.emulator import book, mishaps, stream_ends
+from brokers.tradestation.emulator import book, mishaps, steps, stream_ends
 from brokers.tradestation.emulator.errors import OptionError, bad_request
 from brokers.tradestation.emulator.fault_rules import FAULTS, Armed, Rule
 from brokers.tradestation.emulator.state import State
@@ -52,6 +52,9 @@ def heal(state: State, number: int, now: Now) -> Object:
     state.fault_rules.armed = [one for one in state.fault_rules.armed if one not in healed]
     if not number:
         state.hidden_until_s.clear()
+        healed_orders, state.inert = state.inert, set()
+        for order_id in healed_orders & set(state.ledger.open_ids):
+            steps.rewatch(state, order_id)
         for stream in state.streams.values():
             stream.stalled_until_s = 0.0
     state.record(book.FaultInjected("heal", f"{len(healed)} faults"), now)

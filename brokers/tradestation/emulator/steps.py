@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # At one moment: what the group does goes before the market, the market before what a client sent, expiry comes last.
 TIES, MARKET, CLIENT, CLOCK = range(4)
+STOPS = ("StopMarket", "StopLimit")
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -108,6 +109,9 @@ def _steps(state: State, order: Order, series: Series) -> Iterator[Step]:
         return
     if order.terms.all_or_none and _part(state, order, about) < order.remaining:
         yield from _by_the_clock(order, about, over_utc)  # no print is large enough for all of it
+        return
+    if order.order_id in state.inert and order.order_type in STOPS:
+        yield from _by_the_clock(order, about, over_utc)  # a fault: nothing triggers it
         return
     found = matching.execution(order, series, about, state.rules, over_utc)
     if found is not None and not found.hit:

@@ -1,0 +1,91 @@
+"""Nights of the calendar and of stops that do not fire: weekends, half-days, the change of the clocks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from trader.sessions import journal_path
+from trader.simulate.night import Night, Plan
+
+FRIDAY = "2013-10-11T19:00:00+00:00"
+CLOCKS_CHANGE = "2013-11-01T19:00:00+00:00"
+"""Friday; New York puts its clocks back in the night to Sunday."""
+OVER_A_WEEKEND = 2.3
+"""Days: from an hour before the stocks' close to some hours of the futures' Sunday."""
+HALF_DAY = "2013-11-29T14:00:00+00:00"
+"""The day after Thanksgiving: stocks close at 13:00 New York."""
+
+
+def plan(begin: str, days: float, seed: int, level: Any = "light") -> Plan:
+    return Plan(days=days, sessions=2, level=level, seed=seed, begin_utc=datetime.fromisoformat(begin).timestamp())
+
+
+def told(finished: Night, kind: str) -> list[float]:
+    found: list[float] = []
+    for stand in finished.stands:
+        journal = finished.machine.store(journal_path(stand.name))
+        rows = journal.query("SELECT market_utc FROM events WHERE kind = ? ORDER BY number", (kind,))
+        found += [row["market_utc"] for row in rows]
+    return found
+
+
+@pytest.mark.parametrize("begin", [FRIDAY, CLOCKS_CHANGE])
+def test_flat_over_a_weekend_also_when_the_clocks_change(begin: str) -> None:
+    finished = Night(plan(begin, OVER_A_WEEKEND, 2), flat_at_close_min=5)
+    count = finished.play()
+    assert count.passed, count.problems
+    assert len(told(finished, "close.flat")) >= 1
+    assert told(finished, "close.missed") == []
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_flat_over_a_close_or_somebody_is_told_whatever_breaks(seed: int) -> None:
+    finished = Night(plan("2013-10-10T18:00:00+00:00", 0.25, seed, "heavy"), flat_at_close_min=5)
+    count = finished.play()
+    assert count.passed, count.problems
+    assert told(finished, "close.begun")
+
+
+def test_on_a_half_day_stocks_are_flat_three_hours_earlier() -> None:
+    finished = Night(plan(HALF_DAY, 0.3, 2), flat_at_close_min=5)
+    assert finished.play().passed
+    closes_utc = datetime.fromisoformat("2013-11-29T18:00:00+00:00").timestamp()
+    (spy,) = [stand for stand in finished.stands if stand.symbol == "SPY"]
+    journal = finished.machine.store(journal_path(spy.name))
+    begun = [row["market_utc"] for row in journal.query("SELECT market_utc FROM events WHERE kind = 'close.begun'")]
+    assert all(closes_utc - 300 <= at_utc < closes_utc for at_utc in begun)
+    entries = journal.query("SELECT written_utc FROM intents WHERE purpose = 'entry'")
+    assert entries
+    assert all(row["written_utc"] < closes_utc - 300 for row in entries)
+
+
+@pytest.mark.parametrize("seed", range(1, 3))
+def test_over_a_weekend_with_its_gap_positions_are_kept_and_covered(seed: int) -> None:
+    """The week's first bar lies far from its last: what a stop does not survive, an exit ends."""
+    count = Night(plan(FRIDAY, OVER_A_WEEKEND, seed)).play()
+    assert count.passed, count.problems
+
+
+@pytest.mark.parametrize("policy", ["page", "close"])
+def test_stops_that_do_not_fire_are_told_and_closed_where_that_was_asked_for(policy: str) -> None:
+    finished = Night(plan("2013-10-08T13:00:00+00:00", 0.3, 2), inert_stop=policy)
+    machine = finished.machine
+    machine.outside.tell("fault", machine.kernel.now_s, fault="inert_stop", times=0)
+    count = finished.play()
+    assert count.passed, count.problems
+    assert told(finished, "stop.inert")
+    if policy == "close":
+        assert told(finished, "stop.inert_over")
+        fills = machine.outside.state.ledger.fills
+        assert fills
+        orders = machine.outside.state.ledger.orders
+        assert all(orders[fill.order_id].order_type == "Market" for fill in fills)
+
+
+def test_a_desk_that_told_nobody_of_what_it_kept_over_a_close_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trader.guarding.RULES", ())
+    problems = Night(plan(FRIDAY, 0.2, 2), flat_at_close_min=5).play().problems
+    assert any("over the close of" in problem for problem in problems), problems
