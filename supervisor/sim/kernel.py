@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Sequence
 from heapq import heappop, heappush
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from supervisor.process.world import HttpReply
 from supervisor.sim.disk import Disk
@@ -27,6 +27,14 @@ DEATH_S = 0.001
 """From a death to the supervisor's knowing."""
 NET_S = 0.004
 """From a process to the venue, one way."""
+
+
+Moment = Literal[
+    "commits", "committed", "writes", "written", "sends", "sent", "booked", "answered", "calls", "called", "replied",
+    "publishes",
+]  # fmt: skip
+"""Where a death tells most: just before and just after something that lasts or leaves (a store's commit, a small file,
+a request to the venue, a call). "booked": the venue has acted on it, its answer is on the way."""
 
 
 class WorldEnded(BaseException):
@@ -109,6 +117,10 @@ class Chances(Protocol):
 
     def dies_at_boundary(self, name: str, draw: random.Random) -> bool: ...
 
+    def at_moment(self, name: str, moment: Moment, about: str) -> None:
+        """This process is at it. ``about``: the store's or file's path, the method, the message. Whoever wants it dead
+        kills it here and now."""
+
 
 class Calm:
     """A machine on which nothing goes wrong: the tester's."""
@@ -124,6 +136,8 @@ class Calm:
 
     def dies_at_boundary(self, name: str, draw: random.Random) -> bool:
         return False
+
+    def at_moment(self, name: str, moment: Moment, about: str) -> None: ...
 
 
 class Kernel:

@@ -18,6 +18,7 @@ from trader.messages import LiftHold, ReleaseHold, SetHold
 from trader.sessions import journal_path, manager_name
 from trader.simulate.assembly import CONNECTION, Machine
 from trader.simulate.faults import Fault, Mishaps
+from trader.simulate.moments import BY_NAME, Aimed
 from trader.store.desk import DESK_DB
 from trader.store.holds import read_holds
 
@@ -29,12 +30,22 @@ STREAM_MESSAGE = "injected by the simulation"
 
 
 class Injector:
-    """``desk``: the life that is there now. ``injected``: faults that found something to hit."""
+    """``life``: tells which is there now. ``injected``: faults that found something to hit."""
 
-    def __init__(self, machine: Machine, stands: tuple[Stand, ...], mishaps: Mishaps, new_life: Callable[[], None]):
+    def __init__(
+        self,
+        machine: Machine,
+        stands: tuple[Stand, ...],
+        mishaps: Mishaps,
+        aimed: Aimed,
+        life: Callable[[], SimDesk],
+        new_life: Callable[[], None],
+    ):
         self._machine = machine
         self._stands = stands
         self._mishaps = mishaps
+        self._aimed = aimed
+        self._life = life
         self._new_life = new_life
         self._asked = 0
         self.injected = 0
@@ -46,6 +57,8 @@ class Injector:
         match fault.kind:
             case "kill" | "die_at_boundary" | "freeze":
                 return self._hit_process(fault, desk)
+            case "die_at_moment":
+                return self._aim(fault, desk)
             case "kill_supervisor":
                 return self._kill_supervisor(fault, desk)
             case "kill_venue":
@@ -76,6 +89,22 @@ class Injector:
         if fault.kind == "freeze":
             return desk.freeze(name, fault.seconds)
         self._mishaps.arm(name, fault.number)
+        return True
+
+    def _aim(self, fault: Fault, desk: SimDesk) -> bool:
+        """It dies when it is there next; or the supervisor with all, where ``form`` says so."""
+        point = BY_NAME[fault.role]
+        there = sorted(name for name in desk.kids if role_of(name) == point.role)
+        if desk.gone or not there:
+            return False
+        name = there[int(fault.place * len(there))]
+
+        def kill() -> None:
+            if fault.form == "supervisor":  # the kernel ends all: a process that runs can end only itself
+                self._machine.kernel.post(0.0, self._kill_supervisor, fault, self._life())
+            self._life().kill_process(name)
+
+        self._aimed.aim(name, point, fault.number, kill)
         return True
 
     def _kill_supervisor(self, fault: Fault, desk: SimDesk) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 import time
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ from trader.simulate.faults import ODDS, Fault, Level, Mishaps, faults, stops
 from trader.simulate.habits import drawn
 from trader.simulate.inject import PERSON_EVERY_S, Injector
 from trader.simulate.measure import LOOK_EVERY_S, Watch
+from trader.simulate.moments import Aimed, moments
 from trader.store import desk as desk_store
 from trader.store.hours import read_hours
 
@@ -79,11 +81,14 @@ class Night:
         self.plan = plan
         self._limits = limits
         self.stands = cast.stands(plan.sessions)
-        self._mishaps = Mishaps(ODDS[plan.level])
+        self.aimed = Aimed()
+        self._mishaps = Mishaps(ODDS[plan.level], self.aimed)
         self._keep_log = keep_log
         self.machine: Machine = self._machine()
         self.lives: list[SimDesk] = []
-        self._injector = Injector(self.machine, self.stands, self._mishaps, self._new_life)
+        self._injector = Injector(
+            self.machine, self.stands, self._mishaps, self.aimed, lambda: self.desk, self._new_life
+        )
         self.watch = Watch(self.machine, self.stands, self._mishaps)
         self.problems: list[str] = []
 
@@ -117,7 +122,8 @@ class Night:
         length_s = self.plan.days * DAY_S / RATE
         self._new_life()
         seed, level = self.plan.seed, self.plan.level
-        for fault in (*faults(seed, level, length_s), *stops(seed, level, length_s)):
+        drawn = faults(seed, level, length_s), stops(seed, level, length_s), moments(seed, level, length_s)
+        for fault in chain(*drawn):
             self.machine.kernel.after(fault.at_s, partial(self._inject, fault))
         self._look()
         self._person_looks()
