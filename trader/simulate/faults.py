@@ -28,6 +28,7 @@ Kind = Literal[
     "hand_trade",
     "hand_flat",
     "hand_cancel",
+    "hand_order",
     "kill_venue",
     "hold",
     "halt",
@@ -55,6 +56,7 @@ WEIGHTS: dict[Kind, int] = {
     "hand_trade": 4,
     "hand_flat": 3,
     "hand_cancel": 3,
+    "hand_order": 2,
     "kill_venue": 3,
 }
 STOPS_EVERY_S = {"light": 3000.0, "heavy": 60.0}

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from brokers.tradestation.emulator.errors import Refusal
+from brokers.tradestation.emulator.order import Order
 from feeds import paths
 from supervisor.messages import Request
 from supervisor.process.server import Caller
@@ -26,6 +27,8 @@ CONTROL = "control"
 PERSON = "person"
 PERSON_EVERY_S = 40.0
 """Somebody looks at the desk this often and releases what is held, else a night would soon only mind positions."""
+FAR_PRICE = "1"
+"""At which nobody ever sells."""
 STREAM_MESSAGE = "injected by the simulation"
 
 
@@ -49,6 +52,8 @@ class Injector:
         self._new_life = new_life
         self._asked = 0
         self.injected = 0
+        self.left: dict[str, Order] = {}
+        """What a person has left at the broker."""
 
     def inject(self, fault: Fault, desk: SimDesk) -> None:
         self.injected += self._inject(fault, desk)
@@ -72,7 +77,7 @@ class Injector:
             case "lose_reply":
                 self._tell("order_reply", lose=1, when=fault.form)
                 return True
-            case "hand_trade" | "hand_flat" | "hand_cancel":
+            case "hand_trade" | "hand_flat" | "hand_cancel" | "hand_order":
                 return self._by_hand(fault)
             case _:
                 return self._hit_stream(fault)
@@ -151,6 +156,8 @@ class Injector:
             return False
         if fault.kind == "hand_cancel":
             return self._cancel_by_hand(stand)
+        if fault.kind == "hand_order":
+            return self._order_by_hand(stand)
         held = outside.state.ledger.accounts[stand.account].quantity(stand.symbol)
         quantity = -held if fault.kind == "hand_flat" else fault.number
         if not quantity:
@@ -165,13 +172,25 @@ class Injector:
     def _cancel_by_hand(self, stand: Stand) -> bool:
         outside = self._machine.outside
         orders = (outside.state.ledger.orders[order_id] for order_id in outside.state.ledger.open_ids)
-        ours = [order for order in orders if (order.account, order.symbol) == (stand.account, stand.symbol)]
+        there = [order for order in orders if (order.account, order.symbol) == (stand.account, stand.symbol)]
+        ours = [order for order in there if not order.by_hand]
         if not ours:
             return False
         try:
             outside.cancel_by_hand(ours[0].order_id, self._machine.kernel.now_s)
         except Refusal:
             return False  # it was filled at this very moment
+        self._machine.kernel.let_outside_go_on()
+        return True
+
+    def _order_by_hand(self, stand: Stand) -> bool:
+        """Far from the market: it is to lie there."""
+        outside = self._machine.outside
+        try:
+            order = outside.order_by_hand(stand.account, stand.symbol, 1, FAR_PRICE, self._machine.kernel.now_s)
+        except Refusal:
+            return False  # a short position that it would close instead of opening one
+        self.left[order.order_id] = order
         self._machine.kernel.let_outside_go_on()
         return True
 

@@ -23,7 +23,8 @@ from trader.demo.verify import Books, Count, books_differ, count, count_bars
 from trader.limits import LimitsSection
 from trader.market_hours import CLOSING_S, HoursConfig, calendar_of
 from trader.sessions import journal_path
-from trader.simulate import cast, check, week
+from trader.simulate import cast, check, promises, week
+from trader.simulate.afterlife import changed, kept
 from trader.simulate.assembly import Machine, machine
 from trader.simulate.faults import ODDS, Fault, Level, Mishaps, faults, stops
 from trader.simulate.habits import drawn
@@ -130,6 +131,7 @@ class Night:
         self._run(length_s)
         self._stop_the_market()
         self._close()
+        self._start_once_more()
         return self._count(time.perf_counter() - began_s)
 
     def _run(self, seconds: float) -> None:
@@ -184,12 +186,25 @@ class Night:
             left = ", ".join(sorted(self.desk.kids))
             self.problems.append(f"the desk did not end within {CLOSE_LIMIT_S:g} s; still there: {left}")
 
+    def _start_once_more(self) -> None:
+        """A mere restart changes nothing: state, declarations, positions, orders, holds, intents, bars."""
+        journals = {stand.name: self.machine.store(journal_path(stand.name)) for stand in self.stands}
+        for name, journal in journals.items():
+            seen_s = self.watch.uncovered_s.get(name, 0.0)
+            self.problems += promises.gaps(journal, name, seen_s, LOOK_EVERY_S, self.machine.kernel.now_s)
+        before = {name: kept(journal) for name, journal in journals.items()}
+        self._new_life()
+        self._run(QUIET_S)
+        self._close()
+        for name, journal in journals.items():
+            self.problems += changed(name, before[name], kept(journal))
+
     # -- the count -------------------------------------------------------------------------------------
 
     def _count(self, seconds: float) -> Count:
         journals = {stand.name: self.machine.store(journal_path(stand.name)) for stand in self.stands}
         ledger, desk_db = self.machine.outside.state.ledger, self.machine.store(desk_store.DESK_DB)
-        broken = [*self.problems, *self.watch.problems.values()]
+        broken = [*self.problems, *self.watch.problems.values(), *promises.touched(ledger, self._injector.left)]
         for desk in self.lives:
             broken += check.crashes(desk.crashes)
         for stand in self.stands:
@@ -203,6 +218,12 @@ class Night:
             broken += check.entries_outside_hours(journal, stand, hours, CLOSING_S)
             broken += check.phases(journal, stand, hours, CLOSING_S)
             broken += check.adoptions(journal, ledger, stand)
+            broken += promises.exceeded(journal, ledger, stand)
+            reads_utc = self.machine.outside.reads_utc.get(stand.account, [])
+            max_age_s = self.machine.config.timing.agreed_max_age_s
+            broken += promises.blind(journal, ledger, stand, reads_utc, max_age_s, RATE)
+            broken += promises.reactions(journal, stand)
+            broken += promises.filled_once(journal, ledger, stand)
             broken += check.money(journal, ledger, stand)
             unsettled = journal.query(
                 "SELECT key, kind, state FROM intents WHERE state IN ('written','unsent','unknown')"

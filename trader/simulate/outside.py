@@ -10,7 +10,8 @@ import msgspec
 from brokers.tradestation.emulator.app import advance, app, drop_stream, next_due
 from brokers.tradestation.emulator.book import Entry
 from brokers.tradestation.emulator.market import Market
-from brokers.tradestation.emulator.orders import cancel
+from brokers.tradestation.emulator.order import Order
+from brokers.tradestation.emulator.orders import cancel, leave_by_hand
 from brokers.tradestation.emulator.state import Settings, new_state, rebuilt
 from brokers.tradestation.emulator.values import Cut, Now, OpenStream, Reply, Request, StreamBytes
 from supervisor.process.world import HttpReply
@@ -18,6 +19,7 @@ from supervisor.sim.kernel import START_S
 
 URL = "http://venue.invalid"
 """Never looked up: the simulated machine has no other network."""
+ACCOUNTS = "/v3/brokerage/accounts/"
 CHUNK_S = 0.01
 """A stream sends at most one chunk in this time, as the served emulator does."""
 
@@ -53,6 +55,8 @@ class EmulatorOutside:
         self._book: list[Entry] = []
         self._cut: list[int] = []
         self.down = False
+        self.reads_utc: dict[str, list[float]] = {}
+        """By account, when its positions were read and the venue answered."""
         self._moment = Now(START_S, origin_utc)
         self.state = new_state(settings, market, self._moment)
         self._keep_book()
@@ -137,6 +141,12 @@ class EmulatorOutside:
         cancel(self.state, order_id, self._now(now_s))
         self._keep_book()
 
+    def order_by_hand(self, account: str, symbol: str, quantity: int, limit_price: str, now_s: float) -> Order:
+        """The same, for an order that rests. Raises ``Refusal`` where the venue does not take it."""
+        left = leave_by_hand(self.state, account, symbol, quantity, limit_price, self._now(now_s))
+        self._keep_book()
+        return left
+
     def _admin(self, method: str, url: str, body: bytes, now_s: float) -> Any:
         reply = self.request(method, url, {}, body, now_s)
         if reply is None or reply.status != 200:
@@ -158,6 +168,9 @@ class EmulatorOutside:
         lower = {name.lower(): value for name, value in headers.items()}
         answer = app(self.state, Request(method, path, query, lower, body), self._now(now_s))
         self._keep_book()
+        if path.startswith(ACCOUNTS) and path.endswith("/positions") and getattr(answer, "status", 0) == 200:
+            account = path.removeprefix(ACCOUNTS).partition("/")[0]
+            self.reads_utc.setdefault(account, []).append(self._moment.market_utc)
         return answer
 
     def _keep_book(self) -> None:
