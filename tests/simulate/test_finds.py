@@ -8,9 +8,12 @@ import pytest
 
 from brokers.model import RefusedByVenue, Unknown
 from tests.simulate.regressions import night
-from trader import account_manager, data_source, execution, orders, truth, turns
+from feeds.messages import Snapshot
+from supervisor.messages import Message
+from trader import account_manager, data_source, execution, journal, orders, risk, truth, turns
 from trader.account import Account, Now
-from trader.intents import Intent
+from trader.account_manager import AccountManager
+from trader.intents import Intent, IntentState
 from trader.simulate.night import Night
 
 SEEDS = range(1, 31)
@@ -66,3 +69,90 @@ def test_crash_that_nobody_injected_is_found(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_fee_that_is_not_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orders, "_charged", lambda own, frame: (own, []))
     assert "profit and fees of the venue are" in problems(())
+
+
+def test_an_entry_placed_beside_one_of_unknown_fate_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not seen at once is given up at once, and wanted anew."""
+    monkeypatch.setattr(execution, "doubt", _given_up)
+    found = problems(())
+    assert "beyond what entry" in found or "unasked" in found
+
+
+def _given_up(account: Account, intent: Intent, why: str, now: Now) -> None:
+    execution.settled(account, intent, IntentState.GIVEN_UP, why, now)
+
+
+def test_a_blind_entry_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The venue answers no read of positions for a while; with its gate the same night has none."""
+
+    def unread(seed: int) -> str:
+        finished = Night(night(seed, level="light"))
+        outside, kernel = finished.machine.outside, finished.machine.kernel
+        fault = {"fault": "status", "path": "GET /v3/brokerage/accounts/*/positions", "times": 0, "after_s": 10.0}
+        outside.tell("fault", kernel.now_s, **fault, for_s=160.0)
+        return "\n".join(finished.play().problems)
+
+    assert not any("is blind" in unread(seed) for seed in range(1, 6))
+    gates = tuple(gate for gate in risk.ENTRY_GATES if gate.name != "agreed")
+    monkeypatch.setattr(risk, "ENTRY_GATES", gates)
+    assert any("is blind" in unread(seed) for seed in range(1, 6))
+
+
+def test_an_order_that_mends_a_divergence_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    adopt = truth._adopt
+
+    def adopt_and_mend(account: Account, *rest: Any) -> None:
+        finding = rest[0]
+        before = account.journal.declaration(finding.symbol)
+        adopt(account, *rest)
+        account.journal.declare(before)
+
+    monkeypatch.setattr(truth, "_adopt", adopt_and_mend)
+    assert "follows from an adoption alone" in problems(())
+
+
+def test_a_fill_that_is_not_recorded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal.Journal, "write_fill", lambda *_: None)
+    assert "we have 0 filled, the venue 1" in problems(())
+
+
+def test_an_order_of_a_person_that_is_cancelled_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = AccountManager.handle_info
+
+    def tidy(self: AccountManager, message: Message) -> None:
+        if isinstance(message, Snapshot):
+            for order in message.content.orders:
+                if order.working and not self.journal.knows_order(order.order_id):
+                    self.broker.cancel(order.order_id)
+        handle(self, message)
+
+    monkeypatch.setattr(AccountManager, "handle_info", tidy)
+    assert "it was touched" in problems(())
+
+
+def test_a_gap_of_cover_that_is_told_too_short_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = truth._covered_again
+
+    def shorter(account: Account, symbol: str, since: Any, now: Now) -> None:
+        over(account, symbol, truth.replace(since, since_s=now.s), now)
+
+    monkeypatch.setattr(truth, "_covered_again", shorter)
+    assert "gaps of cover are told as" in problems(())
+
+
+def test_a_gap_of_cover_that_is_not_recorded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(truth, "uncovered", lambda *_: False)
+    assert "and no record of it" in problems(())
+
+
+def test_what_a_restart_changes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that takes what it had declared for gone when it comes up."""
+    doubt = account_manager.doubt_after_restart
+
+    def forget(account: Account, now: Now) -> None:
+        doubt(account, now)
+        for symbol in account.session.symbols:
+            account.journal.add_hold(symbol, "divergence", now.utc)
+
+    monkeypatch.setattr(account_manager, "doubt_after_restart", forget)
+    assert "changed with a mere restart" in problems(())

@@ -19,6 +19,9 @@ from trader.simulate.assembly import CONNECTION, Machine
 from trader.simulate.faults import SLOW_MAX_S, Mishaps
 
 LOOK_EVERY_S = 1.0
+DIVERGENCE_MAX_S = 40.0
+"""From a change of the position at the broker to its adoption, or to our fill of it (order-safety 1.5), with the real
+desk's periods, which nights have; where somebody whom it needs was away, from his return on."""
 SLACK_S = 5.0
 """Beyond the books' cycle and the confirming read: two reads' way to the venue, a token to be fetched, our looks."""
 WAITING = "SELECT 1 FROM holds WHERE why IN ('ambiguous', 'unsettled', 'unexplained', 'found', 'vanished')"
@@ -31,8 +34,8 @@ UNKNOWN = "SELECT min(number) FROM intents WHERE state IN ('written', 'unknown')
 
 
 def bound_s(timing: Timing) -> float:
-    """How long a difference may live while nothing hinders (order-safety 1): it is seen by the next snapshot, confirmed
-    by one more; a change of an order must be settled first, which takes its time and a read."""
+    """How long a stop may be missing without a word while nothing hinders: that it is gone is seen by the next snapshot,
+    confirmed by one more; a change of an order must be settled first, which takes its time and a read."""
     return timing.snapshot_every_s + timing.settle_s + 2 * timing.confirm_after_s + SLACK_S
 
 
@@ -94,7 +97,7 @@ class Watch:
             hindered = (apart or bare or unknown > 0) and self._hindered(desk, stand)
             timing = self._machine.config.timing
             lasted_s = self.divergence.look(stand.name, apart, hindered or unknown > 0, now_s)
-            self._judge(stand.name, "book and broker were apart", lasted_s, bound_s(timing))
+            self._judge(stand.name, "book and broker were apart", lasted_s, DIVERGENCE_MAX_S)
             lasted_s = self.bare.look(stand.name, bare, hindered, now_s)
             what = "a position had no stop at the broker, and nobody was told"
             self._judge(stand.name, what, lasted_s, bound_s(timing))
@@ -141,8 +144,12 @@ class Watch:
         return disk is not None and disk.execute(sql).fetchone() is not None
 
     def _hindered(self, desk: SimDesk, stand: Stand) -> bool:
-        """Somebody whom the repair needs is not there, frozen or not ready; the venue is away, or slow to answer."""
+        """Somebody whom the repair needs is not there, frozen or not ready; the venue is away, slow to answer, or has
+        given no good read since one that it refused."""
         if desk.gone or self._machine.outside.down or self._machine.kernel.now_s < self._slow_until_s:
+            return True
+        refused_s = self._machine.outside.unread_s.get(stand.account, float("-inf"))
+        if self._machine.kernel.now_s < refused_s + self._machine.config.timing.snapshot_every_s:
             return True
         if self._journal_has(stand, WAITING):
             return True

@@ -131,8 +131,8 @@ class Night:
         self._run(length_s)
         self._stop_the_market()
         self._close()
-        self._start_once_more()
-        return self._count(time.perf_counter() - began_s)
+        count = self._count(time.perf_counter() - began_s)
+        return msgspec.structs.replace(count, problems=(*count.problems, *self._start_once_more()))
 
     def _run(self, seconds: float) -> None:
         self.machine.kernel.run(self.machine.kernel.now_s + seconds)
@@ -186,18 +186,14 @@ class Night:
             left = ", ".join(sorted(self.desk.kids))
             self.problems.append(f"the desk did not end within {CLOSE_LIMIT_S:g} s; still there: {left}")
 
-    def _start_once_more(self) -> None:
+    def _start_once_more(self) -> list[str]:
         """A mere restart changes nothing: state, declarations, positions, orders, holds, intents, bars."""
         journals = {stand.name: self.machine.store(journal_path(stand.name)) for stand in self.stands}
-        for name, journal in journals.items():
-            seen_s = self.watch.uncovered_s.get(name, 0.0)
-            self.problems += promises.gaps(journal, name, seen_s, LOOK_EVERY_S, self.machine.kernel.now_s)
         before = {name: kept(journal) for name, journal in journals.items()}
         self._new_life()
         self._run(QUIET_S)
         self._close()
-        for name, journal in journals.items():
-            self.problems += changed(name, before[name], kept(journal))
+        return [text for name, journal in journals.items() for text in changed(name, before[name], kept(journal))]
 
     # -- the count -------------------------------------------------------------------------------------
 
@@ -223,6 +219,8 @@ class Night:
             max_age_s = self.machine.config.timing.agreed_max_age_s
             broken += promises.blind(journal, ledger, stand, reads_utc, max_age_s, RATE)
             broken += promises.reactions(journal, stand)
+            seen_s = self.watch.uncovered_s.get(stand.name, 0.0)
+            broken += promises.gaps(journal, stand, seen_s, LOOK_EVERY_S, self.machine.kernel.now_s)
             broken += promises.filled_once(journal, ledger, stand)
             broken += check.money(journal, ledger, stand)
             unsettled = journal.query(

@@ -57,6 +57,8 @@ class EmulatorOutside:
         self.down = False
         self.reads_utc: dict[str, list[float]] = {}
         """By account, when its positions were read and the venue answered."""
+        self.unread_s: dict[str, float] = {}
+        """By account, when a read of it was refused (machine time), and none has gone well since."""
         self._moment = Now(START_S, origin_utc)
         self.state = new_state(settings, market, self._moment)
         self._keep_book()
@@ -168,10 +170,18 @@ class EmulatorOutside:
         lower = {name.lower(): value for name, value in headers.items()}
         answer = app(self.state, Request(method, path, query, lower, body), self._now(now_s))
         self._keep_book()
-        if path.startswith(ACCOUNTS) and path.endswith("/positions") and getattr(answer, "status", 0) == 200:
-            account = path.removeprefix(ACCOUNTS).partition("/")[0]
-            self.reads_utc.setdefault(account, []).append(self._moment.market_utc)
+        if method == "GET" and path.startswith(ACCOUNTS):
+            self._note_read(*path.removeprefix(ACCOUNTS).partition("/")[::2], isinstance(answer, Reply) and answer.status)
         return answer
+
+    def _note_read(self, account: str, what: str, status: int) -> None:
+        """A snapshot reads orders, positions and balances, in this sequence; what fails ends it."""
+        if what in ("orders", "positions", "balances") and status != 200:
+            self.unread_s[account] = self._moment.machine_s
+        elif what == "positions":
+            self.reads_utc.setdefault(account, []).append(self._moment.market_utc)
+        elif what == "balances":
+            self.unread_s.pop(account, None)
 
     def _keep_book(self) -> None:
         if self.state.fresh:

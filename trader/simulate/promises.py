@@ -154,13 +154,13 @@ def touched(ledger: Ledger, left: Mapping[str, Order]) -> Iterator[str]:
             yield f"order {order_id}, which a person has left at the broker, is {now.status}: it was touched"
 
 
-def gaps(journal: Readable, name: str, seen_s: float, look_every_s: float, now_s: float) -> Iterator[str]:
+def gaps(journal: Readable, stand: Stand, seen_s: float, look_every_s: float, now_s: float) -> Iterator[str]:
     """``seen_s``: for how long the journal has said, look by look, that something is without cover."""
     over = journal.query("SELECT data FROM events WHERE kind = 'uncovered.over'")
     lengths = [float(msgspec.json.decode(row["data"])["machine_s"]) for row in over]
     lengths += [now_s - row["since_s"] for row in journal.query("SELECT since_s FROM uncovered")]
     if abs(sum(lengths) - seen_s) > look_every_s * (len(lengths) + 1):
-        yield f"{name}: {len(lengths)} gaps of cover are told as {sum(lengths):.1f} s, seen were {seen_s:.1f} s"
+        yield f"{stand.name}: {len(lengths)} gaps of cover are told as {sum(lengths):.1f} s, seen were {seen_s:.1f} s"
 
 
 def _fills(ledger: Ledger, stand: Stand) -> list[Fill]:
