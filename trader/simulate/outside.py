@@ -130,7 +130,7 @@ class EmulatorOutside:
 
     # -- the tester's door ---------------------------------------------------------------------------
 
-    def tell(self, path: str, now_s: float, **body: Any) -> Any:
+    def tell(self, path: str, now_s: float, /, **body: Any) -> Any:
         """POST /emulator/...; raises ValueError with the emulator's sentence where it refuses."""
         return self._admin("POST", f"{URL}/emulator/{path}", msgspec.json.encode(body), now_s)
 
