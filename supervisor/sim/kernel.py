@@ -212,6 +212,18 @@ class Kernel:
         self.now_s = max(self.now_s, until_s)
         return False
 
+    def stand_still(self, seconds: float) -> None:
+        """The host is paused: nothing of the machine runs meanwhile, and all that was due happens at once afterwards, in
+        the sequence in which it was due."""
+        self.now_s += seconds
+        due: list[Item] = []
+        while self._heap and self._heap[0][0] < self.now_s:
+            due.append(heappop(self._heap))
+        for item in due:
+            self._order += 1
+            item[:2] = (self.now_s, self._order)
+            heappush(self._heap, item)
+
     # -- the outside -------------------------------------------------------------------------------------
 
     def let_outside_go_on(self) -> None:

@@ -155,3 +155,8 @@ def test_what_a_restart_changes_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(account_manager, "doubt_after_restart", forget)
     assert "changed with a mere restart" in problems(())
+
+
+def test_a_stop_that_a_person_has_cancelled_and_that_is_put_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "_cancelled_by_other", lambda *_: None)
+    assert "was taken for our own doing" in problems(())

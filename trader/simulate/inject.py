@@ -54,6 +54,8 @@ class Injector:
         self.injected = 0
         self.left: dict[str, Order] = {}
         """What a person has left at the broker."""
+        self.cancelled: dict[str, float] = {}
+        """Orders of the desk that a person has cancelled, and when (market time)."""
 
     def inject(self, fault: Fault, desk: SimDesk) -> None:
         self.injected += self._inject(fault, desk)
@@ -180,6 +182,7 @@ class Injector:
             outside.cancel_by_hand(ours[0].order_id, self._machine.kernel.now_s)
         except Refusal:
             return False  # it was filled at this very moment
+        self.cancelled[ours[0].order_id] = outside.market_utc(self._machine.kernel.now_s)
         self._machine.kernel.let_outside_go_on()
         return True
 

@@ -222,6 +222,7 @@ class Night:
             seen_s = self.watch.uncovered_s.get(stand.name, 0.0)
             broken += promises.gaps(journal, stand, seen_s, LOOK_EVERY_S, self.machine.kernel.now_s)
             broken += promises.filled_once(journal, ledger, stand)
+            broken += promises.put_back(journal, stand, self._injector.cancelled, RATE)
             broken += check.money(journal, ledger, stand)
             unsettled = journal.query(
                 "SELECT key, kind, state FROM intents WHERE state IN ('written','unsent','unknown')"

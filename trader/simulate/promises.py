@@ -6,7 +6,8 @@ Beyond ``check.py``, which looks at what a night must not do at all, this looks 
 * No entry is blind: a read of the account that the venue has answered in the last 90 s showed what we had (law 3).
 * After an adoption no entry and no exit is written before the strategy has had a turn, or a person has asked (law 1).
 * Each fill of an order of ours is in our record once, whatever died in between (1.4).
-* What a person has left at the broker still lies there as it was left (3.10).
+* What a person has left at the broker still lies there as it was left, and what a person has cancelled is not ours to
+  put back (3.10).
 * What the record says of time without cover is as long as it was (law 4).
 """
 
@@ -34,6 +35,7 @@ DECISIONS = (
     "SELECT key, kind, purpose, written_utc FROM intents WHERE purpose IN ('entry', 'exit') AND kind <> 'cancel'"
     " ORDER BY number"
 )
+BY_OTHER = "order.cancelled_by_other"
 FLATTENS = ("flatten.begun", "flatten.confirmed", "flatten.ended")
 
 
@@ -152,6 +154,18 @@ def touched(ledger: Ledger, left: Mapping[str, Order]) -> Iterator[str]:
         now = ledger.orders[order_id]
         if not now.is_open or (now.quantity, now.limit_price, now.filled) != (then.quantity, then.limit_price, 0):
             yield f"order {order_id}, which a person has left at the broker, is {now.status}: it was touched"
+
+
+def put_back(journal: Readable, stand: Stand, cancelled: Mapping[str, float], rate: float) -> Iterator[str]:
+    """``cancelled``: orders of ours that a person has cancelled, and when. That it was somebody else is noticed, or the
+    stop would be placed again; where we were changing it ourselves just then nobody can tell."""
+    told = " ".join(row["text"] for row in journal.query("SELECT text FROM events WHERE kind = ?", (BY_OTHER,)))
+    known = {row["order_id"] for row in journal.query("SELECT order_id FROM orders")}
+    for order_id, at_utc in cancelled.items():
+        changes = journal.query("SELECT settled_utc FROM intents WHERE order_id = ?", (order_id,))
+        ours = any((row["settled_utc"] or at_utc) > at_utc - 1.0 * rate for row in changes)
+        if order_id in known and not ours and order_id not in told:
+            yield f"{stand.name}: that a person has cancelled order {order_id} was taken for our own doing"
 
 
 def gaps(journal: Readable, stand: Stand, seen_s: float, look_every_s: float, now_s: float) -> Iterator[str]:
