@@ -78,6 +78,7 @@ class EmulatorOutside:
         if isinstance(answer, Cut):
             return None
         assert isinstance(answer, Reply), "a stream is opened by open()"
+        assert not answer.after_s, "here the ways to the venue are slow by the kernel's odds"
         return HttpReply(answer.status, {"content-type": answer.content_type, **answer.headers}, answer.body)
 
     def open(self, url: str, headers: dict[str, str], now_s: float) -> OpenedStream:
