@@ -74,7 +74,7 @@ from trader.sessions import data_source_name, journal_path, trader_name
 from trader.settlement import held_when_overdue, overdue_since_s, settle_by_history
 from trader.store import desk
 from trader.store.holds import HoldsReader
-from trader.truth import coverage, page_due, read
+from trader.truth import coverage, page_due, read, recount_uncovered
 from trader.turns import attach, declare, finish, release, turn
 
 SENDS_AT_ONCE = 20
@@ -160,6 +160,7 @@ class AccountManager(Server):
         """What the last incarnation left without outcome is unknown until a read settles it."""
         with self._step(plans=False) as now:
             doubt_after_restart(self.account, now)
+            recount_uncovered(self.account, now)
             take(self.account, self._what_stands(), now)
         session, connection = self.account.session, settings.connection.name
         feeds = (paths.orders(session.account), paths.positions(session.account))
