@@ -137,6 +137,7 @@ class Journal:
     def _load(self) -> None:
         query = self._store.query
         self.newest_intent = self._number("SELECT max(number) AS n FROM intents")
+        self.next_number = 1
         self.newest_row = self._number("SELECT max(number) AS n FROM rows")
         self.last_row = self._number("SELECT max(number) AS n FROM rows WHERE consumed = 1")
         waiting = query("SELECT body FROM rows WHERE number > ? ORDER BY number", (self.last_row,))
@@ -308,7 +309,13 @@ class Journal:
     # -- intents and orders ------------------------------------------------------------------------------------------
 
     def next_key(self) -> tuple[int, str]:
-        return self.newest_intent + 1, order_key(self.key, self.newest_intent + 1)
+        number = max(self.newest_intent + 1, self.next_number)
+        return number, order_key(self.key, number)
+
+    def take_key(self, key: str) -> None:
+        """Another key for what is written from now on: it is not known which numbers of the old one were used."""
+        self.key = key[-SESSION_KEY_LENGTH:]
+        self._set("key", self.key)
 
     def write_intent(self, intent: Intent) -> None:
         """New, or its outcome: all else of an intent stays as it was written. An open one is found in ``open_intents``

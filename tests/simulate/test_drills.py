@@ -16,7 +16,8 @@ from brokers.tradestation.emulator.state import Settings
 from brokers.tradestation.emulator.switches import Switches
 from supervisor.process.server import Caller
 from supervisor.process.world import HttpReply
-from tests.simulate.drill_world import ACCOUNT, MANAGER, STAND, Drill
+from tests.simulate.drill_world import ACCOUNT, JOURNAL, MANAGER, STAND, Drill
+from trader.key_numbers import BLOCK
 from trader.messages import ReleaseHold
 from trader.simulate.hours import venue_hours
 from trader.simulate.measure import DIVERGENCE_MAX_S
@@ -356,3 +357,30 @@ def test_week_of_the_clock_change(begin: str, change: str) -> None:
     assert {row["at_utc"] for row in told if row["at_utc"]} & opens
     assert drill.theirs == drill.ours == 1
     drill.judge()
+
+
+# -- the disk ----------------------------------------------------------------------------------------------------------
+
+
+def test_journal_restored_from_yesterday() -> None:
+    """A copy of an hour ago is brought back: no number is used twice under one key, what it lacks is read back from the
+    broker and held, and the position is not traded for it."""
+    drill = Drill(parameters={"trails": True, "stop_percent": "0.02"})
+    drill.held_with_stop()
+    copy = drill.machine.kernel.disks[JOURNAL].serialize()
+    drill.until(lambda: drill.query("SELECT max(number) AS n FROM intents")[0]["n"] > 2 * BLOCK, 900.0)
+    drill.desk.kill_all()
+    drill.machine.kernel.disks[JOURNAL].deserialize(copy)
+    used = {order.confirm_id for order in drill.orders}
+    newest = drill.query("SELECT max(number) AS n FROM intents")[0]["n"]
+    drill.boot()
+    drill.run(240.0)
+    assert drill.desk_events("journal.behind")
+    for hold in drill.query("SELECT symbol FROM holds"):
+        assert hold["symbol"] == STAND.symbol
+        released(drill)
+    drill.run(240.0)
+    placed = [row["key"] for row in drill.query("SELECT key FROM intents WHERE number > ? AND kind = 'place'", newest)]
+    assert placed, "it trades again"
+    assert not used.intersection(placed)
+    assert drill.theirs == drill.ours

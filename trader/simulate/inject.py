@@ -108,11 +108,14 @@ class Injector:
 
         def kill() -> None:
             if fault.form == "supervisor":  # the kernel ends all: a process that runs can end only itself
-                self._machine.kernel.post(0.0, self._kill_supervisor, fault, self._life())
+                self._machine.kernel.post(0.0, self._end_life, fault, self._life())
             self._life().kill_process(name)
 
         self._aimed.aim(name, point, fault.number, kill)
         return True
+
+    def _end_life(self, fault: Fault, desk: SimDesk) -> None:
+        self._kill_supervisor(fault, desk)
 
     def _kill_supervisor(self, fault: Fault, desk: SimDesk) -> bool:
         if desk.gone:

@@ -172,7 +172,9 @@ class EmulatorOutside:
         answer = app(self.state, Request(method, path, query, lower, body), self._now(now_s))
         self._keep_book()
         if method == "GET" and path.startswith(ACCOUNTS):
-            self._note_read(*path.removeprefix(ACCOUNTS).partition("/")[::2], isinstance(answer, Reply) and answer.status)
+            self._note_read(
+                *path.removeprefix(ACCOUNTS).partition("/")[::2], isinstance(answer, Reply) and answer.status
+            )
         return answer
 
     def _note_read(self, account: str, what: str, status: int) -> None:

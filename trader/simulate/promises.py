@@ -57,9 +57,9 @@ def exceeded(journal: Readable, ledger: Ledger, stand: Stand) -> Iterator[str]:
         if newest < 0:
             continue
         row = entries[newest]
-        came_from = sum(one.quantity for one in fills if one.at_utc <= row["written_utc"])
+        came_from = Decimal(sum(one.quantity for one in fills if one.at_utc <= row["written_utc"]))
         meant = came_from + _signed(row["side"], Decimal(row["quantity"]))
-        if abs(held) > max(abs(came_from), abs(meant), abs(before)):
+        if Decimal(abs(held)) > max(abs(came_from), abs(meant), Decimal(abs(before))):
             yield (
                 f"{stand.name}: order {fill.order_id} took {before} to {held}, beyond what entry {row['key']} was to "
                 f"make of {came_from}: {meant}"
@@ -128,19 +128,24 @@ def reactions(journal: Readable, stand: Stand) -> Iterator[str]:
 
 
 def _flattening(asked: Iterable[dict[str, Any]], at_utc: float) -> bool:
-    before = [row["kind"] for row in asked if row["market_utc"] <= at_utc]
-    return bool(before) and before[-1] == "flatten.begun"
+    """One that ended at this very moment was still on: at the end of a night market time stands."""
+    before = [row["kind"] for row in asked if row["market_utc"] < at_utc]
+    begins = any(row["kind"] == "flatten.begun" and row["market_utc"] == at_utc for row in asked)
+    return begins or (bool(before) and before[-1] == "flatten.begun")
 
 
 def filled_once(journal: Readable, ledger: Ledger, stand: Stand) -> Iterator[str]:
     """Order by order: the venue's fills of all that we know as ours. (A trade by hand can be taken for an order of
-    unknown fate that asked for the very same.)"""
+    unknown fate that asked for the very same; when that one shows up after all, it is somebody else's to us.)"""
+    placed = journal.query("SELECT key, result_order_id FROM intents WHERE kind = 'place' AND result_order_id <> ''")
+    mistaken = {row["key"] for row in placed if ledger.orders[row["result_order_id"]].by_hand}
     ours: dict[str, Decimal] = {}
     for row in journal.query("SELECT order_id, quantity FROM fills WHERE symbol = ?", (stand.symbol,)):
         ours[row["order_id"]] = ours.get(row["order_id"], Decimal(0)) + Decimal(row["quantity"])
     theirs: dict[str, Decimal] = {}
     for fill in _fills(ledger, stand):
-        if fill.order_id in ours or not ledger.orders[fill.order_id].by_hand:
+        order = ledger.orders[fill.order_id]
+        if fill.order_id in ours or not (order.by_hand or order.confirm_id in mistaken):
             theirs[fill.order_id] = theirs.get(fill.order_id, Decimal(0)) + abs(fill.quantity)
     for order_id in sorted(ours.keys() | theirs.keys()):
         had, has = ours.get(order_id, Decimal(0)), theirs.get(order_id, Decimal(0))
