@@ -14,7 +14,7 @@ from collections import deque
 from brokers.broker import EndSnapshot, OrderItem, PositionGone, PositionItem, StreamItem, StreamRequest
 from brokers.model import Order, Position
 from feeds import paths
-from feeds.messages import OrdersSeen, PositionsSeen, Snapshot, SnapshotFailed
+from feeds.messages import AccountSeen, OrdersSeen, PositionsSeen, Snapshot, SnapshotFailed
 from feeds.omissions import Omission, OrdersTold, PositionsTold
 from feeds.stream import StreamFeed
 from supervisor.messages import Message, Subscribed
@@ -36,7 +36,7 @@ class AccountFeed(StreamFeed):
     def handle_info(self, message: Message) -> None:
         if isinstance(message, Snapshot):
             self._compare(message)
-        elif not isinstance(message, SnapshotFailed | Subscribed):
+        elif not isinstance(message, SnapshotFailed | AccountSeen | Subscribed):
             super().handle_info(message)
 
     def item(self, line: bytes) -> StreamItem | None:

@@ -231,20 +231,25 @@ class Books(Server):
             self.world.after(max(0.0, due_s - self.world.now_s()), ReadAsked())
 
     def _read_asked(self) -> None:
-        """One read; the rest waits its turn. What fails is forgotten: who still misses it asks again."""
+        """One read; the rest waits its turn. What fails is forgotten: who still misses it asks again. What is held up
+        is made up for when it may be: who asks every ten seconds for what is due in ten would never be answered."""
         self.asked_timer = False
         requested_s = self.world.now_s()
         self.asked_not_before_s = requested_s + ASKED_EVERY_S
+        ids, since_utc = tuple(self.asked_ids), self.asked_since_utc
         try:
-            if self.asked_ids:
-                ids, self.asked_ids = tuple(self.asked_ids), {}
+            if ids:
+                self.asked_ids = {}
                 self.world.publish("asked", OrdersRead(requested_s, self.broker.orders_by_id(self.account, ids)))
-            elif self.asked_since_utc is not None:
-                since_utc, self.asked_since_utc = self.asked_since_utc, None
+            elif since_utc is not None:
+                self.asked_since_utc = None
                 orders = self.broker.historical_orders(self.account, since_utc)
                 self.world.publish("asked", HistoryRead(requested_s, since_utc, orders))
         except BrokerError as error:
             self.world.log.warning("what was asked for was not read", reason=f"{type(error).__name__}: {error}")
+            if isinstance(error, Unavailable) and error.retry_after_s > 0.0:
+                self.asked_ids, self.asked_since_utc = dict.fromkeys(ids), since_utc
+                self.asked_not_before_s = requested_s + max(ASKED_EVERY_S, error.retry_after_s)
         if self.asked_ids or self.asked_since_utc is not None:
             self._read_asked_soon()
 

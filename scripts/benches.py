@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 # name -> (module, what it measures). A bench is added here when it can be run.
 BENCHES: Mapping[str, tuple[str, str]] = {
     "desk": ("scripts.bench_desk", "memory by role, simulated session-days an hour"),
+    "drills": ("scripts.kill_drills", "kill -9 of real processes in open windows, judged by the emulator's book"),
     "feeds": ("scripts.bench_feeds", "throughput and delay from a stream's bytes to its subscriber, 100 streams"),
     "orders": ("scripts.bench_orders", "from a bar to its order, alone and with 50 sessions; intents a second"),
     "supervisor": ("scripts.bench_supervisor", "kill to ready, groups, many children, idle CPU, memory, control"),

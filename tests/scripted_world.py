@@ -318,10 +318,10 @@ class ScriptedWorld:
         """A cast arrives."""
         self._turn(lambda server: server.handle_cast(message))
 
-    def ask(self, request: Request[R], caller: str = "tester", timeout_s: float = 5.0) -> Any:
+    def ask(self, request: Request[R], caller: str = "tester", timeout_s: float = 5.0, incarnation: int = 1) -> Any:
         """A call arrives; its reply, or None where the server will answer later (then see ``replies``)."""
         number = next(self._numbers)
-        asking = Caller(name=caller, incarnation=1, number=number, deadline_s=self._now_s + timeout_s)
+        asking = Caller(name=caller, incarnation=incarnation, number=number, deadline_s=self._now_s + timeout_s)
 
         def handle(server: Server) -> None:
             answer = server.handle_call(request, asking)

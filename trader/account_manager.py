@@ -53,6 +53,7 @@ from trader.hours_watch import HoursWatch
 from trader.inquiry import Inquiry
 from trader.intents import Intent, IntentState, Kind, Purpose, change, placing
 from trader.journal import SCHEMA, Journal
+from trader.key_numbers import number_keys
 from trader.messages import (
     Attach,
     BeginSeries,
@@ -74,9 +75,10 @@ from trader.order_frames import frames
 from trader.reserving import Reserving
 from trader.sessions import data_source_name, journal_path, trader_name
 from trader.settlement import held_when_overdue, overdue_since_s, settle_by_history
+from trader.step import Step
 from trader.store import desk
 from trader.store.holds import HoldsReader
-from trader.truth import coverage, page_due, read
+from trader.truth import coverage, page_due, read, recount_uncovered
 from trader.turns import attach, declare, finish, release, turn
 
 SENDS_AT_ONCE = 20
@@ -99,31 +101,6 @@ class ComparePositions(Message, frozen=True):
     """Timer: does the positions stream still differ from our book?"""
 
 
-class Step:
-    """``with``: one transaction. What happened (the body), what follows from it, how it is covered, and the record of
-    all that. (A class: as a generator it would cost more than the decisions of a calm turn.)"""
-
-    __slots__ = ("_manager", "_now", "_plans")
-
-    def __init__(self, manager: AccountManager, now: Now, plans: bool) -> None:
-        self._manager, self._now, self._plans = manager, now, plans
-
-    def __enter__(self) -> Now:
-        return self._now
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        manager = self._manager
-        account, journal = manager.account, manager.journal
-        if error is not None:
-            journal.forget()
-            return
-        if not account.at_rest:
-            manager.follow(self._now, self._plans)
-        journal.commit()
-        if account.committed:
-            manager.log_committed()
-
-
 class AccountManager(Server):
     """``sessions/<name>/account_manager``."""
 
@@ -134,6 +111,7 @@ class AccountManager(Server):
         session = desk.read_session(stored, settings.session)
         self.holds = HoldsReader(stored)
         self.journal = Journal(self.world.store(journal_path(session.name), schema=SCHEMA), self.world.new_id)
+        self.key_numbers = number_keys(self.world, self.journal, session.name)
         self.broker = open_broker(self.world, settings.connection, self.timing)
         capabilities, protection = self.broker.capabilities, settings.protection
         self.account = Account(session, self.journal, self.timing, settings.limits, capabilities, protection)
@@ -154,6 +132,7 @@ class AccountManager(Server):
         """What the last incarnation left without outcome is unknown until a read settles it."""
         with self._step(plans=False) as now:
             doubt_after_restart(self.account, now)
+            recount_uncovered(self.account, now)
             take(self.account, self._what_stands(), now)
         session, connection = self.account.session, settings.connection.name
         feeds = (paths.orders(session.account), paths.positions(session.account))
@@ -347,6 +326,7 @@ class AccountManager(Server):
 
     def _instruct(self, intent: Intent) -> Outcome | GroupOutcome:
         if intent.kind is Kind.PLACE:
+            self.key_numbers.reserve(intent.number)
             instrument = self.journal.instruments.get(intent.symbol)
             order = placing(intent, self.account.session.account, instrument)
             return self.broker.place_with_children(order) if order.children else self.broker.place(order)

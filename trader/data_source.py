@@ -43,11 +43,13 @@ class Check(Message, frozen=True):
 
 
 class Kept(msgspec.Struct):
-    """One series, and what it waits for. ``warm`` False: its bars from before the beginning are still to be read."""
+    """One series, and what it waits for. ``asker``: the incarnation of the trader that it is kept for. ``warm`` False:
+    its bars from before the beginning are still to be read."""
 
     need: Need
     feed: str
     series: BarSeries
+    asker: int
     warm: bool = False
     retry_s: float = RETRY_MIN_S
     next_try_s: float = 0.0
@@ -76,7 +78,7 @@ class DataSource(Server):
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
         if isinstance(request, NeedBars):
             for need in request.needs:
-                self._keep(need)
+                self._keep(need, caller.incarnation)
             return Done()
         if isinstance(request, BarsAfter):
             return self._bars_after(request)
@@ -96,16 +98,20 @@ class DataSource(Server):
 
     # -- what comes in -----------------------------------------------------------------------------------------------
 
-    def _keep(self, need: Need) -> None:
-        """A series that is kept already goes on: the trader asks for what it missed with BarsAfter."""
+    def _keep(self, need: Need, asker: int) -> None:
+        """Who asks again has it already. Another trader (it was started again alone) knows nothing: its warm-up, and
+        what passed while it was away, are told from its cursor on, not with the next bar, which may be tomorrow's."""
         if need.warm_up > WARM_UP_MAX:
             raise Refused(f"{need.symbol}: a warm-up of {need.warm_up} bars, limit {WARM_UP_MAX}")
         key = (need.symbol, need.interval_s)
-        if key in self.kept:
+        if (kept := self.kept.get(key)) is not None:
+            if kept.asker != asker:
+                kept.need, kept.asker, kept.series, kept.warm = need, asker, BarSeries(*key), False
+                kept.next_try_s, kept.retry_s = 0.0, RETRY_MIN_S
             return
         feed = paths.bars(*key)
         self.hours.follow(need.symbol, bars_calendar_of(need.symbol, self.hours_config))
-        self.kept[key] = Kept(need, feed, BarSeries(*key))
+        self.kept[key] = Kept(need, feed, BarSeries(*key), asker)
         self.lease.change(feeds=tuple(kept.feed for kept in self.kept.values()))
         self.world.subscribe(paths.feed(self.connection, feed), "bars")
 

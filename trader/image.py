@@ -73,6 +73,7 @@ class Image:
         self.taken = from_json(meta["holds_taken"], Taken) if meta.get("holds_taken") else Taken()
         self.minding = from_json(meta["minding"], dict[str, Minded]) if meta.get("minding") else {}
         self.newest_intent = self._number("SELECT max(number) AS n FROM intents")
+        self.next_number = 1
         self.newest_row = self._number("SELECT max(number) AS n FROM rows")
         self.last_row = self._number("SELECT max(number) AS n FROM rows WHERE consumed = 1")
         waiting = query("SELECT body FROM rows WHERE number > ? ORDER BY number", (self.last_row,))
@@ -155,7 +156,8 @@ class Image:
         return any(r.content.symbol == symbol and isinstance(r.content, FillRow | SyncRow) for r in rows)
 
     def next_key(self) -> tuple[int, str]:
-        return self.newest_intent + 1, order_key(self.key, self.newest_intent + 1)
+        number = max(self.newest_intent + 1, self.next_number)
+        return number, order_key(self.key, number)
 
     def knows_order(self, order_id: str) -> bool:
         """Ours, also if it is so old that only the file knows it."""

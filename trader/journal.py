@@ -191,6 +191,11 @@ class Journal(Image):
 
     # -- intents and orders ------------------------------------------------------------------------------------------
 
+    def take_key(self, key: str) -> None:
+        """Another key for what is written from now on: it is not known which numbers of the old one were used."""
+        self.key = key[-SESSION_KEY_LENGTH:]
+        self._set("key", self.key)
+
     def write_intent(self, intent: Intent) -> None:
         """New, or its outcome: all else of an intent stays as it was written. An open one is found in ``open_intents``
         until it is settled."""

@@ -99,6 +99,8 @@ def _given_up_when_overdue(account: Account, order: OwnOrder, requested_s: float
     timing = account.timing
     if not order.working or order.out or requested_s < order.pending_since_s + timing.settle_s:
         return order
+    if order.pending == "cancel" and order.status is OrderStatus.CANCELLING:
+        return order  # under way: while the market is closed that lasts
     if order.pending != "replace":
         return given_up(order)
     largest = max(order.asked_quantity or order.quantity, order.on_its_way or ZERO)

@@ -404,7 +404,7 @@ def asked_terms(own: OwnOrder) -> Terms:
 def _ended(own: OwnOrder, status: OrderStatus, frame: Order, asked: Asked) -> list[Happening]:
     if status is OrderStatus.REJECTED:
         return [Happening(What.REJECTED, frame.reject_reason or "rejected by the venue")]
-    if status is OrderStatus.CANCELLED and not own.cancelling and not asked.cancel:
+    if status is OrderStatus.CANCELLED and own.pending != "cancel" and not asked.cancel:  # it may have said CANCELLING
         return [Happening(What.CANCELLED_BY_OTHER, frame.reject_reason)]
     return [Happening(What.ENDED, str(status))]
 

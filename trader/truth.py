@@ -236,6 +236,14 @@ def coverage(account: Account, now: Now) -> None:
             account.event(now, "uncovered", "PAGE", text, incident=f"uncovered:{symbol}", state="opened")
 
 
+def recount_uncovered(account: Account, now: Now) -> None:
+    """A gap of cover that an earlier life has begun. Machine time begins anew with the machine, market time goes on."""
+    for symbol, since in account.journal.uncovered.items():
+        lasts_s = max(now.s - since.since_s, (now.utc - since.since_utc) / now.rate, 0.0)
+        if since.since_s > now.s - lasts_s:
+            account.journal.set_uncovered(symbol, replace(since, since_s=now.s - lasts_s))
+
+
 def page_due(account: Account, symbol: str, since: Uncovered, now: Now) -> bool:
     return now.s - since.since_s > UNCOVERED_PAGE_S or not _stop_is_coming(account, symbol)
 

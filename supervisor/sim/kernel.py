@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Sequence
 from heapq import heappop, heappush
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from supervisor.process.world import HttpReply
 from supervisor.sim.disk import Disk
@@ -27,6 +27,14 @@ DEATH_S = 0.001
 """From a death to the supervisor's knowing."""
 NET_S = 0.004
 """From a process to the venue, one way."""
+
+
+Moment = Literal[
+    "commits", "committed", "writes", "written", "sends", "sent", "booked", "answered", "calls", "called", "replied",
+    "publishes",
+]  # fmt: skip
+"""Where a death tells most: just before and just after something that lasts or leaves (a store's commit, a small file,
+a request to the venue, a call). "booked": the venue has acted on it, its answer is on the way."""
 
 
 class WorldEnded(BaseException):
@@ -109,6 +117,10 @@ class Chances(Protocol):
 
     def dies_at_boundary(self, name: str, draw: random.Random) -> bool: ...
 
+    def at_moment(self, name: str, moment: Moment, about: str) -> None:
+        """This process is at it. ``about``: the store's or file's path, the method, the message. Whoever wants it dead
+        kills it here and now."""
+
 
 class Calm:
     """A machine on which nothing goes wrong: the tester's."""
@@ -124,6 +136,8 @@ class Calm:
 
     def dies_at_boundary(self, name: str, draw: random.Random) -> bool:
         return False
+
+    def at_moment(self, name: str, moment: Moment, about: str) -> None: ...
 
 
 class Kernel:
@@ -197,6 +211,18 @@ class Kernel:
                 return True
         self.now_s = max(self.now_s, until_s)
         return False
+
+    def stand_still(self, seconds: float) -> None:
+        """The host is paused: nothing of the machine runs meanwhile, and all that was due happens at once afterwards,
+        in the sequence in which it was due."""
+        self.now_s += seconds
+        due: list[Item] = []
+        while self._heap and self._heap[0][0] < self.now_s:
+            due.append(heappop(self._heap))
+        for item in due:
+            self._order += 1
+            item[:2] = (self.now_s, self._order)
+            heappush(self._heap, item)
 
     # -- the outside -------------------------------------------------------------------------------------
 

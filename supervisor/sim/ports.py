@@ -86,7 +86,7 @@ class SimStore(SqliteStore):
             if schema is None:
                 raise StoreFailed(f"store {path} cannot be opened: there is none")
             connection = world.kernel.disks[path] = new_disk()
-        self._disk, self._calm = connection, world.kernel.calm
+        self._world, self._disk, self._calm = world, connection, world.kernel.calm
         super().__init__(path, schema, connection)
 
     def write(self, writes: Writes) -> None:
@@ -95,6 +95,16 @@ class SimStore(SqliteStore):
             self._disk.write_later(writes)
         else:
             super().write(writes)
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """What a statement makes last (a COMMIT, or one that is a transaction by itself) is a moment to die at."""
+        lasts = sql == "COMMIT" or not (self._connection.in_transaction or sql.startswith("BEGIN"))
+        if self._calm or not lasts:
+            return super().execute(sql, parameters)
+        self._world.at_moment("commits", self._path)
+        changed = super().execute(sql, parameters)
+        self._world.at_moment("committed", self._path)
+        return changed
 
     def out_of_reach(self) -> None:
         """Its process is dead: whatever the unwinding code still wants of it ends in ``WorldEnded``. (So the living
@@ -130,8 +140,9 @@ class SimFile:
         return ""
 
     def write(self, data: bytes) -> None:
-        self._world.check_alive()
+        self._world.at_moment("writes", self._path)
         self._world.kernel.files[self._path] = data
+        self._world.at_moment("written", self._path)
 
     def remove(self) -> None:
         self._world.check_alive()

@@ -31,7 +31,7 @@ from supervisor.process.outbox import Outbox
 from supervisor.process.server import Caller
 from supervisor.process.world import HttpReply
 from supervisor.runtime.line import LineClient, answered
-from supervisor.sim.kernel import HOP_S, NET_S, Entry, Kernel, Output, WorldEnded
+from supervisor.sim.kernel import HOP_S, NET_S, Entry, Kernel, Moment, Output, WorldEnded
 from supervisor.sim.ports import BROKEN, NO_ANSWER, SimFile, SimLine, SimLog, SimStore
 from supervisor.wire.codec import encode
 from supervisor.wire.rings import Body, Following, Rings
@@ -106,12 +106,15 @@ class SimWorld:
         peer = self._peer(to)
         if peer is None:
             raise NoPeer(f"{type(request).__name__} to {to}: nobody is there; nothing was sent")
+        self.at_moment("calls", type(request).__name__)
         self._number += 1
         caller = Caller(self.name, self.incarnation, self._number, self.kernel.now_s + timeout_s)
         self.kernel.hop((self.name, to), peer.world.on_call, request, caller)
         self._called = peer
+        self.at_moment("called", type(request).__name__)
         reply: Any = self.wait_for_reply(timeout_s)
         self._called = None
+        self.at_moment("replied", type(request).__name__)
         if reply is NO_ANSWER:
             raise OutcomeUnknown(f"{type(request).__name__} to {to}: no reply within {timeout_s:g} s")
         if reply is BROKEN:
@@ -216,6 +219,7 @@ class SimWorld:
 
     def publish(self, topic: str, message: Message) -> None:
         self._boundary()
+        self.at_moment("publishes", type(message).__name__)
         kernel = self.kernel
         body = message if kernel.calm else encode(message)
         number = self._rings.add(topic, body)
@@ -300,10 +304,13 @@ class SimWorld:
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout_s: float
     ) -> HttpReply:
         self._boundary()
+        self.at_moment("sends", method)
         number = self.next_number()
         asked = (method, url, dict(headers), body or b"")
         self.kernel.cross(self._at_the_venue, number, asked)
+        self.at_moment("sent", method)
         answer = self.wait_for_reply(timeout_s)
+        self.at_moment("answered", method)
         if isinstance(answer, ConnectionRefusedError):
             raise HttpFailed(f"{method} {url}: {answer}", sent=False)
         if answer is None or answer is NO_ANSWER:
@@ -320,6 +327,8 @@ class SimWorld:
             answer = refused
         self.kernel.let_outside_go_on()
         self.kernel.cross(self.on_reply, number, answer)
+        if not self.process.dead:
+            self.at_moment("booked", asked[0])
 
     def stream(self, url: str, *, headers: Mapping[str, str]) -> int:
         self._boundary()
@@ -442,6 +451,13 @@ class SimWorld:
     def check_alive(self) -> None:
         if self.process.dead:
             raise WorldEnded
+
+    def at_moment(self, moment: Moment, about: str) -> None:
+        """Something lasting is about to be done here, or has just been done (see ``kernel.Moment``)."""
+        if self.process.dead:
+            raise WorldEnded
+        if not self.kernel.calm:
+            self.kernel.chances.at_moment(self.name, moment, about)
 
     def _boundary(self) -> None:
         if self.process.dead:

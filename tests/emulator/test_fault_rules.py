@@ -138,6 +138,14 @@ def test_an_order_whose_answer_fails_is_booked_or_not(fault: str, when: str) -> 
     assert one.place()["OrderID"]
 
 
+def test_an_order_whose_answer_is_slow_is_booked_at_once() -> None:
+    one = running()
+    one.tell("fault", fault="slow_reply", seconds=0.5, path="POST */orders")
+    answer = one.ask("POST", "/v3/orderexecution/orders", order())
+    assert isinstance(answer, Reply)
+    assert (answer.status, answer.after_s, len(one.state.ledger.orders)) == (200, 0.5, 1)
+
+
 @pytest.mark.parametrize(("body", "starts"), [("json", b'{"Error"'), ("empty", b""), ("html", b"<html>")])
 def test_an_error_may_have_any_body(body: str, starts: bytes) -> None:
     one = running()

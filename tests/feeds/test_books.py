@@ -1,5 +1,6 @@
 """The books of an account: the 30 s snapshot, confirming reads, and reads that fail."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -218,3 +219,19 @@ def test_what_was_asked_for_and_not_read_tells_nothing_and_harms_no_snapshot(wor
     world.advance(31.0)
     assert world.published_on("asked") == []
     assert [type(one) for one in told(world)] == [Snapshot, Snapshot]
+
+
+def test_in_a_long_doubt_neither_history_nor_the_snapshot_starves_the_other(world: ScriptedWorld) -> None:
+    """Regression (nights 17 and 192 with deaths at exact moments): a read and a search of history each ten seconds are
+    more than our part gives back; each search came while nothing was left, was forgotten, and came again too early."""
+    answers(world)
+    world.answer_http("GET", f"{ACCOUNT}/historicalorders", ok(golden.ORDERS))
+    for second in range(600):
+        if second % 10 == 0:
+            world.tell(ReadSnapshot(after_s=0.0))
+            world.tell(AskHistory(1000.0))
+        world.advance(1.0)
+    searched = [read.requested_s for read in world.published_on("asked")]
+    whole = [read.requested_s for read in told(world) if isinstance(read, Snapshot)]
+    for moments in (searched, whole):
+        assert max(later - earlier for earlier, later in pairwise([*moments, world.now_s()])) < 40.0

@@ -8,11 +8,12 @@ import pytest
 
 from supervisor.messages import ChildSpec, CountChildren, StartChild
 from supervisor.sim.desk import SimDesk
-from supervisor.sim.kernel import START_S, Calm
+from supervisor.sim.kernel import START_S, Calm, Moment
 from tests.simulate.toys import COUNTER, LISTENER, Ask, Jittery, Losing, Put, call, cast, desk, run, told, toy
 from tests.supervisor.group_toys import Move, Spread, member
 from tests.supervisor.toys import Add, Do, Listener, Say, listener, worker
 from trader.simulate.faults import Mishaps, Odds
+from trader.simulate.moments import Aimed, Point
 
 LIMIT_S = 2.0
 """Of liveness, of the toys."""
@@ -90,13 +91,26 @@ def test_each_call_has_its_own_limit_whatever_the_ones_before_had() -> None:
 
 
 def test_process_dies_at_the_very_boundary_that_was_drawn() -> None:
-    mishaps = Mishaps(Odds(0.0, 0.0, 0.0))
+    mishaps = Mishaps(Odds(0.0, 0.0, 0.0), Aimed())
     sim = desk(COUNTER, ASKER, chances=mishaps)  # type: ignore[arg-type]
     mishaps.arm("counter", 4)  # take, reply, take; the second reply is never sent
     for _ in range(2):
         asked(sim, 1, 0.5)
         run(sim, 0.2)
     assert [line.split()[0] for line in told(sim, "asker")] == ["1", "OutcomeUnknown"]
+
+
+@pytest.mark.parametrize(("moment", "counted"), [("calls", 0), ("called", 1), ("replied", 1)])
+def test_process_dies_at_the_exact_moment_that_was_aimed_at(moment: Moment, counted: int) -> None:
+    aimed = Aimed()
+    sim = desk(COUNTER, ASKER, chances=Mishaps(Odds(0.0, 0.0, 0.0), aimed))  # type: ignore[arg-type]
+    aimed.aim("asker", Point("asker", moment, "Add"), 1, lambda: sim.killed(sim.kids["asker"]))
+    asked(sim, 1, 0.5)
+    run(sim, 0.5)
+    assert aimed.met == {f"asker {moment} Add": 1}
+    asked(sim, 1, 0.5)
+    run(sim, 0.5)
+    assert [line.split()[0] for line in told(sim, "asker")] == [str(counted + 1)]
 
 
 def test_supervisor_that_is_killed_leaves_nothing_and_its_next_life_begins_anew() -> None:

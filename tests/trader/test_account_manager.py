@@ -815,3 +815,21 @@ def test_a_session_of_which_nothing_was_ever_read_is_over_when_it_is_stopped() -
     desk.attach()
     desk.world.ask(EndTrading(1, "session stop"))
     assert [each.wanted for each in desk.asked(SetWanted)] == ["off"]
+
+
+def test_a_gap_of_cover_goes_on_over_a_reboot_in_which_machine_time_begins_anew() -> None:
+    """Regression (drill: reboot with a naked position): its length was negative, and it paged when the machine had been
+    up for longer than it was before."""
+    desk = Desk()
+    desk.ready()
+    desk.declare(1)
+    desk.on_order = lambda request: reply({"Message": "no"}, 503)
+    desk.fill("1")
+    desk.stream()
+    assert desk.manager.journal.uncovered
+    desk.world._now_s, desk.world._now_utc = 5.0, desk.world._now_utc + 100.0
+    desk.restart()
+    since = desk.manager.journal.uncovered[SYMBOL]
+    assert desk.world.now_s() - since.since_s >= 100.0
+    desk.world.advance(1.5)
+    assert "uncovered" in desk.events(), "it pages at once"

@@ -322,3 +322,20 @@ def test_contracts_that_cannot_be_read_are_none(kept: bytes) -> None:
     source.world.advance(10)
     assert source.world.events == []
     assert contracts_in(source.world.files[CONTRACTS]) == {SYMBOL: "ESH14"}
+
+
+def test_a_trader_that_was_started_again_alone_has_its_warm_up_and_what_passed_meanwhile_at_once() -> None:
+    """Regression (night 72 with deaths at exact moments): the bar that closed while a held trader was away came with
+    the next one, which after the last bar of the day is tomorrow's; its warm-up did not come at all."""
+    source = Source(warm_up=2, after=0)
+    source.welcome()
+    source.close(1)
+    source.world.ask(NeedBars((Need(SYMBOL, 60, 2, T),)))
+    source.world.advance(1)
+    before = source.given
+    source.world.ask(NeedBars((Need(SYMBOL, 60, 2, T),)), incarnation=2)
+    source.world.advance(1)
+    warm = [m for m in source.world.published_on("bars") if m.warm_up]
+    assert before == [1]
+    assert source.given == [1, 1]
+    assert [[c.bar.closed_utc for c in m.bars] for m in warm] == [[T - 60, T], [T - 60, T]]

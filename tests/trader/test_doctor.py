@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from brokers.model import Account, Instrument, Quote
+from brokers.model import Account, Instrument, OrderType, Quote, Side
 from supervisor.process.store import SqliteStore
 from tests.brokers import golden
 from tests.trader.scripted_venue import ACCOUNT, ScriptedVenue
@@ -22,7 +22,9 @@ from trader.cli.main import main
 from trader.commands import WriteMarketHours
 from trader.doctor import findings, machine
 from trader.doctor.findings import Finding, exit_code
-from trader.sessions import Code, Session
+from trader.intents import Intent, IntentState, Kind, Purpose
+from trader.journal import SCHEMA, Journal
+from trader.sessions import Code, Session, journal_path
 from trader.store import desk
 from trader.store.hours import write_hours
 
@@ -96,7 +98,7 @@ def test_all_is_well_and_a_living_token_is_not_renewed(home: Home) -> None:
     assert set(bad) <= {"disk", "limits"}, bad  # of the machine that runs the tests
     assert code in (0, 5)
     expected = {"configuration", "home", "desk", "limits", "disk", "systemd", "secrets", "sign-in host", "login", "key"}
-    expected |= {"accounts", "account", "books", "symbol", "data", "clock", "quotas", "market"}
+    expected |= {"accounts", "account", "books", "symbol", "data", "clock", "quotas", "market", "orders"}
     assert set(found) == expected
     assert home.venue.forms == []
     assert not [asked for asked in home.venue.asked if not asked.startswith("GET ")]
@@ -281,3 +283,53 @@ def test_a_unit_that_is_not_there_or_not_enabled_is_told(tmp_path: Path) -> None
     )
     found = machine.systemd(Path("/var/lib/nightdesk"), [tmp_path])
     assert (found.state, found.fix) == ("warning", "systemctl enable nightdesk")
+
+
+# -- instructions without outcome -------------------------------------------------------------------------------------
+
+
+def journal_with(folder: Path, *intents: Intent, held: str = "") -> None:
+    (folder / "sessions").mkdir(exist_ok=True, mode=0o700)
+    store = SqliteStore(folder / journal_path("es"), SCHEMA)
+    journal = Journal(store, lambda: "A" * 22)
+    with journal.transaction():
+        for intent in intents:
+            journal.write_intent(intent)
+        if held:
+            journal.add_hold("ESZ26", held, 0.0)
+    store.close()
+
+
+def doubtful(state: IntentState, number: int = 1) -> Intent:
+    return Intent(
+        number=number, key=f"KEY-{number}", kind=Kind.PLACE, purpose=Purpose.STOP, symbol="ESZ26", side=Side.SELL,
+        quantity=Decimal(1), type=OrderType.STOP_MARKET, stop_price=Decimal(6000), written_utc=time.time() - 125.0,
+        valid_until_utc=None, state=state, reason="no answer within 10 s",
+    )  # fmt: skip
+
+
+def test_each_instruction_without_outcome_is_named_with_what_is_being_done(home: Home) -> None:
+    journal_with(home.folder, doubtful(IntentState.UNKNOWN), doubtful(IntentState.UNSENT, 2))
+    code, found = home.doctor()
+    lines = [line for line in home.lines() if line.startswith("▲ orders")]
+    assert code == 5
+    assert found["orders"]["state"] == "warning"
+    assert len(lines) == 2
+    for words in ("es: place stop KEY-1 of ESZ26", "2m05s old", "reads of the account", "no answer within 10 s"):
+        assert words in lines[0]
+    assert "KEY-2" in lines[1]
+    assert "tried again each second" in lines[1]
+
+
+def test_one_that_no_read_can_decide_is_an_error_with_the_command_that_ends_it(home: Home) -> None:
+    journal_with(home.folder, doubtful(IntentState.UNKNOWN), held="unsettled")
+    code, found = home.doctor()
+    assert code == 1
+    assert "ESZ26 is held (unsettled)" in found["orders"]["text"]
+    assert "nightdesk session release es" in found["orders"]["fix"]
+
+
+def test_where_all_is_settled_that_is_said(home: Home) -> None:
+    assert home.doctor()[1]["orders"] == {
+        "check": "orders", "state": "ok", "text": "no instruction is without outcome", "fix": "", "about": ""
+    }  # fmt: skip

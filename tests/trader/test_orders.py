@@ -125,3 +125,14 @@ def test_reducing_leaves_the_average_price_and_crossing_zero_takes_the_new_one()
     assert (held.quantity, held.average_price) == (1, 11)
     held = after_fill(held, Side.SELL, Decimal(2), Decimal(9), 0.0)
     assert (held.quantity, held.average_price) == (-1, 9)
+
+
+def test_a_cancel_of_somebody_else_is_his_also_where_it_was_told_as_under_way_first() -> None:
+    """Regression (drill: the owner cancels the stop by phone): "Cancel Sent" on the stream made of it a cancel of ours,
+    and the stop was placed again."""
+    under_way, _ = seen(own(), frame(S.CANCELLING), current=True)
+    _, told = seen(under_way, frame(S.CANCELLED), current=True)
+    assert [each.what for each in told] == [What.CANCELLED_BY_OTHER]
+    ours, _ = seen(own(pending="cancel"), frame(S.CANCELLING), current=True)
+    _, told = seen(ours, frame(S.CANCELLED), current=True)
+    assert [each.what for each in told] == [What.ENDED]

@@ -15,6 +15,7 @@ from trader.cli.main import home_option
 from trader.doctor import machine
 from trader.doctor.findings import Finding, exit_code
 from trader.doctor.hours import market_hours
+from trader.doctor.orders import unsettled
 from trader.doctor.venue import VenueChecks
 from trader.sessions import Session
 from trader.store import desk
@@ -59,6 +60,7 @@ def checks(home: Path, connection: str | None) -> Iterator[Finding]:
     for text in unread:
         yield Finding("sessions", "error", text, "nightdesk status")
     yield from market_hours(home, config, sessions)
+    yield from unsettled(home, config, sessions)
     for name in [connection] if connection else list(config.connections):
         yield from VenueChecks(home, config.connections[name], config.timing, sessions).findings()
 

@@ -51,7 +51,7 @@ def play(plan: Plan, show: Show, alarm: Alarm) -> Count:
             show.tree(stage.tree())
             show.say("the desk is told to end; its positions and stops stay at the broker")
             stage.close_desk()
-            with _books(stage.home, orders, bars) as books:
+            with books_of(stage.home, STANDS, orders, bars) as books:
                 return count(books, injected, time.monotonic() - began_s)
     finally:
         stage.remove()
@@ -149,14 +149,14 @@ def _stop_the_market(stage: Stage, show: Show) -> dict[str, list[int]]:
     stopped_s = time.monotonic()
     until_s = stopped_s + SETTLE_LIMIT_S
     while time.monotonic() < until_s:
-        if all(_settled(stage, stand, bars[stand.symbol], stopped_s) for stand in STANDS):
+        if all(settled(stage, stand, bars[stand.symbol], stopped_s) for stand in STANDS):
             break
         show.tree(stage.tree())
         time.sleep(POLL_S)
     return bars
 
 
-def _settled(stage: Stage, stand: Stand, closed_bars: list[int], stopped_s: float) -> bool:
+def settled(stage: Stage, stand: Stand, closed_bars: list[int], stopped_s: float) -> bool:
     """Its last bar is committed, nothing is unsettled, and a read begun after the stop agreed."""
     try:
         journal = SqliteStore(stage.home / journal_path(stand.name), None)
@@ -177,9 +177,11 @@ def _settled(stage: Stage, stand: Stand, closed_bars: list[int], stopped_s: floa
 
 
 @contextmanager
-def _books(home: Path, orders: dict[str, Any], bars: dict[str, list[int]]) -> Iterator[Books]:
+def books_of(
+    home: Path, stands: tuple[Stand, ...], orders: dict[str, Any], bars: dict[str, list[int]]
+) -> Iterator[Books]:
     """What the desk has left on disk, open for reading."""
-    paths = {stand.name: journal_path(stand.name) for stand in STANDS}
+    paths = {stand.name: journal_path(stand.name) for stand in stands}
     with ExitStack() as closing:
 
         def opened(path: str) -> SqliteStore:
@@ -189,7 +191,7 @@ def _books(home: Path, orders: dict[str, Any], bars: dict[str, list[int]]) -> It
 
         log = (home / "logs" / "nightdesk.log").read_text(errors="replace")
         journals = {name: opened(path) for name, path in paths.items()}
-        yield Books(STANDS, opened(desk.DESK_DB), journals, orders, bars, log.count("supervisor starts"))
+        yield Books(stands, opened(desk.DESK_DB), journals, orders, bars, log.count("supervisor starts"))
 
 
 def _watch(stage: Stage, show: Show, until_s: float) -> None:

@@ -17,15 +17,16 @@ def report(count: Count, broke: list[str]) -> str:
         *(f"  {each}" for each in broke),
         "",
         "What was exposed",
-        f"  open positions were without a working stop for {count.uncovered_s:.3f} s in all",
+        f"  {count.gaps} time(s) an open position was without a working stop, each closed again: the longest for "
+        f"{count.longest_gap_s:.3f} s, {count.uncovered_s:.3f} s in all",
         f"  {count.foreign_orders} trade(s) by hand; entries of that symbol stay held until a person releases it",
         "",
         "What was done",
         f"  {count.restarts} restarts, one for each death ({count.expected_restarts} expected, not charged); "
         f"the supervisor came up {count.supervisor_starts} times",
-        f"  {count.goaways} GoAway(s) answered by reopening; {count.divergences} divergence(s) adopted from the broker",
-        "  no order was sent to mend a divergence",
-        f"  {count.holds} hold(s) by a person; no entry was sent from then to the release",
+        f"  {count.goaways} GoAway(s) answered by reopening",
+        f"  {count.divergences} divergence(s): seen, read again, adopted from the broker; no order mends one",
+        f"  {count.holds} hold(s) by a person, {count.released} released; no entry was sent in between",
         "",
         "Outcome",
         f"  bars     expected {count.bars_expected}  seen {count.bars_seen}  "

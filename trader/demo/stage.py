@@ -148,7 +148,7 @@ class Stage:
     def ask_emulator(self, path: str, **query: Any) -> Any:
         return self._answer(requests.get(f"{self.url}/emulator/{path}", params=query, timeout=ASK_LIMIT_S))
 
-    def tell_emulator(self, path: str, **body: Any) -> Any:
+    def tell_emulator(self, path: str, /, **body: Any) -> Any:
         return self._answer(requests.post(f"{self.url}/emulator/{path}", json=body, timeout=ASK_LIMIT_S))
 
     # -- how ------------------------------------------------------------------------------------------

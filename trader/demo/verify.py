@@ -53,6 +53,11 @@ class Count(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
     holds: int = 0
     """Times that a person has stopped entries."""
+    gaps: int = 0
+    longest_gap_s: float = 0.0
+    """Times that an open position was without its stop, each over by the end, and the longest of them."""
+    released: int = 0
+    """Of the holds, those that a person has released."""
 
     @property
     def passed(self) -> bool:
@@ -83,6 +88,7 @@ def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ())
     wrong_entries = [
         text for stand in books.stands for text in stopped_entries(books.desk, journals[stand.name], stand)
     ]
+    gaps_s = [length_s for journal in journals.values() for length_s in uncovered_s(journal)]
     problems = [
         *wrong,
         *wrong_entries,
@@ -107,10 +113,13 @@ def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ())
         expected_restarts=hows["expected"],
         supervisor_starts=books.starts,
         goaways=len(books.desk.query("SELECT number FROM events WHERE kind = 'feed.goaway'")),
-        uncovered_s=round(sum(sum(uncovered_s(journal)) for journal in journals.values()), 3),
+        uncovered_s=round(sum(gaps_s), 3),
+        gaps=len(gaps_s),
+        longest_gap_s=round(max(gaps_s, default=0.0), 3),
         faults=faults,
         seconds=round(seconds, 1),
         problems=tuple(problems),
+        released=len(books.desk.query("SELECT number FROM events WHERE kind = 'hold.released'")),
         holds=len(books.desk.query("SELECT number FROM events WHERE kind IN ('hold.set', 'halt.set')")),
     )
 

@@ -6,14 +6,17 @@ The demo has each fault once; here they come at random moments, on whatever runs
 from __future__ import annotations
 
 import random
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
+
+from supervisor.sim.kernel import Moment
 
 Level = Literal["light", "heavy"]
 Kind = Literal[
     "kill",
     "die_at_boundary",
+    "die_at_moment",
     "freeze",
     "kill_supervisor",
     "goaway",
@@ -25,6 +28,7 @@ Kind = Literal[
     "hand_trade",
     "hand_flat",
     "hand_cancel",
+    "hand_order",
     "kill_venue",
     "hold",
     "halt",
@@ -52,6 +56,7 @@ WEIGHTS: dict[Kind, int] = {
     "hand_trade": 4,
     "hand_flat": 3,
     "hand_cancel": 3,
+    "hand_order": 2,
     "kill_venue": 3,
 }
 STOPS_EVERY_S = {"light": 3000.0, "heavy": 60.0}
@@ -88,8 +93,8 @@ DELAY_MAX_S = 0.5
 
 class Fault(msgspec.Struct, frozen=True):
     """``at_s``: machine seconds from the start. ``place``: 0 to 1, which one of those that can be hit then. ``role``:
-    kind of process, or of stream. ``number``: of a boundary, of units traded by hand, or 1 for a halt file that asks
-    for a flatten too."""
+    kind of process, or of stream; of a moment, its point's name. ``number``: of a boundary or moment, of units traded
+    by hand, or 1 for a halt file that asks for a flatten too."""
 
     at_s: float
     kind: Kind
@@ -154,12 +159,20 @@ def _one(draw: random.Random, weights: dict[K, int]) -> K:
     return draw.choices(list(weights), list(weights.values()))[0]
 
 
+class Aim(Protocol):
+    """Who is to die at which moment (``trader.simulate.moments.Aimed``)."""
+
+    def at_moment(self, name: str, moment: Moment, about: str) -> None: ...
+    def clear(self) -> None: ...
+
+
 class Mishaps:
     """``supervisor.sim.kernel.Chances``: what goes wrong by itself, and who is to die at which of its messages.
     ``slowed``: requests and answers that were slow so far."""
 
-    def __init__(self, odds: Odds) -> None:
+    def __init__(self, odds: Odds, aim: Aim) -> None:
         self._odds = odds
+        self._aim = aim
         self._armed: dict[str, int] = {}
         self.slowed = 0
 
@@ -171,6 +184,7 @@ class Mishaps:
         """From now on nothing goes wrong by itself."""
         self._odds = Odds(0.0, 0.0, 0.0)
         self._armed.clear()
+        self._aim.clear()
 
     def delay_s(self, draw: random.Random) -> float:
         return DELAY_MAX_S * draw.random() if draw.random() < self._odds.delayed else 0.0
@@ -193,3 +207,6 @@ class Mishaps:
             return False
         del self._armed[name]
         return True
+
+    def at_moment(self, name: str, moment: Moment, about: str) -> None:
+        self._aim.at_moment(name, moment, about)

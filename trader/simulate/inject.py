@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from brokers.tradestation.emulator.errors import Refusal
+from brokers.tradestation.emulator.order import Order
 from feeds import paths
 from supervisor.messages import Request
 from supervisor.process.server import Caller
@@ -19,6 +20,7 @@ from trader.messages import ReleaseHold
 from trader.sessions import journal_path, manager_name
 from trader.simulate.assembly import CONNECTION, Machine
 from trader.simulate.faults import Fault, Mishaps
+from trader.simulate.moments import BY_NAME, Aimed
 from trader.store.desk import DESK_DB
 from trader.store.holds import read_holds
 
@@ -26,19 +28,35 @@ CONTROL = "control"
 PERSON = "person"
 PERSON_EVERY_S = 40.0
 """Somebody looks at the desk this often and releases what is held, else a night would soon only mind positions."""
+FAR_PRICE = "1"
+"""At which nobody ever sells."""
 STREAM_MESSAGE = "injected by the simulation"
 
 
 class Injector:
-    """``desk``: the life that is there now. ``injected``: faults that found something to hit."""
+    """``life``: tells which is there now. ``injected``: faults that found something to hit."""
 
-    def __init__(self, machine: Machine, stands: tuple[Stand, ...], mishaps: Mishaps, new_life: Callable[[], None]):
+    def __init__(
+        self,
+        machine: Machine,
+        stands: tuple[Stand, ...],
+        mishaps: Mishaps,
+        aimed: Aimed,
+        life: Callable[[], SimDesk],
+        new_life: Callable[[], None],
+    ):
         self._machine = machine
         self._stands = stands
         self._mishaps = mishaps
+        self._aimed = aimed
+        self._life = life
         self._new_life = new_life
         self._asked = 0
         self.injected = 0
+        self.left: dict[str, Order] = {}
+        """What a person has left at the broker."""
+        self.cancelled: dict[str, float] = {}
+        """Orders of the desk that a person has cancelled, and when (market time)."""
 
     def inject(self, fault: Fault, desk: SimDesk) -> None:
         self.injected += self._inject(fault, desk)
@@ -47,6 +65,8 @@ class Injector:
         match fault.kind:
             case "kill" | "die_at_boundary" | "freeze":
                 return self._hit_process(fault, desk)
+            case "die_at_moment":
+                return self._aim(fault, desk)
             case "kill_supervisor":
                 return self._kill_supervisor(fault, desk)
             case "kill_venue":
@@ -60,7 +80,7 @@ class Injector:
             case "lose_reply":
                 self._tell("order_reply", lose=1, when=fault.form)
                 return True
-            case "hand_trade" | "hand_flat" | "hand_cancel":
+            case "hand_trade" | "hand_flat" | "hand_cancel" | "hand_order":
                 return self._by_hand(fault)
             case _:
                 return self._hit_stream(fault)
@@ -78,6 +98,25 @@ class Injector:
             return desk.freeze(name, fault.seconds)
         self._mishaps.arm(name, fault.number)
         return True
+
+    def _aim(self, fault: Fault, desk: SimDesk) -> bool:
+        """It dies when it is there next; or the supervisor with all, where ``form`` says so."""
+        point = BY_NAME[fault.role]
+        there = sorted(name for name in desk.kids if role_of(name) == point.role)
+        if desk.gone or not there:
+            return False
+        name = there[int(fault.place * len(there))]
+
+        def kill() -> None:
+            if fault.form == "supervisor":  # the kernel ends all: a process that runs can end only itself
+                self._machine.kernel.post(0.0, self._end_life, fault, self._life())
+            self._life().kill_process(name)
+
+        self._aimed.aim(name, point, fault.number, kill)
+        return True
+
+    def _end_life(self, fault: Fault, desk: SimDesk) -> None:
+        self._kill_supervisor(fault, desk)
 
     def _kill_supervisor(self, fault: Fault, desk: SimDesk) -> bool:
         if desk.gone:
@@ -123,6 +162,8 @@ class Injector:
             return False
         if fault.kind == "hand_cancel":
             return self._cancel_by_hand(stand)
+        if fault.kind == "hand_order":
+            return self._order_by_hand(stand)
         held = outside.state.ledger.accounts[stand.account].quantity(stand.symbol)
         quantity = -held if fault.kind == "hand_flat" else fault.number
         if not quantity:
@@ -137,13 +178,26 @@ class Injector:
     def _cancel_by_hand(self, stand: Stand) -> bool:
         outside = self._machine.outside
         orders = (outside.state.ledger.orders[order_id] for order_id in outside.state.ledger.open_ids)
-        ours = [order for order in orders if (order.account, order.symbol) == (stand.account, stand.symbol)]
+        there = [order for order in orders if (order.account, order.symbol) == (stand.account, stand.symbol)]
+        ours = [order for order in there if not order.by_hand]
         if not ours:
             return False
         try:
             outside.cancel_by_hand(ours[0].order_id, self._machine.kernel.now_s)
         except Refusal:
             return False  # it was filled at this very moment
+        self.cancelled[ours[0].order_id] = outside.market_utc(self._machine.kernel.now_s)
+        self._machine.kernel.let_outside_go_on()
+        return True
+
+    def _order_by_hand(self, stand: Stand) -> bool:
+        """Far from the market: it is to lie there."""
+        outside = self._machine.outside
+        try:
+            order = outside.order_by_hand(stand.account, stand.symbol, 1, FAR_PRICE, self._machine.kernel.now_s)
+        except Refusal:
+            return False  # a short position that it would close instead of opening one
+        self.left[order.order_id] = order
         self._machine.kernel.let_outside_go_on()
         return True
 

@@ -19,20 +19,23 @@ from trader.simulate.assembly import CONNECTION, Machine
 from trader.simulate.faults import SLOW_MAX_S, Mishaps
 
 LOOK_EVERY_S = 1.0
+DIVERGENCE_MAX_S = 40.0
+"""From a change of the position at the broker to its adoption, or to our fill of it (order-safety 1.5), with the real
+desk's periods, which nights have; where somebody whom it needs was away, from his return on."""
 SLACK_S = 5.0
 """Beyond the books' cycle and the confirming read: two reads' way to the venue, a token to be fetched, our looks."""
 WAITING = "SELECT 1 FROM holds WHERE why IN ('ambiguous', 'unsettled', 'unexplained', 'found', 'vanished')"
 """What no read can decide; somebody was paged."""
+UNCOVERED = "SELECT 1 FROM uncovered"
 TOLD_BARE = "SELECT 1 FROM uncovered WHERE paged = 1"
-
 
 UNKNOWN = "SELECT min(number) FROM intents WHERE state IN ('written', 'unknown')"
 """The oldest instruction without outcome; what differs may come of it, so it is settled first, within its own bound."""
 
 
 def bound_s(timing: Timing) -> float:
-    """How long a difference may live while nothing hinders (order-safety 1): it is seen by the next snapshot, confirmed
-    by one more; a change of an order must be settled first, which takes its time and a read."""
+    """How long a stop may be missing without a word while nothing hinders: that it is gone is seen by the next read,
+    confirmed by one more; a change of an order must be settled first, which takes its time and a read."""
     return timing.snapshot_every_s + timing.settle_s + 2 * timing.confirm_after_s + SLACK_S
 
 
@@ -72,6 +75,9 @@ class Watch:
         self._slow_until_s = 0.0
         self.divergence = Lasting()
         self.bare = Lasting()
+        self.unrecorded = Lasting()
+        self.uncovered_s: dict[str, float] = {}
+        """By session: for how long its journal has said, look by look, that something has no cover."""
         self.unknown = Lasting()
         self._oldest: dict[str, int] = {}
         self.problems: dict[tuple[str, str], str] = {}
@@ -82,15 +88,21 @@ class Watch:
             self._slowed, self._slow_until_s = self._mishaps.slowed, now_s + SLOW_MAX_S
         for stand in self._stands:
             apart = self._theirs(stand) != self._ours(stand)
-            bare = self._bare(stand) and not self._journal_has(stand, TOLD_BARE)
+            recorded = self._journal_has(stand, UNCOVERED)
+            if recorded:
+                self.uncovered_s[stand.name] = self.uncovered_s.get(stand.name, 0.0) + LOOK_EVERY_S
+            is_bare = self._bare(stand)
+            bare = is_bare and not self._journal_has(stand, TOLD_BARE)
             unknown = self._unknown(stand)
             hindered = (apart or bare or unknown > 0) and self._hindered(desk, stand)
             timing = self._machine.config.timing
             lasted_s = self.divergence.look(stand.name, apart, hindered or unknown > 0, now_s)
-            self._judge(stand.name, "book and broker were apart", lasted_s, bound_s(timing))
+            self._judge(stand.name, "book and broker were apart", lasted_s, DIVERGENCE_MAX_S)
             lasted_s = self.bare.look(stand.name, bare, hindered, now_s)
             what = "a position had no stop at the broker, and nobody was told"
             self._judge(stand.name, what, lasted_s, bound_s(timing))
+            lasted_s = self.unrecorded.look(stand.name, is_bare and not recorded, hindered, now_s)
+            self._judge(stand.name, "a position had no stop, and no record of it", lasted_s, bound_s(timing))
             if self._oldest.get(stand.name) != unknown:
                 self._oldest[stand.name] = unknown
                 self.unknown.look(stand.name, False, False, now_s)
@@ -119,8 +131,8 @@ class Watch:
         if not held:
             return False
         orders = (ledger.orders[order_id] for order_id in ledger.open_ids)
-        ours = (one for one in orders if (one.account, one.symbol) == (stand.account, stand.symbol))
-        return abs(held) > sum(one.quantity for one in ours if one.signed_quantity * held < 0)
+        there = [one for one in orders if (one.account, one.symbol) == (stand.account, stand.symbol)]
+        return abs(held) > sum(one.quantity for one in there if one.signed_quantity * held < 0 and not one.by_hand)
 
     def _unknown(self, stand: Stand) -> int:
         """The number of its oldest instruction without outcome; 0: there is none."""
@@ -132,8 +144,12 @@ class Watch:
         return disk is not None and disk.execute(sql).fetchone() is not None
 
     def _hindered(self, desk: SimDesk, stand: Stand) -> bool:
-        """Somebody whom the repair needs is not there, frozen or not ready; the venue is away, or slow to answer."""
+        """Somebody whom the repair needs is not there, frozen or not ready; the venue is away, slow to answer, or has
+        given no good read since one that it refused."""
         if desk.gone or self._machine.outside.down or self._machine.kernel.now_s < self._slow_until_s:
+            return True
+        refused_s = self._machine.outside.unread_s.get(stand.account, float("-inf"))
+        if self._machine.kernel.now_s < refused_s + self._machine.config.timing.snapshot_every_s:
             return True
         if self._journal_has(stand, WAITING):
             return True

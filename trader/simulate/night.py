@@ -10,6 +10,7 @@ import hashlib
 import time
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -23,12 +24,14 @@ from trader.demo.verify import Books, Count, books_differ, count, count_bars
 from trader.limits import LimitsSection
 from trader.market_hours import CLOSING_S, HoursConfig, calendar_of
 from trader.sessions import journal_path
-from trader.simulate import cast, check, week
+from trader.simulate import cast, check, promises, week
+from trader.simulate.afterlife import changed, kept
 from trader.simulate.assembly import Machine, machine
 from trader.simulate.faults import ODDS, Fault, Level, Mishaps, faults, stops
 from trader.simulate.habits import drawn
 from trader.simulate.inject import PERSON_EVERY_S, Injector
 from trader.simulate.measure import LOOK_EVERY_S, Watch
+from trader.simulate.moments import Aimed, moments
 from trader.store import desk as desk_store
 from trader.store.hours import read_hours
 
@@ -84,11 +87,14 @@ class Night:
         self._limits = limits
         self._words = words
         self.stands = cast.stands(plan.sessions)
-        self._mishaps = Mishaps(ODDS[plan.level])
+        self.aimed = Aimed()
+        self._mishaps = Mishaps(ODDS[plan.level], self.aimed)
         self._keep_log = keep_log
         self.machine: Machine = self._machine()
         self.lives: list[SimDesk] = []
-        self._injector = Injector(self.machine, self.stands, self._mishaps, self._new_life)
+        self._injector = Injector(
+            self.machine, self.stands, self._mishaps, self.aimed, lambda: self.desk, self._new_life
+        )
         self.watch = Watch(self.machine, self.stands, self._mishaps)
         self.problems: list[str] = []
 
@@ -122,14 +128,16 @@ class Night:
         length_s = self.plan.days * DAY_S / RATE
         self._new_life()
         seed, level = self.plan.seed, self.plan.level
-        for fault in (*faults(seed, level, length_s), *stops(seed, level, length_s)):
+        drawn = faults(seed, level, length_s), stops(seed, level, length_s), moments(seed, level, length_s)
+        for fault in chain(*drawn):
             self.machine.kernel.after(fault.at_s, partial(self._inject, fault))
         self._look()
         self._person_looks()
         self._run(length_s)
         self._stop_the_market()
         self._close()
-        return self._count(time.perf_counter() - began_s)
+        count = self._count(time.perf_counter() - began_s)
+        return msgspec.structs.replace(count, problems=(*count.problems, *self._start_once_more()))
 
     def _run(self, seconds: float) -> None:
         self.machine.kernel.run(self.machine.kernel.now_s + seconds)
@@ -183,12 +191,21 @@ class Night:
             left = ", ".join(sorted(self.desk.kids))
             self.problems.append(f"the desk did not end within {CLOSE_LIMIT_S:g} s; still there: {left}")
 
+    def _start_once_more(self) -> list[str]:
+        """A mere restart changes nothing: state, declarations, positions, orders, holds, intents, bars."""
+        journals = {stand.name: self.machine.store(journal_path(stand.name)) for stand in self.stands}
+        before = {name: kept(journal) for name, journal in journals.items()}
+        self._new_life()
+        self._run(QUIET_S)
+        self._close()
+        return [text for name, journal in journals.items() for text in changed(name, before[name], kept(journal))]
+
     # -- the count -------------------------------------------------------------------------------------
 
     def _count(self, seconds: float) -> Count:
         journals = {stand.name: self.machine.store(journal_path(stand.name)) for stand in self.stands}
         ledger, desk_db = self.machine.outside.state.ledger, self.machine.store(desk_store.DESK_DB)
-        broken = [*self.problems, *self.watch.problems.values()]
+        broken = [*self.problems, *self.watch.problems.values(), *promises.touched(ledger, self._injector.left)]
         for desk in self.lives:
             broken += check.crashes(desk.crashes)
         for stand in self.stands:
@@ -205,6 +222,15 @@ class Night:
             if flat_s:
                 broken += check.kept_over_closes(journal, ledger, stand, hours, RATE)
             broken += check.adoptions(journal, ledger, stand)
+            broken += promises.exceeded(journal, ledger, stand)
+            reads_utc = self.machine.outside.reads_utc.get(stand.account, [])
+            max_age_s = self.machine.config.timing.agreed_max_age_s
+            broken += promises.blind(journal, ledger, stand, reads_utc, max_age_s, RATE)
+            broken += promises.reactions(journal, stand)
+            seen_s = self.watch.uncovered_s.get(stand.name, 0.0)
+            broken += promises.gaps(journal, stand, seen_s, LOOK_EVERY_S, self.machine.kernel.now_s)
+            broken += promises.filled_once(journal, ledger, stand)
+            broken += promises.put_back(journal, stand, self._injector.cancelled, RATE)
             broken += check.money(journal, ledger, stand)
             unsettled = journal.query(
                 "SELECT key, kind, state FROM intents WHERE state IN ('written','unsent','unknown')"

@@ -10,7 +10,8 @@ import msgspec
 from brokers.tradestation.emulator.app import advance, app, drop_stream, next_due
 from brokers.tradestation.emulator.book import Entry
 from brokers.tradestation.emulator.market import Market
-from brokers.tradestation.emulator.orders import cancel
+from brokers.tradestation.emulator.order import Order
+from brokers.tradestation.emulator.orders import cancel, leave_by_hand
 from brokers.tradestation.emulator.state import Settings, new_state, rebuilt
 from brokers.tradestation.emulator.values import Cut, Now, OpenStream, Reply, Request, StreamBytes
 from supervisor.process.world import HttpReply
@@ -18,6 +19,7 @@ from supervisor.sim.kernel import START_S
 
 URL = "http://venue.invalid"
 """Never looked up: the simulated machine has no other network."""
+ACCOUNTS = "/v3/brokerage/accounts/"
 CHUNK_S = 0.01
 """A stream sends at most one chunk in this time, as the served emulator does."""
 
@@ -53,6 +55,10 @@ class EmulatorOutside:
         self._book: list[Entry] = []
         self._cut: list[int] = []
         self.down = False
+        self.reads_utc: dict[str, list[float]] = {}
+        """By account, when its positions were read and the venue answered."""
+        self.unread_s: dict[str, float] = {}
+        """By account, when a read of it was refused (machine time), and none has gone well since."""
         self._moment = Now(START_S, origin_utc)
         self.state = new_state(settings, market, self._moment)
         self._keep_book()
@@ -72,6 +78,7 @@ class EmulatorOutside:
         if isinstance(answer, Cut):
             return None
         assert isinstance(answer, Reply), "a stream is opened by open()"
+        assert not answer.after_s, "here the ways to the venue are slow by the kernel's odds"
         return HttpReply(answer.status, {"content-type": answer.content_type, **answer.headers}, answer.body)
 
     def open(self, url: str, headers: dict[str, str], now_s: float) -> OpenedStream:
@@ -124,7 +131,7 @@ class EmulatorOutside:
 
     # -- the tester's door ---------------------------------------------------------------------------
 
-    def tell(self, path: str, now_s: float, **body: Any) -> Any:
+    def tell(self, path: str, now_s: float, /, **body: Any) -> Any:
         """POST /emulator/...; raises ValueError with the emulator's sentence where it refuses."""
         return self._admin("POST", f"{URL}/emulator/{path}", msgspec.json.encode(body), now_s)
 
@@ -136,6 +143,12 @@ class EmulatorOutside:
         """As a person does it on the broker's own screen. Raises the emulator's ``Refusal`` where it is not open."""
         cancel(self.state, order_id, self._now(now_s))
         self._keep_book()
+
+    def order_by_hand(self, account: str, symbol: str, quantity: int, limit_price: str, now_s: float) -> Order:
+        """The same, for an order that rests. Raises ``Refusal`` where the venue does not take it."""
+        left = leave_by_hand(self.state, account, symbol, quantity, limit_price, self._now(now_s))
+        self._keep_book()
+        return left
 
     def _admin(self, method: str, url: str, body: bytes, now_s: float) -> Any:
         reply = self.request(method, url, {}, body, now_s)
@@ -158,7 +171,20 @@ class EmulatorOutside:
         lower = {name.lower(): value for name, value in headers.items()}
         answer = app(self.state, Request(method, path, query, lower, body), self._now(now_s))
         self._keep_book()
+        if method == "GET" and path.startswith(ACCOUNTS):
+            self._note_read(
+                *path.removeprefix(ACCOUNTS).partition("/")[::2], isinstance(answer, Reply) and answer.status
+            )
         return answer
+
+    def _note_read(self, account: str, what: str, status: int) -> None:
+        """A snapshot reads orders, positions and balances, in this sequence; what fails ends it."""
+        if what in ("orders", "positions", "balances") and status != 200:
+            self.unread_s[account] = self._moment.machine_s
+        elif what == "positions":
+            self.reads_utc.setdefault(account, []).append(self._moment.market_utc)
+        elif what == "balances":
+            self.unread_s.pop(account, None)
 
     def _keep_book(self) -> None:
         if self.state.fresh:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from trader.demo.verify import Count
-from trader.simulate.measure import bound_s
+from trader.simulate.measure import DIVERGENCE_MAX_S
 from trader.simulate.night import Night
 
 
@@ -45,7 +45,7 @@ def report(night: Night, count: Count) -> str:
         f"  orders     intents {count.intents}  at the broker {count.broker_orders}  sent twice {count.orders_twice}  "
         f"by hand {count.foreign_orders}",
         f"  divergence longest {night.watch.divergence.max_s:.0f} s; with nothing in the way at most "
-        f"{bound_s(night.machine.config.timing):g} s are allowed; {count.divergences} adopted from the broker",
+        f"{DIVERGENCE_MAX_S:g} s are allowed; {count.divergences} adopted from the broker",
         f"  uncovered  {count.uncovered_s:.3f} s in all",
     ]
     return "\n".join(lines)

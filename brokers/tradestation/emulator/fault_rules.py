@@ -26,6 +26,7 @@ FAULTS: dict[str, tuple[Where, str]] = {
         "request",
         "answered with `status`, `when` before or after it was carried out; `body` json, empty, html",
     ),
+    "slow_reply": ("request", "carried out at once, and answered after `seconds`"),
     "auth0_error": ("request", "the sign-in host answers with `error` and `message` in its own shape, status 403"),
     "mute": ("request", "a stream is opened with 200 and never sends a byte"),
     "late_booking": ("request", "an order placed is in no list of orders for `seconds`"),

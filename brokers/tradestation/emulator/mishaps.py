@@ -60,7 +60,8 @@ def _answer(state: State, request: Request, now: Now, handle: Handler, hits: dic
         state.streams[given.stream_id].stalled_until_s = float("inf")
     spoilt = lost or failed or denied
     if spoilt is None:
-        return given
+        slow = hits.get("slow_reply")
+        return msgspec.structs.replace(given, after_s=slow.seconds) if slow and isinstance(given, Reply) else given
     if isinstance(given, OpenStream):
         state.streams.pop(given.stream_id, None)
     return _spoilt(spoilt)

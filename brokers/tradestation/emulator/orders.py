@@ -260,6 +260,16 @@ def _open_order(state: State, order_id: str, not_open: str, now: Now) -> Order:
 
 def trade_by_hand(state: State, account: str, symbol: str, quantity: int, now: Now) -> Order:
     """A market order as a person would send it from the broker's own screen: no confirm id, foreign to all clients."""
+    return _by_hand(state, account, symbol, quantity, {"ordertype": "Market", "timeinforce": {"Duration": "DAY"}}, now)
+
+
+def leave_by_hand(state: State, account: str, symbol: str, quantity: int, limit_price: str, now: Now) -> Order:
+    """The same with a limit, good till cancelled: it works on, and no client should touch it."""
+    terms = {"ordertype": "Limit", "limitprice": limit_price, "timeinforce": {"Duration": "GTC"}}
+    return _by_hand(state, account, symbol, quantity, terms, now)
+
+
+def _by_hand(state: State, account: str, symbol: str, quantity: int, terms: Body, now: Now) -> Order:
     held = state.ledger.accounts[account].quantity(symbol)
     stock = (about := instrument(symbol)) is not None and not about.is_future
     action = "BUY" if quantity > 0 else "SELL"
@@ -271,9 +281,8 @@ def trade_by_hand(state: State, account: str, symbol: str, quantity: int, now: N
         "accountid": account,
         "symbol": symbol,
         "quantity": str(abs(quantity)),
-        "ordertype": "Market",
         "tradeaction": action,
-        "timeinforce": {"Duration": "DAY"},
+        **terms,
     }
     order_id = state.ledger.next_order_id()
     placed = msgspec.structs.replace(build(state, Leg(body), order_id, now), by_hand=True)

@@ -72,6 +72,7 @@ class _Wire:
             return  # gone in the middle of its body: half a request is none
         answer = self._venue.answer(request)
         if isinstance(answer, Reply):
+            await asyncio.sleep(answer.after_s)
             response = Response(answer.body, answer.status, answer.headers, media_type=answer.content_type)
             response.raw_headers = _cased(response.raw_headers)
             await response(scope, receive, send)

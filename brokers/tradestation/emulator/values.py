@@ -24,10 +24,13 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
+    """``after_s``: machine seconds that it is held back; what was asked is done by then."""
+
     status: int
     body: bytes
     content_type: str = "application/json"
     headers: dict[str, str] = {}
+    after_s: float = 0.0
 
 
 class OpenStream(msgspec.Struct, frozen=True):
