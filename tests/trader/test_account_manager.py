@@ -821,11 +821,10 @@ def test_a_gap_of_cover_goes_on_over_a_reboot_in_which_machine_time_begins_anew(
     """Regression (drill: reboot with a naked position): its length was negative, and it paged when the machine had been
     up for longer than it was before."""
     desk = Desk()
-    desk.ready()
-    desk.declare(1)
+    desk.long_and_covered()
     desk.on_order = lambda request: reply({"Message": "no"}, 503)
-    desk.fill("1")
-    desk.stream()
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.read()
     assert desk.manager.journal.uncovered
     desk.world._now_s, desk.world._now_utc = 5.0, desk.world._now_utc + 100.0
     desk.restart()

@@ -315,7 +315,7 @@ def test_each_instruction_without_outcome_is_named_with_what_is_being_done(home:
     assert code == 5
     assert found["orders"]["state"] == "warning"
     assert len(lines) == 2
-    for words in ("es: place stop KEY-1 of ESZ26", "2m05s old", "reads of the account", "no answer within 10 s"):
+    for words in ("es: place stop KEY-1 of ESZ26", "2m05s old", "reads, then history", "no answer within 10 s"):
         assert words in lines[0]
     assert "KEY-2" in lines[1]
     assert "tried again each second" in lines[1]
