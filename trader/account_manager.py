@@ -197,8 +197,6 @@ class AccountManager(Server):
             return
         elif isinstance(message, Snapshot):
             self.account.unread.pop(self.account.session.account, None)
-            balance = message.content.balance
-            self.account.equity_usd, self.account.day_trades = balance.equity_usd, balance.day_trades
             with self._step() as now:
                 guarding.told_by_read(self.account, message, now)
                 read(self.account, message, now)

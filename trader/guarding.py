@@ -62,9 +62,11 @@ def wants_read(account: Account, now: Now) -> bool:
 
 
 def told_by_read(account: Account, snapshot: Snapshot, now: Now) -> None:
-    """The broker's last price of what is held is as new as the positions of the same read."""
+    """What a good read says besides orders and positions. Its last price of what is held is as new as they are."""
+    balance = snapshot.content.balance
+    account.equity_usd, account.day_trades = balance.equity_usd, balance.day_trades
+    account.margin_usd = balance.overnight_margin_usd
     account.read_utc = max(account.read_utc, now.utc - (now.s - snapshot.requested_s) * now.rate)
-    account.margin_usd = snapshot.content.balance.overnight_margin_usd
     for symbol, price in snapshot.content.last_prices.items():
         if symbol in account.session.symbols:
             account.price_told(symbol, Price(price, now.utc))
