@@ -51,7 +51,7 @@ from trader.hours_watch import HoursWatch
 from trader.inquiry import Inquiry
 from trader.intents import Intent, IntentState, Kind, Purpose, change, placing
 from trader.journal import SCHEMA, Journal
-from trader.key_numbers import KeyNumbers, keys_path
+from trader.key_numbers import number_keys
 from trader.messages import (
     Attach,
     BeginSeries,
@@ -141,7 +141,7 @@ class AccountManager(Server):
         session = desk.read_session(stored, settings.session)
         self.holds = HoldsReader(stored)
         self.journal = Journal(self.world.store(journal_path(session.name), schema=SCHEMA), self.world.new_id)
-        self._number_keys(session.name)
+        self.key_numbers = number_keys(self.world, self.journal, session.name)
         self.broker = open_broker(self.world, settings.connection, self.timing)
         self.account = Account(session, self.journal, self.timing, settings.limits, self.broker.capabilities)
         self.account.live_connection = settings.connection.environment == "LIVE"
@@ -157,20 +157,6 @@ class AccountManager(Server):
         self.hours = HoursWatch(self.world, self.account, settings.market_hours)
         self._take_up(settings)
         self._limit(settings)
-
-    def _number_keys(self, session: str) -> None:
-        """No number is used twice under one key, also by a journal that was brought back from a copy."""
-        journal = self.journal
-        file = self.world.file(keys_path(session))
-        self.key_numbers = KeyNumbers(file, journal.key, journal.newest_intent, fresh=journal.is_new)
-        if self.key_numbers.unknown:
-            with journal.transaction():
-                journal.take_key(self.world.new_id())
-            self.key_numbers.take_key(journal.key)
-        journal.next_number = self.key_numbers.next_number
-        if self.key_numbers.behind:
-            text = "the journal is older than what was sent: brought back from a copy? What it lacks the broker tells"
-            self.world.event("journal.behind", "NOTIFY", f"{session}: {text}")
 
     def _take_up(self, settings: SessionArguments) -> None:
         """What the last incarnation left without outcome is unknown until a read settles it."""
@@ -365,19 +351,13 @@ class AccountManager(Server):
 
     def _instruct(self, intent: Intent) -> Outcome:
         if intent.kind is Kind.PLACE:
-            self._reserve_key(intent)
+            self.key_numbers.reserve(intent.number)
             instrument = self.journal.instruments.get(intent.symbol)
             return self.broker.place(placing(intent, self.account.session.account, instrument))
         if intent.kind is Kind.CANCEL:
             return self.broker.cancel(intent.order_id)
         frame = self.account.as_told(intent.order_id)
         return self.broker.replace(frame, change(intent))
-
-    def _reserve_key(self, intent: Intent) -> None:
-        before = self.key_numbers.trouble
-        self.key_numbers.reserve(intent.number)
-        if self.key_numbers.trouble not in ("", before):
-            self.world.log.warning(self.key_numbers.trouble)
 
     def _pause_unless_sent(self, result: Outcome) -> None:
         """The venue cannot be reached: plan again at a later tick, not in a circle."""

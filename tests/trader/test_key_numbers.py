@@ -76,11 +76,18 @@ def test_no_key_is_used_twice_over_any_history_of_restarts_and_copies_brought_ba
 def test_the_file_is_written_once_in_a_block_and_before_its_first_number_is_used() -> None:
     disk = Disk()
     owner = Owner(disk)
+    begun = disk.writes
     for _ in range(BLOCK):
         owner.place()
-        assert disk.writes == 1
+        assert disk.writes == begun + 1
     owner.place()
-    assert disk.writes == 2
+    assert disk.writes == begun + 2
+
+
+def test_a_session_that_never_placed_keeps_its_key_over_restarts() -> None:
+    owner = Owner(Disk())
+    owner.start()
+    assert owner.key == KEY
 
 
 def test_an_older_journal_is_told_and_a_fresh_restart_is_not() -> None:
