@@ -159,4 +159,4 @@ def test_what_a_restart_changes_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_stop_that_a_person_has_cancelled_and_that_is_put_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "_cancelled_by_other", lambda *_: None)
-    assert "was taken for our own doing" in problems(())
+    assert "was taken for our own doing" in problems((18,))
