@@ -344,7 +344,7 @@ def utc(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
-WEEKS_OF_THE_CLOCKS: Any = [("2013-11-01T18:00", "EDT to EST"), ("2014-03-07T19:00", "EST to EDT")]
+WEEKS_OF_THE_CLOCKS: Any = [("2013-11-01T18:00", "EDT to EST"), ("2013-03-08T19:00", "EST to EDT")]
 
 
 @pytest.mark.parametrize(("begin", "change"), WEEKS_OF_THE_CLOCKS)
