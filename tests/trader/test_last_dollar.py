@@ -17,6 +17,9 @@ ACCOUNT = "SIM100001F"
 SYMBOLS = {"z": "ESZ13", "h": "ESH14"}
 KEEPER = f"connections/sim/limits/{ACCOUNT}"
 LIMITS = f"""
+[limits]
+last_days_without_entry = 1
+
 [limits.accounts.{ACCOUNT}]
 max_open_risk_usd = 150
 """
