@@ -198,7 +198,7 @@ def _count(stage: Stage, result: Result) -> None:
         journal = books.journals[STAND.name]
         broken = [*check.crossings(ledger, STAND, journal, RATE), *check.adoptions(journal, ledger, STAND)]
         broken += promises.exceeded(journal, ledger, STAND)
-        broken += promises.reactions(journal, STAND)
+        broken += promises.reactions(journal, STAND, ledger.stopped_at_utc)
         broken += promises.filled_once(journal, ledger, STAND)
         counted = count(books, sum(result.kills.values()), 0.0, broken)
     result.intents = counted.intents

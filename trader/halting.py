@@ -15,7 +15,7 @@ from brokers.model import ZERO
 from trader.account import Account, Now
 from trader.holds import InForce, Taken
 from trader.intents import Intent, IntentState, Kind, Purpose
-from trader.target import clamped
+from trader.target import clamped, same_side
 
 FLATTEN_PAGE_S = 60.0
 """Machine seconds after which a flatten that the broker has not confirmed pages: twice the rhythm of the snapshots."""
@@ -68,11 +68,15 @@ def _drop_what_was_not_sent(account: Account, symbol: str) -> None:
 
 
 def _sent(account: Account, symbol: str, declared: Decimal) -> Decimal:
-    """The part of an exposure that is held, or that an entry which is at the broker (perhaps) would bring."""
+    """The part of an exposure that is held, or that an entry which is at the broker (perhaps) would bring. What is held
+    is never less for one to the other side: a release would close it."""
     entries = [order for order in account.working_of(symbol) if order.purpose is Purpose.ENTRY]
     coming = [order.side.sign * order.remaining for order in entries]
     coming += [i.side.sign * i.quantity for i in account.journal.open_intents.values() if _perhaps_sent(i, symbol)]
-    return clamped(declared, account.journal.holding(symbol).quantity + sum(coming, ZERO))
+    held = account.journal.holding(symbol).quantity
+    if same_side(held, declared):
+        coming = [each for each in coming if same_side(each, declared)]
+    return clamped(declared, held + sum(coming, ZERO))
 
 
 def _perhaps_sent(intent: Intent, symbol: str) -> bool:

@@ -1,7 +1,8 @@
 """Hold, halt and flatten in an account manager: no entry while held, nothing fires after, flat by the broker's word."""
 
 from decimal import Decimal
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -9,8 +10,12 @@ from brokers.model import Order, OrderStatus, OrderType, Side
 from supervisor.errors import HttpFailed, StoreFailed
 from tests.scripted_world import HttpRequest, MemoryFile
 from tests.trader.session_world import ACCOUNT, NAME, SYMBOL, Desk, reply
+from trader import halting
+from trader.account import Account
 from trader.holds import EVERYBODY, HALT_FILE, Level, PersonHold
+from trader.intents import IntentState, Kind, Purpose
 from trader.messages import FillRow, HoldsChanged, ReadSessionStatus
+from trader.position import Holding
 from trader.store import desk as desk_store
 from trader.store.holds import lift, put_flatten, put_hold
 
@@ -449,3 +454,15 @@ def test_release_ends_a_flatten_and_the_exit_still_closes_what_it_was_for(desk: 
     desk.stream()
     desk.read()
     assert desk.held == 0
+
+
+def test_a_release_does_not_close_what_is_held_for_an_entry_to_the_other_side_of_unknown_fate() -> None:
+    """Regression (night 471): a short position of a person, adopted; a purchase of ours that had no outcome yet."""
+    entry = SimpleNamespace(
+        kind=Kind.PLACE, purpose=Purpose.ENTRY, symbol=SYMBOL, state=IntentState.UNKNOWN, side=Side.BUY,
+        quantity=Decimal(1),
+    )  # fmt: skip
+    journal = SimpleNamespace(open_intents={1: entry}, holding=lambda symbol: Holding(Decimal(-1)))
+    account = cast(Account, SimpleNamespace(journal=journal, working_of=lambda symbol: []))
+    assert halting._sent(account, SYMBOL, Decimal(-1)) == -1
+    assert halting._sent(account, SYMBOL, Decimal(-2)) == -1

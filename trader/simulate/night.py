@@ -226,7 +226,7 @@ class Night:
             reads_utc = self.machine.outside.reads_utc.get(stand.account, [])
             max_age_s = self.machine.config.timing.agreed_max_age_s
             broken += promises.blind(journal, ledger, stand, reads_utc, max_age_s, RATE)
-            broken += promises.reactions(journal, stand)
+            broken += promises.reactions(journal, stand, ledger.stopped_at_utc)
             seen_s = self.watch.uncovered_s.get(stand.name, 0.0)
             broken += promises.gaps(journal, stand, seen_s, LOOK_EVERY_S, self.machine.kernel.now_s)
             broken += promises.filled_once(journal, ledger, stand)

@@ -112,8 +112,10 @@ def _history(journal: Readable, stand: Stand) -> list[tuple[float, Decimal]]:
     return history
 
 
-def reactions(journal: Readable, stand: Stand) -> Iterator[str]:
-    """Stops move after an adoption; nothing else does by itself."""
+def reactions(journal: Readable, stand: Stand, stopped_utc: float | None = None) -> Iterator[str]:
+    """Stops move after an adoption; nothing else does by itself. ``stopped_utc``: from when on market time stands, and
+    does not say any more what came first."""
+    end_utc = float("inf") if stopped_utc is None else stopped_utc
     decisions = journal.query(DECISIONS)
     turns = [row["committed_utc"] for row in journal.query("SELECT committed_utc FROM turns ORDER BY committed_utc")]
     marks = ", ".join("?" for _ in FLATTENS)
@@ -123,7 +125,9 @@ def reactions(journal: Readable, stand: Stand) -> Iterator[str]:
         next_turn = bisect_right(turns, adopted_utc)
         until_utc = turns[next_turn] if next_turn < len(turns) else float("inf")
         for row in decisions:
-            if adopted_utc <= row["written_utc"] < until_utc and not _flattening(asked, row["written_utc"]):
+            if adopted_utc <= row["written_utc"] < min(until_utc, end_utc) and not _flattening(
+                asked, row["written_utc"]
+            ):
                 yield f"{stand.name}: {row['purpose']} {row['key']} follows from an adoption alone"
 
 
@@ -139,6 +143,8 @@ def filled_once(journal: Readable, ledger: Ledger, stand: Stand) -> Iterator[str
     unknown fate that asked for the very same; when that one shows up after all, it is somebody else's to us.)"""
     placed = journal.query("SELECT key, result_order_id FROM intents WHERE kind = 'place' AND result_order_id <> ''")
     mistaken = {row["key"] for row in placed if ledger.orders[row["result_order_id"]].by_hand}
+    released = journal.query("SELECT key FROM intents WHERE state = 'given_up' AND reason LIKE 'released by a person%'")
+    mistaken |= {row["key"] for row in released}
     ours: dict[str, Decimal] = {}
     for row in journal.query("SELECT order_id, quantity FROM fills WHERE symbol = ?", (stand.symbol,)):
         ours[row["order_id"]] = ours.get(row["order_id"], Decimal(0)) + Decimal(row["quantity"])
