@@ -112,7 +112,9 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
     last_utc = now.utc + (so_far.began_s + timing.on_its_way_s - now.s) * now.rate
     candidates = [o for o in _candidates(account, intent, orders) if o.opened_utc <= last_utc]
     if requested_s < so_far.began_s + timing.on_its_way_s:
-        candidates = proven(intent, candidates, orders)  # one without its legs only when nothing else can come
+        shown, candidates = candidates, proven(intent, candidates, orders)  # bare only when nothing else can come
+        if not candidates and so_far.reads >= SETTLING_READS:
+            _page_the_bare(account, intent, shown, now)
     twins = _twins(intent, _given_up_lately(account, now))
     verdict, order, so_far = settle(intent, so_far, candidates, (), requested_s, wait_s, twins)
     account.settling[intent.number] = so_far
@@ -126,6 +128,15 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
         _search(account, intent)
     else:
         _absent(account, intent, now)
+
+
+def _page_the_bare(account: Account, intent: Intent, shown: Iterable[Order], now: Now) -> None:
+    """An order that may be this bracket's entry has filled and shows none of its legs. Whether it is ours is not known
+    yet, so it is not protected yet; somebody must know that before we do."""
+    for order in shown:
+        if order.filled_quantity:
+            text = f"order {order.order_id} looks like {intent.purpose} {intent.key} and has filled, without its stop"
+            hold(account, intent.symbol, "unsettled", f"{text}; settled when nothing else can come, or by you", now)
 
 
 def _candidates(account: Account, intent: Intent, orders: tuple[Order, ...]) -> list[Order]:

@@ -148,6 +148,27 @@ def test_the_same_bought_by_hand_is_not_taken_for_a_bracket_whose_legs_are_not_t
     assert held(desk) == 2, "what the person bought is adopted"
 
 
+def test_what_may_be_our_entry_and_shows_no_stop_pages_long_before_it_can_be_settled(desk: Desk) -> None:
+    """Its answer was lost and its legs were refused, or somebody bought the same: a person is told before we know."""
+
+    def lost(request: Any) -> Any:
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    declare(desk, 1, stop=166)
+    desk.on_order = None
+    desk.by_hand(1)
+    for _ in range(3):
+        desk.world.advance(5.0)
+        desk.read()
+    (told,) = [row["text"] for row in desk.query("SELECT kind, text FROM events") if row["kind"] == "hold.unsettled"]
+    assert "has filled, without its stop" in told
+    desk.settle()
+    assert held(desk) == 1, "nothing else can come: it is ours, and protected"
+    assert "unsettled.over" in desk.events()
+    assert [order.stop_price for order in desk.manager.journal.working.values()] == [166]
+
+
 def test_buying_more_brings_its_own_stop_and_leaves_take_and_stop_as_they_are(desk: Desk) -> None:
     long_with_take(desk)
     declare(desk, 1, relative=True)
