@@ -13,6 +13,7 @@ import os
 import ssl
 import threading
 import time
+from collections import deque
 from typing import Any
 
 import requests
@@ -43,14 +44,17 @@ class Stream:
         self._url = url
         self._headers = {"Accept-Encoding": "identity", **headers}
         self._wake = wake
-        self._outcome: list[Message] = []  # of the opening; written by the thread before it wakes the loop
-        self._content: Content | None = None
+        self._opened: deque[tuple[Message, Content | None]] = deque()  # from the thread; append and popleft are atomic
+        self._content: Content | None = None  # the loop's alone
         self._closed = False
         threading.Thread(target=self._open, name=f"stream-{number}", daemon=True).start()
 
     def take(self) -> list[Message]:
         """What came since the last time, as one read up to a size, and how it ended if it did."""
-        taken, self._outcome = self._outcome, []
+        taken: list[Message] = []
+        while self._opened and not self._closed:
+            outcome, self._content = self._opened.popleft()
+            taken.append(outcome)
         if self._content is not None and not self._closed:
             self.fd = self._content.fd
             taken += self._read(self._content)
@@ -79,12 +83,24 @@ class Stream:
         self._closed, self.fd = True, -1
         if self._content is not None:
             self._content.close()
+        self._close_untaken()
+
+    def _close_untaken(self) -> None:
+        """By the loop and by the thread, whoever comes second: then the other has seen ``_closed`` or left it here."""
+        while self._opened:
+            try:
+                _, content = self._opened.popleft()
+            except IndexError:  # the other one was faster
+                return
+            if content is not None:
+                content.close()
 
     # -- in the thread -----------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
         session = requests.Session()
         session.trust_env = False
+        content = None
         try:
             answer = session.get(
                 self._url,
@@ -93,22 +109,22 @@ class Stream:
                 timeout=(CONNECT_LIMIT_S, RECEIVE_LIMIT_S),
                 allow_redirects=False,
             )
-            outcome = self._answered(answer)
+            outcome, content = self._answered(answer)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, BadContent) as error:
             outcome = StreamEnded(self.number, "error", 0, plain(error))
-        self._outcome.append(outcome)
-        if self._closed and self._content is not None:
-            self._content.close()
-        if not self._closed:
+        self._opened.append((outcome, content))
+        if self._closed:
+            self._close_untaken()
+        else:
             os.eventfd_write(self._wake, 1)
 
-    def _answered(self, answer: requests.Response) -> Message:
+    def _answered(self, answer: requests.Response) -> tuple[Message, Content | None]:
         if answer.status_code != 200:
             with answer:
                 body = answer.raw.read(ERROR_BODY_BYTES_MAX, decode_content=True)
-            return StreamEnded(self.number, "refused", answer.status_code, body.decode(errors="replace"))
-        self._content = Content(answer)
-        return StreamOpened(self.number, answer.status_code, lower(answer.headers))
+            return StreamEnded(self.number, "refused", answer.status_code, body.decode(errors="replace")), None
+        content = Content(answer)
+        return StreamOpened(self.number, answer.status_code, lower(answer.headers)), content
 
 
 class BadContent(Exception):
@@ -125,11 +141,13 @@ class Content:
             answer.close()
             raise BadContent(f"the content is encoded as {encoding!r}, though identity was asked for")
         chunked = answer.headers.get("Transfer-Encoding", "").lower() == "chunked"
-        length = answer.headers.get("Content-Length")
-        self._body: Chunks | Whole = Chunks() if chunked else Whole(None if length is None else int(length))
+        self._body: Chunks | Whole = Chunks() if chunked else Whole(_length(answer))
         inner: Any = answer.raw
-        buffered = inner._fp.fp  # what http.client reads from; requests has no other way to it
-        self._socket: Any = buffered.raw._sock
+        try:
+            buffered = inner._fp.fp  # what http.client reads from; requests has no other way to it
+            self._socket: Any = buffered.raw._sock
+        except AttributeError as error:
+            raise BadContent(f"this version of requests or urllib3 hides its socket: {error}") from error
         self._socket.settimeout(0)
         self.heard_s = time.monotonic()
         self.fd: int = self._socket.fileno()
@@ -154,7 +172,8 @@ class Content:
             pass
         except (OSError, BadChunks) as error:
             return b"".join(parts), ("reset", plain(error))
-        self.heard_s = time.monotonic()
+        if parts:
+            self.heard_s = time.monotonic()
         ended = ("end", "the venue ended the stream") if body.ended else None
         return (parts[0] if len(parts) == 1 else b"".join(parts)), ended
 
@@ -166,6 +185,13 @@ class Content:
     def close(self) -> None:
         self._answer.close()
         self._socket.close()
+
+
+def _length(answer: requests.Response) -> int | None:
+    text = answer.headers.get("Content-Length")
+    if text is not None and not (text.isascii() and text.isdigit()):
+        raise BadContent(f"a content length of {text[:40]!r}")
+    return None if text is None else int(text)
 
 
 def _taken_from(buffered: Any) -> bytes:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -172,6 +173,43 @@ def test_a_compressed_answer_is_said_to_be_none_that_was_asked_for(opened: Open)
     (told,) = opened(lambda peer: peer.sendall(head + chunk(b"?"))).until_ended()
     assert isinstance(told, StreamEnded)
     assert (told.how, "'gzip'" in told.detail) == ("error", True)
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "1e3"])
+def test_a_length_that_is_none_is_said(opened: Open, length: str) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode()
+    (told,) = opened(lambda peer: peer.sendall(head + b"a\n")).until_ended()
+    assert isinstance(told, StreamEnded)
+    assert (told.how, length in told.detail) == ("error", True)
+
+
+def test_nothing_is_taken_of_a_stream_before_its_opening_is_told(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another stream's wake makes the loop look at this one too, in the middle of its opening."""
+    answered, looked, lower = threading.Event(), threading.Event(), stream.lower
+
+    def slow(headers: Any) -> dict[str, str]:
+        answered.set()
+        assert looked.wait(LIMIT_S)
+        return lower(headers)
+
+    monkeypatch.setattr(stream, "lower", slow)
+    made = opened(lambda peer: peer.sendall(HEAD + chunk(b"a\n") + b"0\r\n\r\n"))
+    assert answered.wait(LIMIT_S)
+    assert made.stream.take() == []
+    looked.set()
+    assert content(made.until_ended()) == b"a\n"
+
+
+def test_a_stream_closed_while_it_opens_lets_its_connection_go(opened: Open) -> None:
+    gone = threading.Event()
+
+    def serve(peer: socket.socket) -> None:
+        peer.sendall(HEAD + chunk(b"a\n"))
+        if peer.recv(1) == b"":
+            gone.set()
+
+    opened(serve).stream.close()
+    assert gone.wait(LIMIT_S), "the venue sees the end of it"
 
 
 def test_what_came_while_nobody_took_it_is_given_in_few_reads_of_a_limited_size(opened: Open) -> None:

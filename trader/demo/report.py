@@ -17,8 +17,7 @@ def report(count: Count, broke: list[str]) -> str:
         *(f"  {each}" for each in broke),
         "",
         "What was exposed",
-        f"  {count.gaps} time(s) an open position was without a working stop, each closed again: the longest for "
-        f"{count.longest_gap_s:.3f} s, {count.uncovered_s:.3f} s in all",
+        _gaps(count),
         f"  {count.foreign_orders} trade(s) by hand; entries of that symbol stay held until a person releases it",
         "",
         "What was done",
@@ -35,3 +34,10 @@ def report(count: Count, broke: list[str]) -> str:
         "  books    " + ("ours = the broker's, positions and working orders" if count.books_agree else "DIFFER"),
     ]
     return "\n".join(lines)
+
+
+def _gaps(count: Count) -> str:
+    if not count.gaps:
+        return "  no open position was without a working stop: each entry took its stop along"
+    longest = f"the longest for {count.longest_gap_s:.3f} s, {count.uncovered_s:.3f} s in all"
+    return f"  {count.gaps} time(s) an open position was without a working stop, each closed again: {longest}"
