@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,6 +74,10 @@ def test_started_session_trades_and_status_says_all_is_well(desk: Desk, es: str)
     done = desk.run("status")
     assert done.returncode == 0, done.stdout
     assert "es  ESZ13  SIM100001F  wanted trade, trader up" in done.stdout
+    all_up = re.compile(r"processes  (\d+) up of \1 ")
+    desk.until(
+        lambda: all_up.search(desk.run("status").stdout)
+    )  # what has written the market hours and ended is no loss
 
 
 def test_names_of_the_tree_stand_in_the_process_list(desk: Desk, es: str) -> None:

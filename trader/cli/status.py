@@ -202,9 +202,10 @@ def _print_status(
     workers = [child for child in tree.children if child.type == "worker"]
     restarts = sum(child.restarts for child in workers)
     up = sum(child.state == "up" for child in workers)
+    wanted = sum(child.state != "ended" for child in workers)  # what ended by itself (market hours are written) is done
     sign, word = ("▲", "degraded") if degraded else ("●", "ok")
     click.echo(f"{sign} nightdesk  {environments(views)}  {word}   pid {tree.pid}")
-    click.echo(f"  processes  {up} up of {len(workers)}   restarts {restarts}")
+    click.echo(f"  processes  {up} up of {wanted}   restarts {restarts}")
     for hold in holds:
         click.echo(f"  ▲ {'HALTED' if hold.session == EVERYBODY else 'held ' + hold.session}  {hold_line(hold)}")
     for view in views:
