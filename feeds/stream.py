@@ -10,7 +10,7 @@ restarts the first few deaths at once, so the feed stays, without a stream, tell
 doubles (tradestation v3, 10: "back off, raise an alarm, do not fight").
 
 It declares itself fresh on contact: any byte, a heartbeat too. How old the newest bar may be is not to be said without
-market hours; whoever trades on bars looks at their age (``trader/risk.py``).
+market hours; whoever trades on bars looks at their age (``trader/risk/gates.py``).
 """
 
 from __future__ import annotations

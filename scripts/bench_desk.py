@@ -16,10 +16,10 @@ from brokers.tradestation.emulator.load import load_market
 from scripts.bench_tools import Figure, figure, run, say
 from scripts.bench_venue import MINUTE_S, SYMBOL
 from supervisor.sim.kernel import START_S
-from trader.code import find_code
-from trader.commands import AddSession, StartSession
 from trader.demo.script import STANDS, Stand
 from trader.demo.stage import Stage
+from trader.desk.commands import AddSession, StartSession
+from trader.hosting.code import find_code
 from trader.sessions import Session, journal_path
 from trader.simulate.assembly import machine
 

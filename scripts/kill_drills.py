@@ -23,12 +23,12 @@ import msgspec
 from brokers.tradestation.emulator.book import decode
 from brokers.tradestation.emulator.ledger import Ledger
 from supervisor.errors import CallFailed
-from trader.code import find_code
-from trader.commands import AddSession, StartSession
 from trader.demo.play import books_of, settled
 from trader.demo.script import Stand
 from trader.demo.stage import Stage
 from trader.demo.verify import count
+from trader.desk.commands import AddSession, StartSession
+from trader.hosting.code import find_code
 from trader.messages import ReadSessionStatus
 from trader.sessions import Session, manager_name
 from trader.simulate import check, promises

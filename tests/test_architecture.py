@@ -100,32 +100,19 @@ PURE_FILES = (
     "feeds/reservations.py",
     "feeds/trading_day.py",
     "trader/messages.py",
-    "trader/commands.py",
-    "trader/terms.py",
-    "trader/legs.py",
-    "trader/pairs.py",
-    "trader/watched.py",
-    "trader/exposure.py",
-    "trader/limits.py",
-    "trader/usage.py",
-    "trader/market_hours.py",
-    "trader/bars.py",
+    "trader/desk/commands.py",
+    "trader/hours/market_hours.py",
+    "trader/data/bars.py",
     "trader/holds.py",
-    "trader/inquiry.py",
-    "trader/intents.py",
-    "trader/orders.py",
-    "trader/position.py",
-    "trader/money.py",
-    "trader/standing.py",
-    "trader/order_lines.py",
+    "trader/manager/inquiry.py",
     "trader/moments.py",
-    "trader/target.py",
-    "trader/reconcile.py",
-    "trader/risk.py",
-    "trader/plan.py",
+    "trader/desk/plan.py",
+    "trader/orders/*.py",
+    "trader/risk/*.py",
+    "trader/minding/*.py",
+    "trader/accounting/*.py",
     "trader/specs.py",
     "trader/sessions.py",
-    "trader/schedule.py",
     "trader/demo/report.py",
     "trader/doctor/findings.py",
     "trader/simulate/check.py",
@@ -133,14 +120,11 @@ PURE_FILES = (
 )
 PROCESS_FILES = (
     "feeds/*.py",
-    "trader/account_manager*.py",
-    "trader/data_source*.py",
-    "trader/hours_*.py",
-    "trader/runner*.py",
-    "trader/recorder*.py",
-    "trader/ensure*.py",
-    "trader/control.py",
-    "trader/notifier*.py",
+    "trader/manager/*.py",
+    "trader/data/*.py",
+    "trader/hours/*.py",
+    "trader/hosting/*.py",
+    "trader/desk/*.py",
     "supervisor/control/server.py",
 )
 
@@ -161,11 +145,15 @@ NOT_PURE = BEHIND_THE_WORLD | {"io", "logging", "loguru", "pathlib", "shutil", "
 CLOCK_METHODS = frozenset({"now", "utcnow", "today"})  # of datetime and date
 EFFECTS = frozenset({"open", "print", "input"})
 
+# Rooms of trader/ that know only each other and the words beside them: what decides knows nothing of who asks it.
+DECIDING_ROOMS = ("orders", "risk", "minding", "accounting")
+WORDS = frozenset({"holds", "messages", "sessions", "strategy", "hours"})
+
 # A library is loaded only in the process that needs it: the files that may import it.
 ONLY_IN: Mapping[str, str] = {
     "click": "trader/cli/*.py",
-    "exchange_calendars": "trader/calendars.py",
-    "pandas": "trader/calendars.py",
+    "exchange_calendars": "trader/hours/calendars.py",
+    "pandas": "trader/hours/calendars.py",
     "rich": "trader/cli/*.py",
     "starlette": "brokers/tradestation/emulator/server.py",
     "uvicorn": "brokers/tradestation/emulator/server.py",
@@ -192,6 +180,18 @@ def import_directions(path: str, source: str) -> list[str]:
         f"{path}:{line}: {package} must not import {module}"
         for line, module in imports(path, source)
         if module.partition(".")[0] in OURS - allowed
+    ]
+
+
+def deciding_rooms(path: str, source: str) -> list[str]:
+    """Rule: what decides of orders, risk, minding and money imports no process, no store and no command."""
+    room = path.removeprefix("trader/").partition("/")[0]
+    if room not in DECIDING_ROOMS:
+        return []
+    return [
+        f"{path}:{line}: trader/{room} must not import {module}"
+        for line, module in imports(path, source)
+        if module.startswith("trader.") and module.split(".")[1] not in WORDS.union(DECIDING_ROOMS)
     ]
 
 
@@ -242,7 +242,7 @@ def nothing_outside(path: str, text: str) -> list[str]:
     ]
 
 
-SOURCE_RULES: tuple[Rule, ...] = (import_directions, purity, seam, libraries_in_their_place, size)
+SOURCE_RULES: tuple[Rule, ...] = (import_directions, deciding_rooms, purity, seam, libraries_in_their_place, size)
 
 
 # --- what the rules are made of
@@ -327,24 +327,25 @@ BROKEN = [
     (import_directions, "feeds/bars.py", "def f():\n    import trader"),
     (import_directions, "feeds/bars.py", "from ..trader import events"),
     (import_directions, "trader/app.py", "from tests import helpers"),
+    (deciding_rooms, "trader/risk/gates.py", "from trader.manager.account import Account"),
     *((purity, name.replace("*", "x"), "import time") for name in PURE_FILES),
-    *((purity, "trader/risk.py", f"import {name}") for name in sorted(NOT_PURE)),
-    (purity, "trader/risk.py", "from os import path"),
-    (purity, "trader/risk.py", "from urllib import request"),
-    (purity, "trader/risk.py", "import datetime as d\nx = d.datetime.now()"),
-    (purity, "trader/risk.py", "from datetime import datetime as D\nx = D.utcnow()"),
-    (purity, "trader/risk.py", "x = open('f')"),
-    (purity, "trader/risk.py", "print('x')"),
+    *((purity, "trader/risk/gates.py", f"import {name}") for name in sorted(NOT_PURE)),
+    (purity, "trader/risk/gates.py", "from os import path"),
+    (purity, "trader/risk/gates.py", "from urllib import request"),
+    (purity, "trader/risk/gates.py", "import datetime as d\nx = d.datetime.now()"),
+    (purity, "trader/risk/gates.py", "from datetime import datetime as D\nx = D.utcnow()"),
+    (purity, "trader/risk/gates.py", "x = open('f')"),
+    (purity, "trader/risk/gates.py", "print('x')"),
     *((seam, name.replace("*", "x"), "import zmq") for name in PROCESS_FILES),
     *((seam, "feeds/bars.py", f"import {name}") for name in sorted(BEHIND_THE_WORLD)),
-    (seam, "trader/account_manager/orders.py", "from time import monotonic"),
-    (seam, "trader/runner.py", "def f():\n    import zmq.green"),
+    (seam, "trader/manager/orders.py", "from time import monotonic"),
+    (seam, "trader/hosting/runner.py", "def f():\n    import zmq.green"),
     (seam, "feeds/bars.py", "x = datetime.now(UTC)"),
     (libraries_in_their_place, "trader/app.py", "import click"),
     (libraries_in_their_place, "trader/report/page.py", "from rich.table import Table"),
     (libraries_in_their_place, "brokers/tradestation/emulator/app.py", "import starlette.routing"),
     (libraries_in_their_place, "trader/cli/main.py", "import uvicorn"),
-    (libraries_in_their_place, "trader/hours_writer.py", "import exchange_calendars"),
+    (libraries_in_their_place, "trader/hours/writer.py", "import exchange_calendars"),
     (libraries_in_their_place, "supervisor/runtime/loop.py", "import multiprocess"),
     (size, "trader/app.py", "\n" * (MAX_LINES + 1)),
     *((nothing_outside, "docs/page.md", f"see {place}x") for place in OUTSIDE),
@@ -363,11 +364,11 @@ KEPT = [
     (import_directions, "supervisor/core/tree.py", "import msgspec\nfrom . import spec"),
     (
         purity,
-        "trader/risk.py",
+        "trader/sessions.py",
         "from datetime import datetime\nfrom urllib.parse import quote\nimport timeit",
     ),
-    (purity, "trader/risk.py", "def f(book, now):\n    return book.open(now)"),
-    (purity, "trader/recorder.py", "import loguru"),
+    (purity, "trader/risk/gates.py", "def f(book, now):\n    return book.open(now)"),
+    (purity, "trader/desk/recorder.py", "import loguru"),
     (seam, "trader/app.py", "import os, time, zmq"),
     (seam, "trader/cli/status.py", "import os"),
     (seam, "feeds/bars.py", "x = world.now_s()"),

@@ -31,11 +31,11 @@ from supervisor.messages import Done, Message, Subscribed
 from tests.trader.session_world import ARGUMENTS, MANAGER, OPENED_UTC, SESSION, SOURCE, SYMBOL, TRADER, session_world
 from trader.cli import common
 from trader.cli.main import EXIT_CODES, main
-from trader.code import find_code
 from trader.config import DeskSection, parse_config
-from trader.limits import LimitsSection
+from trader.hosting.code import find_code
+from trader.hosting.runner import Trader
 from trader.messages import Attach, Attached, BeginSeries, CleanBar, CleanBars, NeedBars, Turn, TurnDone
-from trader.runner import Trader
+from trader.risk.limits import LimitsSection
 from trader.simulate.figures import utc_text
 from trader.simulate.tester import Plan
 from trader.simulate.tester import run as run_tester

@@ -16,7 +16,7 @@ from supervisor.process.store import SqliteStore
 from supervisor.runtime.main import run
 from supervisor.runtime.settings import Settings
 from trader.config import CONFIG_FILE, BadConfig, DeskConfig, read_config
-from trader.limits import live_refusal
+from trader.risk.limits import live_refusal
 from trader.sessions import Session, Wanted
 from trader.specs import PRELOAD, root_spec
 from trader.store import desk

@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 
 from feeds.config import ConnectionConfig, Timing
-from trader.limits import DEFAULTS, Limits
-from trader.market_hours import HoursConfig
+from trader.hours.market_hours import HoursConfig
+from trader.risk.limits import DEFAULTS, Limits
 
 Protection = Literal["venue", "desk"]
 """Who sees to takes and trails where the venue could as well. Stops are always orders at the venue."""

@@ -3,7 +3,7 @@
 [desk]                      # all optional
 [connections.NAME]          # one for each login and environment
 [timing]                    # machine periods, all optional
-[limits]                    # of entries; below it .sessions.NAME and .accounts.ID (trader/limits.py)
+[limits]                    # of entries; below it .sessions.NAME and .accounts.ID (trader/risk/limits.py)
 [market_hours]              # by which calendar a symbol trades, where its kind does not tell
 """
 
@@ -21,8 +21,8 @@ import msgspec
 from brokers.tradestation.addresses import API_HOSTS
 from feeds.config import ConnectionConfig, Timing
 from trader.arguments import Protection
-from trader.limits import LIVE_NEEDS, LimitsSection, faults
-from trader.market_hours import DAY_S, HoursConfig
+from trader.hours.market_hours import DAY_S, HoursConfig
+from trader.risk.limits import LIVE_NEEDS, LimitsSection, faults
 
 CONFIG_FILE = "nightdesk.toml"
 CONFIG_BYTES_MAX = 1_000_000

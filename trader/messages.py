@@ -12,7 +12,7 @@ from typing import Literal
 from brokers.model import Bar, Side, Trail
 from supervisor.messages import Done, Event, Message, Request
 from trader.holds import PersonHold
-from trader.market_hours import Phase
+from trader.hours.market_hours import Phase
 
 # -- what a strategy is told and what it declares ----------------------------------------------------------------------
 

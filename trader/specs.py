@@ -9,7 +9,7 @@ import msgspec
 from feeds.specs import plain
 from supervisor.messages import BackOff, ChildSpec, SupervisorFlags
 from trader.config import DeskConfig
-from trader.limits import limits_of
+from trader.risk.limits import limits_of
 from trader.sessions import Session
 
 MARKET_HOURS = "market_hours"
@@ -31,12 +31,12 @@ PRELOAD = (
     "feeds.accounts",
     "feeds.books",
     "feeds.limits_keeper",
-    "trader.control",
-    "trader.recorder",
-    "trader.ensure",
-    "trader.account_manager",
-    "trader.data_source",
-    "trader.runner",
+    "trader.desk.control",
+    "trader.desk.recorder",
+    "trader.desk.ensure",
+    "trader.manager.account_manager",
+    "trader.data.data_source",
+    "trader.hosting.runner",
 )
 """What every child has without paying for it again. Not click, rich, starlette: these stay where they are needed."""
 
@@ -50,19 +50,21 @@ def root_spec(config: DeskConfig, *, writes_hours: bool = True) -> ChildSpec:
         type="supervisor",
         supervisor=flags(),
         children=(
-            ChildSpec(id="control", start="trader.control:Control"),
-            ChildSpec(id="recorder", start="trader.recorder:Recorder"),
+            ChildSpec(id="control", start="trader.desk.control:Control"),
+            ChildSpec(id="recorder", start="trader.desk.recorder:Recorder"),
             *((hours_spec(arguments),) if writes_hours else ()),
             ChildSpec(id="connections", type="supervisor", supervisor=flags(dynamic=True)),
             ChildSpec(id="sessions", type="supervisor", supervisor=flags(dynamic=True)),
-            ChildSpec(id="ensure_sessions", start="trader.ensure:EnsureSessions", arguments=arguments, shutdown_s=35.0),
+            ChildSpec(
+                id="ensure_sessions", start="trader.desk.ensure:EnsureSessions", arguments=arguments, shutdown_s=35.0
+            ),
         ),
     )
 
 
 def hours_spec(arguments: dict[str, Any]) -> ChildSpec:
     """Short-lived: it writes the market hours and ends; ensure_sessions starts it again."""
-    return ChildSpec(id=MARKET_HOURS, start="trader.hours_writer:HoursWriter", arguments=arguments, restart="transient")
+    return ChildSpec(id=MARKET_HOURS, start="trader.hours.writer:HoursWriter", arguments=arguments, restart="transient")
 
 
 def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
@@ -91,18 +93,18 @@ def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
         children=(
             ChildSpec(
                 id="account_manager",
-                start="trader.account_manager:AccountManager",
+                start="trader.manager.account_manager:AccountManager",
                 arguments=arguments,
                 restart="transient",
                 significant=True,
                 shutdown_s=last_words_s,
             ),
             ChildSpec(
-                id="data_source", start="trader.data_source:DataSource", arguments=of_data, shutdown_s=last_words_s
+                id="data_source", start="trader.data.data_source:DataSource", arguments=of_data, shutdown_s=last_words_s
             ),
             ChildSpec(
                 id="trader",
-                start="trader.runner:Trader",
+                start="trader.hosting.runner:Trader",
                 arguments=of_data,
                 restart="transient",
                 shutdown_s=last_words_s,

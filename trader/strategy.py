@@ -30,9 +30,9 @@ import msgspec
 
 from brokers.model import Bar as BrokerBar
 from brokers.model import Quote, Trail
-from trader.market_hours import Phase as Phase
+from trader.hosting.timers import TIMERS_MAX, BadTimer, Timer, timer
+from trader.hours.market_hours import Phase as Phase
 from trader.messages import Declared, FillRow, Need, PositionView, RejectRow
-from trader.timers import TIMERS_MAX, BadTimer, Timer, timer
 
 RESUME: Final = "resume"
 """Returned by ``on_sync``: take up again what was declared before the divergence, through all gates."""

@@ -17,9 +17,9 @@ from supervisor.process.world import HttpReply
 from supervisor.sim.desk import SimDesk
 from supervisor.sim.kernel import Calm
 from tests.simulate.regressions import MONDAY_UTC
-from trader.code import find_code
 from trader.demo.script import Stand
 from trader.demo.verify import books_differ, count_bars
+from trader.hosting.code import find_code
 from trader.sessions import Session, journal_path, manager_name
 from trader.simulate import check, promises, week
 from trader.simulate.assembly import machine

@@ -17,7 +17,7 @@ from brokers.tradestation.emulator.switches import Switches
 from supervisor.process.server import Caller
 from supervisor.process.world import HttpReply
 from tests.simulate.drill_world import ACCOUNT, JOURNAL, MANAGER, STAND, Drill
-from trader.key_numbers import BLOCK
+from trader.manager.key_numbers import BLOCK
 from trader.messages import ReleaseHold
 from trader.simulate.hours import venue_hours
 from trader.simulate.measure import DIVERGENCE_MAX_S

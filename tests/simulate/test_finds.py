@@ -10,10 +10,13 @@ from brokers.model import RefusedByVenue, Unknown
 from feeds.messages import Snapshot
 from supervisor.messages import Message
 from tests.simulate.regressions import night
-from trader import account_manager, data_source, execution, journal, order_frames, orders, risk, truth, turns
-from trader.account import Account, Now
-from trader.account_manager import AccountManager
-from trader.intents import Intent, IntentState
+from trader.data import data_source
+from trader.manager import account_manager, execution, journal, order_frames, truth, turns
+from trader.manager.account import Account, Now
+from trader.manager.account_manager import AccountManager
+from trader.orders import lifecycle as orders
+from trader.orders.intents import Intent, IntentState
+from trader.risk import gates as risk
 from trader.simulate.night import Night
 
 SEEDS = range(1, 31)

@@ -10,7 +10,7 @@ import pytest
 from feeds.config import AccountLimits
 from feeds.trading_day import began_utc
 from trader.demo.script import STANDS
-from trader.limits import LimitsSection
+from trader.risk.limits import LimitsSection
 from trader.sessions import journal_path
 from trader.simulate.night import Night, Plan
 

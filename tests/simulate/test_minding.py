@@ -86,6 +86,6 @@ def test_stops_that_do_not_fire_are_told_and_closed_where_that_was_asked_for(pol
 
 
 def test_a_desk_that_told_nobody_of_what_it_kept_over_a_close_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trader.guarding.RULES", ())
+    monkeypatch.setattr("trader.manager.guarding.RULES", ())
     problems = Night(plan(FRIDAY, 0.2, 2), flat_at_close_min=5).play().problems
     assert any("over the close of" in problem for problem in problems), problems

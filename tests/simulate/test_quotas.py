@@ -9,7 +9,7 @@ from brokers.tradestation.emulator.book import RequestSeen
 from brokers.tradestation.limits import QUOTAS
 from supervisor.sim.kernel import START_S
 from tests.simulate.regressions import MONDAY_UTC
-from trader.code import find_code
+from trader.hosting.code import find_code
 from trader.sessions import Session
 from trader.simulate.assembly import Machine, machine
 from trader.simulate.week import market

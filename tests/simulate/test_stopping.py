@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.simulate.regressions import night
-from trader import account_manager
-from trader.account import Account
+from trader.manager import account_manager
+from trader.manager.account import Account
 from trader.sessions import journal_path
 from trader.simulate.faults import STOPS, stops
 from trader.simulate.night import Night
@@ -53,6 +53,6 @@ def test_desk_that_ignored_holds_would_be_found(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_desk_that_confirms_too_early_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trader.halting.unconfirmed", lambda account: "")
+    monkeypatch.setattr("trader.manager.halting.unconfirmed", lambda account: "")
     problems = [problem for seed in SEEDS for problem in Night(night(seed)).play().problems]
     assert any("a flatten was told as confirmed while the broker held" in problem for problem in problems), problems

@@ -21,7 +21,7 @@ from brokers.tradestation.emulator.load import load_market
 from brokers.tradestation.emulator.market import Market, Series
 from supervisor.sim.kernel import START_S, Calm
 from trader.cli.main import main
-from trader.code import find_code
+from trader.hosting.code import find_code
 from trader.sessions import Session
 from trader.simulate.assembly import machine
 from trader.simulate.figures import Fill, Ticker, exposure, money, refusals

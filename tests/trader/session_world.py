@@ -40,9 +40,9 @@ from supervisor.errors import StoreFailed
 from supervisor.messages import Done, Predecessor, Request
 from supervisor.process.world import HttpReply
 from tests.scripted_world import HttpRequest, MemoryStore, ScriptedWorld
-from trader.account_manager import AccountManager
-from trader.limits import DEFAULTS, Limits
+from trader.manager.account_manager import AccountManager
 from trader.messages import Attach, Cursor, Declared, SetWanted, Turn
+from trader.risk.limits import DEFAULTS, Limits
 from trader.sessions import Code, Session
 from trader.store import desk
 

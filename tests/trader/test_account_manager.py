@@ -11,9 +11,8 @@ from feeds.messages import InstrumentRead, ReadInstrument, ReadSnapshot, Snapsho
 from supervisor.errors import HttpFailed, Refused
 from supervisor.messages import Done
 from tests.trader.session_world import ACCOUNT, BOOKS, JOURNAL, SESSION, SYMBOL, TRADER, Desk, reply
-from trader.account import Account, Now
-from trader.execution import write_plans
-from trader.intents import Intent
+from trader.manager.account import Account, Now
+from trader.manager.execution import write_plans
 from trader.messages import (
     Attach,
     Cursor,
@@ -30,6 +29,7 @@ from trader.messages import (
     TradingDone,
     Turn,
 )
+from trader.orders.intents import Intent
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_what_has_not_changed_is_not_planned_again_and_what_has_is(desk: Desk, m
         planned.append(now.s)
         return write_plans(account, now)
 
-    monkeypatch.setattr("trader.account_manager.write_plans", counted)
+    monkeypatch.setattr("trader.manager.account_manager.write_plans", counted)
     desk.long_and_covered()
     desk.declare(1)
     planned.clear()

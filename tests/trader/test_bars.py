@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.model import Bar
-from trader.bars import RING_BARS, BarSeries, is_late
-from trader.market_hours import market_hours
+from trader.data.bars import RING_BARS, BarSeries, is_late
+from trader.hours.market_hours import market_hours
 
 STEP = 60
 

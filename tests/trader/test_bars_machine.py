@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from brokers.model import Bar
-from trader.bars import QUIET_INTERVALS_MAX, BarSeries
-from trader.market_hours import UNKNOWN_HOURS, market_hours
+from trader.data.bars import QUIET_INTERVALS_MAX, BarSeries
+from trader.hours.market_hours import UNKNOWN_HOURS, market_hours
 
 STEP_S, LIMIT_S = 60, 11.0
 

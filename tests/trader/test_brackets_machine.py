@@ -21,8 +21,8 @@ from supervisor.errors import HttpFailed, Refused
 from supervisor.process.world import HttpReply
 from tests.scripted_world import HttpRequest
 from tests.trader.session_world import SYMBOL, Desk
-from trader.intents import Purpose
 from trader.messages import Cursor, Declared, ReleaseHold, Turn
+from trader.orders.intents import Purpose
 
 ABILITIES = TradeStation.capabilities
 QUANTITIES = st.sampled_from([-3, -2, -1, 0, 1, 2, 3])

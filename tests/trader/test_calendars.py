@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from brokers.tradestation.emulator.load import load_market, load_series, to_stderr
-from trader.calendars import Interval, NoCalendar, hours_of
-from trader.market_hours import DAY_S, MarketHours, Phase, market_hours
+from trader.hours.calendars import Interval, NoCalendar, hours_of
+from trader.hours.market_hours import DAY_S, MarketHours, Phase, market_hours
 
 DATA = Path(__file__).parent / "data"
 SHY = "SHY_1m.csv.gz"
@@ -127,7 +127,7 @@ def test_on_the_recorded_half_day_the_closing_auction_is_the_last_bar_of_the_hou
 def test_nobody_but_the_writer_of_hours_loads_the_library() -> None:
     code = (
         "import sys; from importlib import import_module; from trader.specs import PRELOAD\n"
-        "for module in (*PRELOAD, 'trader.app', 'trader.hours_writer', 'trader.cli.main'): import_module(module)\n"
+        "for module in (*PRELOAD, 'trader.app', 'trader.hours.writer', 'trader.cli.main'): import_module(module)\n"
         "loaded = {'pandas', 'numpy', 'exchange_calendars'} & set(sys.modules); assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

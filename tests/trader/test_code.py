@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trader.code import BadStrategy, find_code
+from trader.hosting.code import BadStrategy, find_code
 
 GOOD = "raise SystemExit('imported!')\nclass Mine(Strategy):\n    pass\n"
 

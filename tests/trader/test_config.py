@@ -11,7 +11,7 @@ import pytest
 from supervisor.process.store import SqliteStore
 from trader import app
 from trader.config import BadConfig, read_config
-from trader.limits import limits_of, live_refusal
+from trader.risk.limits import limits_of, live_refusal
 from trader.sessions import Session, Wanted
 from trader.store import desk
 

@@ -11,11 +11,11 @@ from supervisor.messages import Done, Message, Request
 from supervisor.process.server import Caller
 from tests.scripted_world import ScriptedWorld
 from tests.trader.session_world import SessionWorld
-from trader.commands import Commit, Committed, EnsureNow, HoldLifted, HoldSet, LiftHold, SetHold, StopSession
-from trader.control import COMMIT_LIMIT_S, Control
+from trader.desk.commands import Commit, Committed, EnsureNow, HoldLifted, HoldSet, LiftHold, SetHold, StopSession
+from trader.desk.control import COMMIT_LIMIT_S, Control
+from trader.desk.recorder import Recorder
 from trader.holds import Level, PersonHold
 from trader.messages import HoldsChanged
-from trader.recorder import Recorder
 from trader.sessions import manager_name
 
 HOLD = SetHold(session="es", level="hold", by="ann")

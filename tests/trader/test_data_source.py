@@ -10,8 +10,8 @@ from feeds.messages import Bars, BarsClosed, Listing, ReadHistory, ReadListing, 
 from supervisor.errors import NoPeer, Refused
 from supervisor.messages import Message, Subscribed
 from tests.trader.session_world import ARGUMENTS, OPENED_UTC, SOURCE, SYMBOL, SessionWorld
-from trader.data_source import DataSource
-from trader.listing import contracts_in, contracts_path
+from trader.data.data_source import DataSource
+from trader.data.listing import contracts_in, contracts_path
 from trader.messages import BarsAfter, CleanBars, DataAge, Need, NeedBars
 
 FEED = f"connections/sim/feeds/bars/{SYMBOL}/60"

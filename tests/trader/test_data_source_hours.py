@@ -7,8 +7,8 @@ from typing import Any
 from feeds.messages import ReadHistory, ReadSigns
 from supervisor.errors import NoPeer
 from tests.trader.test_data_source import FEED, Source, T
-from trader.commands import WriteMarketHours
-from trader.hours_book import LOOK_EVERY_S
+from trader.desk.commands import WriteMarketHours
+from trader.hours.book import LOOK_EVERY_S
 from trader.store.desk import DESK_DB
 from trader.store.hours import write_hours
 

@@ -19,11 +19,11 @@ from supervisor.process.store import SqliteStore
 from tests.brokers import golden
 from tests.trader.scripted_venue import ACCOUNT, ScriptedVenue
 from trader.cli.main import main
-from trader.commands import WriteMarketHours
+from trader.desk.commands import WriteMarketHours
 from trader.doctor import findings, machine
 from trader.doctor.findings import Finding, exit_code
-from trader.intents import Intent, IntentState, Kind, Purpose
-from trader.journal import SCHEMA, Journal
+from trader.manager.journal import SCHEMA, Journal
+from trader.orders.intents import Intent, IntentState, Kind, Purpose
 from trader.sessions import Code, Session, journal_path
 from trader.store import desk
 from trader.store.hours import write_hours

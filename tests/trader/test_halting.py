@@ -10,12 +10,12 @@ from brokers.model import Order, OrderStatus, OrderType, Side
 from supervisor.errors import HttpFailed, StoreFailed
 from tests.scripted_world import HttpRequest, MemoryFile
 from tests.trader.session_world import ACCOUNT, NAME, SYMBOL, Desk, reply
-from trader import halting
-from trader.account import Account
 from trader.holds import EVERYBODY, HALT_FILE, Level, PersonHold
-from trader.intents import IntentState, Kind, Purpose
+from trader.manager import halting
+from trader.manager.account import Account
 from trader.messages import FillRow, HoldsChanged, ReadSessionStatus
-from trader.position import Holding
+from trader.orders.intents import IntentState, Kind, Purpose
+from trader.orders.position import Holding
 from trader.store import desk as desk_store
 from trader.store.holds import lift, put_flatten, put_hold
 

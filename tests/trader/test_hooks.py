@@ -16,10 +16,10 @@ from supervisor.messages import Done, Predecessor
 from supervisor.runtime.child import innermost
 from tests.trader.session_world import CONNECTION, MANAGER, OPENED_UTC, SYMBOL
 from tests.trader.test_runner import FILL, HELD, Desk
-from trader.hooks import HookTooLong
-from trader.market_hours import Phase
+from trader.hosting.hooks import HookTooLong
+from trader.hosting.state import decode
+from trader.hours.market_hours import Phase
 from trader.messages import Attach, BeginTimers, DataAge, Row, RowNumber, SessionRow, TimerDue, Turn
-from trader.state import decode
 from trader.strategy import BadDeclaration
 
 TOLD = """

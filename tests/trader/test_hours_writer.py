@@ -10,12 +10,12 @@ from feeds.config import ConnectionConfig
 from supervisor.errors import NoPeer
 from supervisor.messages import ChildInfo, ChildSpec, Done, Tree
 from tests.trader.session_world import SessionWorld
-from trader.commands import WriteMarketHours
 from trader.config import DeskConfig
-from trader.ensure import RENEWAL_EVERY_S, EnsureSessions
-from trader.hours_writer import RECORDER, RETRY_S, HoursWriter
-from trader.market_hours import AHEAD_DAYS, BACK_DAYS, DAY_S, HoursConfig, Phase, calendars_of
-from trader.recorder import Recorder
+from trader.desk.commands import WriteMarketHours
+from trader.desk.ensure import RENEWAL_EVERY_S, EnsureSessions
+from trader.desk.recorder import Recorder
+from trader.hours.market_hours import AHEAD_DAYS, BACK_DAYS, DAY_S, HoursConfig, Phase, calendars_of
+from trader.hours.writer import RECORDER, RETRY_S, HoursWriter
 from trader.specs import MARKET_HOURS, root_spec
 from trader.store import desk
 from trader.store.hours import read_hours, write_hours, written

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from brokers.model import Instrument, Order, OrderStatus, OrderType, Side
-from trader.intents import (
+from trader.orders.intents import (
     SESSION_KEY_LENGTH,
     Intent,
     Kind,

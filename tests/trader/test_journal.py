@@ -10,13 +10,13 @@ from brokers.model import Instrument, OrderStatus, OrderType, Side
 from supervisor.messages import Event
 from supervisor.process.store import SqliteStore
 from supervisor.process.writes import Writes
-from trader.image import DEAD_ORDERS_KEPT, Uncovered
-from trader.intents import Intent, IntentState, Kind, Purpose
-from trader.journal import SCHEMA, Journal
+from trader.manager.image import DEAD_ORDERS_KEPT, Uncovered
+from trader.manager.journal import SCHEMA, Journal
 from trader.messages import Cursor, RejectRow, Turn
-from trader.orders import OwnOrder
-from trader.position import Holding
-from trader.target import Declaration
+from trader.orders.intents import Intent, IntentState, Kind, Purpose
+from trader.orders.lifecycle import OwnOrder
+from trader.orders.position import Holding
+from trader.orders.target import Declaration
 
 D = Decimal
 INTENT = Intent(
@@ -170,7 +170,7 @@ def test_what_changes_twice_in_a_step_is_written_once_as_it_is_last(tmp_path: Pa
 
 
 def test_an_order_is_known_also_where_the_file_alone_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trader.image.IDS_KEPT", 2)
+    monkeypatch.setattr("trader.manager.image.IDS_KEPT", 2)
     for journal in (opened(tmp_path), opened(tmp_path)):
         with journal.transaction():
             for number in range(4):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor.errors import StoreFailed
-from trader.key_numbers import BLOCK, KeyNumbers
+from trader.manager.key_numbers import BLOCK, KeyNumbers
 
 KEY = "A" * 12
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trader.market_hours import (
+from trader.hours.market_hours import (
     CLOSING_S,
     DAY_S,
     FUTURES,

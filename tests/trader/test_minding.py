@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.model import Instrument, OrderStatus, OrderType, Side
-from trader.closing import MINUTE_S, flat_at_close, overnight_margin
-from trader.closing import wants_read as close_wants_read
-from trader.intents import Purpose
-from trader.market_hours import Moment, Phase
-from trader.minded import DAY_S, NOTHING_MINDED, Act, Minded, Past, Price, Scene, Words, beyond
-from trader.orders import OwnOrder
-from trader.renewal import TOLD_DAYS, covered_for, ends_utc, stop_expires
-from trader.rolling import contract_ends, entry_refusal
-from trader.stop_watch import INERT_S, INERT_TICKS, overdue_utc, past, stop_inert, stop_passed, wants_read
-from trader.target import Declaration
+from trader.hours.market_hours import Moment, Phase
+from trader.minding.closing import MINUTE_S, flat_at_close, overnight_margin
+from trader.minding.closing import wants_read as close_wants_read
+from trader.minding.minded import DAY_S, NOTHING_MINDED, Act, Minded, Past, Price, Scene, Words, beyond
+from trader.minding.renewal import TOLD_DAYS, covered_for, ends_utc, stop_expires
+from trader.minding.rolling import contract_ends, entry_refusal
+from trader.minding.stop_watch import INERT_S, INERT_TICKS, overdue_utc, past, stop_inert, stop_passed, wants_read
+from trader.orders.intents import Purpose
+from trader.orders.lifecycle import OwnOrder
+from trader.orders.target import Declaration
 
 SYMBOL, NOW_UTC = "ES", 1_000_000.0
 TICK = Decimal("0.25")

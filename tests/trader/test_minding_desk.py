@@ -13,9 +13,9 @@ from feeds.messages import InstrumentRead, ReadInstrument
 from tests.scripted_world import HttpRequest
 from tests.trader.session_world import BOOKS, SESSION, SYMBOL, Desk, reply
 from tests.trader.test_session_hours import refused_by, write
-from trader.hours_book import LOOK_EVERY_S
+from trader.hours.book import LOOK_EVERY_S
 from trader.messages import CleanBar, CleanBars
-from trader.minded import DAY_S
+from trader.minding.minded import DAY_S
 from trader.sessions import Session
 
 replace = msgspec.structs.replace

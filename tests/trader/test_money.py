@@ -15,9 +15,7 @@ from brokers.tradestation.emulator import instruments
 from brokers.tradestation.emulator import money as venue
 from brokers.tradestation.emulator.order import Fill as VenueFill
 from tests.scripted_world import MemoryStore
-from trader.intents import Purpose
-from trader.journal import Journal
-from trader.money import (
+from trader.accounting.money import (
     Adoption,
     Fee,
     Fill,
@@ -37,8 +35,10 @@ from trader.money import (
     total,
     usd,
 )
-from trader.orders import OwnOrder
-from trader.position import Holding, after_fill, price_of_new
+from trader.manager.journal import Journal
+from trader.orders.intents import Purpose
+from trader.orders.lifecycle import OwnOrder
+from trader.orders.position import Holding, after_fill, price_of_new
 from trader.store import journal as schema
 from trader.store.books import read_book
 

@@ -12,13 +12,13 @@ from click.testing import CliRunner, Result
 
 from brokers.model import Instrument, OrderStatus, OrderType, Side
 from supervisor.process.store import SqliteStore
+from trader.accounting.money import Adoption
 from trader.cli import books
 from trader.cli.main import main
-from trader.intents import Intent, IntentState, Kind, Purpose
-from trader.journal import SCHEMA, Journal
-from trader.money import Adoption
-from trader.orders import OwnOrder
-from trader.position import Holding
+from trader.manager.journal import SCHEMA, Journal
+from trader.orders.intents import Intent, IntentState, Kind, Purpose
+from trader.orders.lifecycle import OwnOrder
+from trader.orders.position import Holding
 from trader.sessions import Session, journal_path
 from trader.store import desk
 

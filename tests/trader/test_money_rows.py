@@ -14,9 +14,9 @@ from supervisor.errors import StoreFailed
 from supervisor.process.store import SqliteStore, migrate
 from supervisor.process.world import Store
 from tests.trader.session_world import JOURNAL, SESSION, SYMBOL, Desk
-from trader.journal import SCHEMA
+from trader.accounting.money import Ledger
+from trader.manager.journal import SCHEMA
 from trader.messages import Cursor, Declared, Turn
-from trader.money import Ledger
 from trader.store.books import read_book, read_fills
 from trader.store.journal import migrations
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.model import ZERO, Duration, Order, OrderStatus, OrderType, Side
-from trader.intents import Purpose
-from trader.orders import OwnOrder, What, next_status, seen
-from trader.position import Holding, after_fill
+from trader.orders.intents import Purpose
+from trader.orders.lifecycle import OwnOrder, What, next_status, seen
+from trader.orders.position import Holding, after_fill
 
 replace = msgspec.structs.replace
 S = OrderStatus

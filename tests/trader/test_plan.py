@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervisor.messages import ChildInfo, Tree
-from trader.plan import EndOf, RestartTrader, StartSession, Step, Terminate, plan_sessions
+from trader.desk.plan import EndOf, RestartTrader, StartSession, Step, Terminate, plan_sessions
 from trader.sessions import Session, Wanted
 
 

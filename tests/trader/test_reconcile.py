@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.model import Order, OrderStatus, OrderType, Position, Side
-from trader.reconcile import Ours, Verdict, foreign_fills, reconcile
+from trader.orders.reconcile import Ours, Verdict, foreign_fills, reconcile
 
 D = Decimal
 replace = msgspec.structs.replace

@@ -11,10 +11,10 @@ from supervisor.errors import Refused, StoreFailed
 from supervisor.messages import Done, Event, Recorded, RecordEvents, Supervision, Up
 from tests.scripted_world import ScriptedWorld
 from tests.trader.session_world import SessionWorld
-from trader.commands import AddSession, LiftHold, RemoveSession, SessionStarted, SetHold, StartSession, StopSession
+from trader.desk.commands import AddSession, LiftHold, RemoveSession, SessionStarted, SetHold, StartSession, StopSession
+from trader.desk.recorder import Recorder
 from trader.holds import HALT_FILE
 from trader.messages import SetWanted
-from trader.recorder import Recorder
 from trader.sessions import Code, Session, Wanted
 from trader.store import desk
 from trader.store.holds import newest_change, read_holds

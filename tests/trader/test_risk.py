@@ -9,8 +9,7 @@ import pytest
 
 from brokers.model import Account, Instrument
 from tests.test_docs import rows, sections
-from trader.limits import DEFAULTS, Limits
-from trader.risk import (
+from trader.risk.gates import (
     ENTRY_GATES,
     EXIT_GATES,
     STOP_GATES,
@@ -22,6 +21,7 @@ from trader.risk import (
     exit_refusal,
     stop_refusal,
 )
+from trader.risk.limits import DEFAULTS, Limits
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "order-safety.md"
 SPY = Instrument("SPY", "STOCK", Decimal("0.01"), Decimal(1), Decimal(5))

@@ -13,7 +13,9 @@ from supervisor.errors import NoPeer, OutcomeUnknown, Refused
 from supervisor.messages import Done, Predecessor, Subscribed
 from supervisor.process.server import IgnoreStart
 from tests.trader.session_world import ARGUMENTS, MANAGER, OPENED_UTC, SESSION, SOURCE, SYMBOL, TRADER, session_world
-from trader.loader import BadStrategy
+from trader.hosting.loader import BadStrategy
+from trader.hosting.runner import Trader
+from trader.hosting.state import BadState, decode, encode
 from trader.messages import (
     Attach,
     Attached,
@@ -36,8 +38,6 @@ from trader.messages import (
     Turn,
     TurnDone,
 )
-from trader.runner import Trader
-from trader.state import BadState, decode, encode
 
 SOURCE_TEXT = """
 import msgspec

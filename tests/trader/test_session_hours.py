@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.trader.session_world import ARGUMENTS, SYMBOL, Desk
-from trader.commands import WriteMarketHours
-from trader.hours_book import LOOK_EVERY_S
-from trader.market_hours import CLOSING_S, Phase
+from trader.desk.commands import WriteMarketHours
+from trader.hours.book import LOOK_EVERY_S
+from trader.hours.market_hours import CLOSING_S, Phase
 from trader.messages import ReadSessionStatus, RejectRow, SessionRow, SessionStatus
 from trader.store.desk import DESK_DB
 from trader.store.hours import write_hours

@@ -14,8 +14,8 @@ from feeds.messages import Release, Reserve, Reserved, StillReserved
 from supervisor.errors import HttpFailed, NoPeer, OutcomeUnknown, Refused
 from supervisor.messages import Up
 from tests.trader.session_world import SESSION, SOURCE, SYMBOL, Desk, reply
-from trader.limits import DEFAULTS
 from trader.messages import CleanBar, CleanBars, FillRow, RejectRow, ReleaseHold
+from trader.risk.limits import DEFAULTS
 
 KEEPER = "connections/sim/limits/SIM1"
 

@@ -16,7 +16,7 @@ from tests.trader.test_money_commands import CONFIG
 from trader.cli.main import main
 from trader.cli.session import protection_lines
 from trader.cli.stored import uncovered_line
-from trader.journal import SCHEMA, Journal
+from trader.manager.journal import SCHEMA, Journal
 from trader.sessions import journal_path
 from trader.store import desk
 

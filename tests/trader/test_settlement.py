@@ -11,9 +11,9 @@ from feeds.messages import AskHistory, AskOrders, OrdersRead, PositionsSeen
 from supervisor.errors import HttpFailed
 from tests.trader.session_world import BOOKS, SYMBOL, Desk
 from tests.trader.test_account_manager import with_a_lost_stop
-from trader.intents import Intent, Kind, Purpose, remembered
 from trader.messages import ReleaseHold
-from trader.orders import OwnOrder, What, seen
+from trader.orders.intents import Intent, Kind, Purpose, remembered
+from trader.orders.lifecycle import OwnOrder, What, seen
 
 replace = msgspec.structs.replace
 D = Decimal

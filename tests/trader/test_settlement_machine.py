@@ -29,18 +29,18 @@ from feeds.messages import Snapshot
 from tests.scripted_world import MemoryStore
 from tests.trader.forgetful_venue import PRICE, ForgetfulVenue
 from tests.trader.session_world import ACCOUNT, SESSION, SYMBOL
-from trader.account import Account, Now
-from trader.execution import doubt_after_restart, expire, outcome, overdue, send_again, write_plans
-from trader.inquiry import Inquiry
-from trader.intents import Intent, IntentState, Kind, change, placing
-from trader.journal import Journal
+from trader.manager.account import Account, Now
+from trader.manager.execution import doubt_after_restart, expire, outcome, overdue, send_again, write_plans
+from trader.manager.inquiry import Inquiry
+from trader.manager.journal import Journal
+from trader.manager.order_frames import frames
+from trader.manager.settlement import held_when_overdue, settle_by_history
+from trader.manager.truth import coverage, read
+from trader.manager.turns import declare
 from trader.messages import Declared
-from trader.order_frames import frames
-from trader.risk import Limits
-from trader.settlement import held_when_overdue, settle_by_history
+from trader.orders.intents import Intent, IntentState, Kind, change, placing
+from trader.risk.gates import Limits
 from trader.store.journal import migrations
-from trader.truth import coverage, read
-from trader.turns import declare
 
 TIMING = Timing()
 SPY = Instrument(SYMBOL, "STOCK", Decimal("0.01"), Decimal(1))

@@ -9,13 +9,13 @@ import msgspec
 
 from brokers.broker import AccountSnapshot
 from brokers.model import Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
-from trader.intents import Purpose
-from trader.money import Fill, Rows
-from trader.order_lines import OrderLine, order_lines
-from trader.orders import OwnOrder
-from trader.position import Holding
+from trader.accounting.money import Fill, Rows
+from trader.accounting.order_lines import OrderLine, order_lines
+from trader.accounting.standing import Broker, Ours, SessionBook, Standing, State, standings, totals
+from trader.orders.intents import Purpose
+from trader.orders.lifecycle import OwnOrder
+from trader.orders.position import Holding
 from trader.sessions import Session
-from trader.standing import Broker, Ours, SessionBook, Standing, State, standings, totals
 
 D = Decimal
 NOW_UTC = 1_381_190_400.0

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.model import Instrument, OrderStatus, OrderType, Side
-from trader.intents import Purpose
-from trader.orders import OwnOrder
-from trader.target import (
+from trader.orders.intents import Purpose
+from trader.orders.lifecycle import OwnOrder
+from trader.orders.target import (
     Cancel,
     Declaration,
     Place,

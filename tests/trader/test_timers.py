@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trader.timers import BadTimer, Timer, Timers, timer
+from trader.hosting.timers import BadTimer, Timer, Timers, timer
 
 NEW_YORK = "America/New_York"
 

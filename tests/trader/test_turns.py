@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from supervisor.errors import Refused
 from tests.trader.session_world import MANAGER, OPENED_UTC, SESSION, SYMBOL, TRADER, Desk
 from tests.trader.test_runner import Desk as Runner
+from trader.hosting.state import decode
 from trader.messages import (
     Attach,
     BeginSeries,
@@ -27,7 +28,6 @@ from trader.messages import (
     TurnDone,
 )
 from trader.sessions import Session
-from trader.state import decode
 
 FOLLOWS = msgspec.structs.replace(SESSION, after_divergence="follow")
 

@@ -21,13 +21,13 @@ from supervisor.control.client import Client
 from supervisor.errors import CallFailed, NoPeer, StoreFailed
 from supervisor.process.clock import BadClock, Clock
 from supervisor.process.store import SqliteStore
+from trader.accounting.money import Fill
+from trader.accounting.order_lines import TradedOrder
+from trader.accounting.standing import Broker, Ours, SessionBook, State, freshest
 from trader.cli.common import BadConfiguration, Failed, NoSuchSession, NotRunning, control
 from trader.cli.stored import stored
 from trader.config import BadConfig, DeskConfig, read_config
-from trader.money import Fill
-from trader.order_lines import TradedOrder
 from trader.sessions import Session, Wanted, journal_path
-from trader.standing import Broker, Ours, SessionBook, State, freshest
 from trader.store.books import read_book, read_fills
 from trader.view import duration
 

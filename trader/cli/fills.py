@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
+from trader.accounting.order_lines import FillLine, fill_lines, foreign_fill_lines
+from trader.accounting.standing import freshest, of_account
 from trader.cli.books import Look, accounts_json, age, ask_for, confirmed, diff_option, end, fills_of, stamp, table
 from trader.cli.common import BadUsage, as_json, home_of, print_json
 from trader.cli.main import home_option
 from trader.moments import moment_utc
-from trader.order_lines import FillLine, fill_lines, foreign_fill_lines
-from trader.standing import freshest, of_account
 
 COLUMNS = (
     *("time", "session", "env", "account", "symbol", "order", "state", "purpose", "side", "quantity", "price"),

@@ -21,7 +21,7 @@ from trader.cli.holding import environment_of, wait_option, why_option, yes_opti
 from trader.cli.main import home_option
 from trader.cli.stopping import Watch
 from trader.cli.stored import hold_line, running, stored_holds, who
-from trader.commands import LiftHold, SetHold
+from trader.desk.commands import LiftHold, SetHold
 from trader.holds import EVERYBODY, HALT_FILE, HaltFile, digest, those_of
 
 NOBODY_S = 3.0

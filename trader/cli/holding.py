@@ -12,8 +12,8 @@ from trader.cli.confirm import word
 from trader.cli.main import home_option
 from trader.cli.stopping import Watch
 from trader.cli.stored import hold_line, status_of, stored_holds, stored_one, who
-from trader.commands import HoldLifted, LiftHold, SetHold
 from trader.config import BadConfig, read_config
+from trader.desk.commands import HoldLifted, LiftHold, SetHold
 from trader.holds import EVERYBODY, those_of
 from trader.messages import ReleaseHold
 from trader.sessions import Session, Wanted, manager_name

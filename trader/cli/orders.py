@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
+from trader.accounting.order_lines import OrderLine, order_lines
 from trader.cli.books import Look, accounts_json, age, ask_for, confirmed, diff_option, end, table
 from trader.cli.common import as_json, home_of, print_json
 from trader.cli.main import home_option
-from trader.order_lines import OrderLine, order_lines
 
 COLUMNS = (
     *("session", "env", "account", "symbol", "order", "state", "purpose", "side", "type", "quantity", "filled", "stop"),

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
+from trader.accounting.standing import AccountTotal, Standing, standings, totals
 from trader.cli import books
 from trader.cli.books import Look, accounts_json, age, ages, ask_for, confirmed, diff_option, end, table, text
 from trader.cli.common import as_json, home_of, print_json
 from trader.cli.main import home_option
-from trader.standing import AccountTotal, Standing, standings, totals
 
 COLUMNS = (
     *("session", "env", "account", "symbol", "state", "ours", "average", "broker", "broker avg", "read", "stop"),

@@ -12,13 +12,13 @@ from feeds import paths
 from feeds.messages import LastSnapshot, ReadSnapshot
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed
+from trader.accounting.standing import Standing
 from trader.cli.books import Look, accounts_json, age, ages, ask_for, confirmed, end, look, on_terminal, table
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
 from trader.cli.positions import lines_of
 from trader.messages import ReadSessionStatus
 from trader.sessions import Wanted, manager_name
-from trader.standing import Standing
 from trader.view import duration
 
 COLUMNS = ("session", "env", "account", "symbol", "state", "ours", "broker", "broker read", "agreed", "ours since")

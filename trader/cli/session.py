@@ -27,14 +27,14 @@ from trader.cli.holding import flatten, hold, release
 from trader.cli.main import home_option
 from trader.cli.stored import hold_line, live, status_of, stored, stored_holds, stored_one, uncovered_line
 from trader.cli.strategy import examined
-from trader.code import BadStrategy, find_code
-from trader.commands import AddSession, RemoveSession, StartSession, StopSession
 from trader.config import BadConfig, DeskConfig, read_config
+from trader.desk.commands import AddSession, RemoveSession, StartSession, StopSession
 from trader.holds import EVERYBODY
-from trader.limits import limits_of, live_refusal
-from trader.limits import shown as shown_limits
-from trader.market_hours import calendar_of, said
+from trader.hosting.code import BadStrategy, find_code
+from trader.hours.market_hours import calendar_of, said
 from trader.messages import SessionStatus
+from trader.risk.limits import limits_of, live_refusal
+from trader.risk.limits import shown as shown_limits
 from trader.sessions import (
     FLAT_AT_CLOSE_MAX_MIN,
     AfterDivergence,

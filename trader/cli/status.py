@@ -13,16 +13,16 @@ from supervisor.control.client import Client
 from supervisor.errors import CallFailed, StoreFailed
 from supervisor.messages import ChildInfo, Tree
 from supervisor.process.store import SqliteStore
+from trader.accounting.standing import Standing, standings
 from trader.cli.books import config_of, look_with, text
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
 from trader.cli.session import changed, environment
 from trader.cli.stored import hold_line, stored, stored_holds
 from trader.holds import EVERYBODY, PersonHold
-from trader.market_hours import said
+from trader.hours.market_hours import said
 from trader.messages import PositionView, ReadSessionStatus, SessionStatus
 from trader.sessions import Session, Wanted, manager_name, trader_name
-from trader.standing import Standing, standings
 from trader.store import desk
 from trader.view import duration
 

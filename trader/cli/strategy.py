@@ -11,9 +11,9 @@ import click
 import msgspec
 
 from trader.cli.common import BadUsage, as_json, print_json
-from trader.code import BadStrategy, find_code
-from trader.examine import Answer, Question
-from trader.loader import told
+from trader.hosting.code import BadStrategy, find_code
+from trader.hosting.examine import Answer, Question
+from trader.hosting.loader import told
 from trader.sessions import Code
 
 EXAMINE_LIMIT_S = 30.0
@@ -77,7 +77,7 @@ def examined(code: Code, class_name: str, settings: dict[str, Any] | None = None
     question = msgspec.json.encode(Question(code, class_name, settings or {}))
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "trader.examine"],
+            [sys.executable, "-m", "trader.hosting.examine"],
             input=question,
             capture_output=True,
             timeout=EXAMINE_LIMIT_S,

@@ -13,12 +13,12 @@ import msgspec
 
 from supervisor.errors import CallFailed, StoreFailed
 from supervisor.process.store import SqliteStore
-from trader.code import find_code
-from trader.commands import AddSession, LiftHold, SetHold, StartSession
 from trader.demo.script import BY_A_PERSON, STANDS, Fault, Stand, script, told
 from trader.demo.show import Show
 from trader.demo.stage import Alarm, Failed, Stage
 from trader.demo.verify import Books, Count, count, count_bars
+from trader.desk.commands import AddSession, LiftHold, SetHold, StartSession
+from trader.hosting.code import find_code
 from trader.messages import ReadSessionStatus
 from trader.sessions import Session, journal_path, manager_name
 from trader.store import desk

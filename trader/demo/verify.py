@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from trader.demo.script import Stand
-from trader.legs import Leg, leg_key
+from trader.orders.legs import Leg, leg_key
 from trader.store.books import Readable, uncovered_s
 
 

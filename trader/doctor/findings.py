@@ -10,7 +10,7 @@ import msgspec
 
 from brokers.model import Account, Instrument, Quote
 from brokers.tradestation.oauth import ROTATING_LIFE_S
-from trader.market_hours import MarketHours, Phase, said
+from trader.hours.market_hours import MarketHours, Phase, said
 
 State = Literal["ok", "warning", "error", "skipped"]
 SIGNS: dict[State, str] = {"ok": "✔", "warning": "▲", "error": "✖", "skipped": "○"}

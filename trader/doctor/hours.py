@@ -12,7 +12,7 @@ from supervisor.process.store import SqliteStore
 from trader.config import DeskConfig
 from trader.doctor import findings
 from trader.doctor.findings import Finding
-from trader.market_hours import calendar_of
+from trader.hours.market_hours import calendar_of
 from trader.sessions import Session
 from trader.store import desk
 from trader.store.hours import read_hours, written

@@ -17,9 +17,9 @@ from supervisor.process.store import SqliteStore
 from supervisor.sim.desk import SimDesk
 from supervisor.sim.disk import new_disk
 from supervisor.sim.kernel import START_S, Chances, Kernel
-from trader.commands import WriteMarketHours
 from trader.config import DeskConfig, with_account_limits
-from trader.limits import LimitsSection
+from trader.desk.commands import WriteMarketHours
+from trader.risk.limits import LimitsSection
 from trader.sessions import Code, Session, Wanted
 from trader.simulate.hours import venue_hours
 from trader.simulate.outside import URL, EmulatorOutside

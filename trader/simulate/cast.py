@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.tradestation.emulator.book import AccountSpec
-from trader.code import find_code
 from trader.demo.script import STANDS, Stand
+from trader.hosting.code import find_code
 from trader.sessions import Code, Session
 
 CASH_USD = Decimal(100_000)

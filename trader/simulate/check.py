@@ -22,12 +22,12 @@ from brokers.model import ZERO
 from brokers.tradestation.emulator.ledger import Ledger, traded
 from brokers.tradestation.emulator.money import Account, settle
 from supervisor.process.world import Store
-from trader.bars import late_limit_s
+from trader.accounting.money import CENT, usd
+from trader.data.bars import late_limit_s
 from trader.demo.script import Stand
 from trader.demo.verify import placing_keys, stopped_times
-from trader.market_hours import MarketHours, Phase
+from trader.hours.market_hours import MarketHours, Phase
 from trader.messages import Row, SessionRow
-from trader.money import CENT, usd
 from trader.simulate.faults import SLOW_MAX_S
 from trader.store.books import Readable, read_book
 

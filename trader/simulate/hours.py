@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from brokers.tradestation.emulator import hours
 from brokers.tradestation.emulator.instruments import Instrument, instrument
-from trader.commands import WriteMarketHours
-from trader.market_hours import EXTENDED, FUTURES, STOCKS
+from trader.desk.commands import WriteMarketHours
+from trader.hours.market_hours import EXTENDED, FUTURES, STOCKS
 
 SOURCE = "the emulator's table"
 SPOKESMEN = {STOCKS: "SPY", STOCKS + EXTENDED: "SPY", FUTURES: "ESZ13"}

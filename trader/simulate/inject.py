@@ -13,8 +13,8 @@ from feeds import paths
 from supervisor.messages import Request
 from supervisor.process.server import Caller
 from supervisor.sim.desk import SimDesk
-from trader.commands import LiftHold, SetHold
 from trader.demo.script import Stand
+from trader.desk.commands import LiftHold, SetHold
 from trader.holds import EVERYBODY, HALT_FILE, HaltFile
 from trader.messages import ReleaseHold
 from trader.sessions import journal_path, manager_name

@@ -18,11 +18,11 @@ import msgspec
 from brokers.tradestation.emulator.state import Settings
 from brokers.tradestation.emulator.switches import Switches
 from supervisor.sim.desk import SimDesk
-from trader.closing import MINUTE_S
 from trader.demo.script import Stand
 from trader.demo.verify import Books, Count, books_differ, count, count_bars
-from trader.limits import LimitsSection
-from trader.market_hours import CLOSING_S, HoursConfig, calendar_of
+from trader.hours.market_hours import CLOSING_S, HoursConfig, calendar_of
+from trader.minding.closing import MINUTE_S
+from trader.risk.limits import LimitsSection
 from trader.sessions import journal_path
 from trader.simulate import cast, check, promises, week
 from trader.simulate.afterlife import changed, kept

@@ -33,9 +33,9 @@ from supervisor.process.lean import sqlite_utils
 from supervisor.process.store import SqliteStore
 from supervisor.sim.desk import SimDesk
 from supervisor.sim.kernel import START_S
-from trader.code import BadStrategy, find_code
-from trader.loader import BadStrategy as Unfit
-from trader.loader import load, parameters
+from trader.hosting.code import BadStrategy, find_code
+from trader.hosting.loader import BadStrategy as Unfit
+from trader.hosting.loader import load, parameters
 from trader.messages import RejectRow, Row
 from trader.sessions import Code, Session, journal_path
 from trader.simulate.assembly import Machine, machine

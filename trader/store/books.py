@@ -12,12 +12,12 @@ from brokers.model import Instrument
 from supervisor.errors import StoreFailed
 from supervisor.process.store import refuse_newer
 from supervisor.process.world import Store
-from trader.intents import IntentState, Kind
-from trader.money import Adoption, Fee, Fill, ForeignFill, Rows
-from trader.order_lines import TradedOrder
-from trader.orders import OwnOrder
-from trader.position import Holding
-from trader.standing import SessionBook
+from trader.accounting.money import Adoption, Fee, Fill, ForeignFill, Rows
+from trader.accounting.order_lines import TradedOrder
+from trader.accounting.standing import SessionBook
+from trader.orders.intents import IntentState, Kind
+from trader.orders.lifecycle import OwnOrder
+from trader.orders.position import Holding
 from trader.store.columns import decimal_or_none, from_json, intent_of
 from trader.store.journal import migrations
 

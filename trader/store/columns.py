@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from supervisor.messages import Event
-from trader.intents import Intent
-from trader.money import Adoption
-from trader.orders import OwnOrder
-from trader.position import Holding
-from trader.target import Declaration
+from trader.accounting.money import Adoption
+from trader.orders.intents import Intent
+from trader.orders.lifecycle import OwnOrder
+from trader.orders.position import Holding
+from trader.orders.target import Declaration
 
 T = TypeVar("T")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from supervisor.process.world import Store
-from trader.commands import WriteMarketHours
-from trader.market_hours import UNKNOWN_HOURS, MarketHours, market_hours
+from trader.desk.commands import WriteMarketHours
+from trader.hours.market_hours import UNKNOWN_HOURS, MarketHours, market_hours
 
 
 def write_hours(store: Store, hours: WriteMarketHours, written_utc: float) -> None:

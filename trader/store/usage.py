@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from supervisor.process.world import Store
 from trader.messages import Row
+from trader.risk.usage import STAMPS_KEPT, Usage, count_row, nothing_used
 from trader.store.columns import from_json
-from trader.usage import STAMPS_KEPT, Usage, count_row, nothing_used
 
 
 def read_usage(store: Store) -> Usage:

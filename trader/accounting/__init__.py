@@ -1,0 +1,1 @@
+"""What fills come to: positions, profit, fees, exposure, ours and the broker's side by side. PURE."""

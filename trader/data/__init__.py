@@ -1,0 +1,1 @@
+"""The data source of a session: each closed bar once, in order."""

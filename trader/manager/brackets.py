@@ -1,0 +1,274 @@
+"""Orders that the venue ties to each other: whose leg an order is, and what of it is the venue's own doing.
+
+Acts inside a transaction of the journal, as ``execution`` does. The venue's frames of tied orders come in any sequence,
+and some never: what a frame can only mean together with another one is left for that one, or for a read of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from brokers.model import ZERO, Grouped, GroupOutcome, Order, OrderStatus, Outcome, RefusedByVenue, Unknown, Value
+from trader.manager.account import Account, Now
+from trader.orders.intents import OPENED_SKEW_S, SETTLING_READS, Intent, Kind, Purpose, Settling
+from trader.orders.legs import CHILD, Leg, leg_of, parent_of
+from trader.orders.lifecycle import OwnOrder, placed
+from trader.orders.terms import terms_of
+
+ANSWERED = "the answer names its orders; which is which their frames tell"
+replace = msgspec.structs.replace
+
+
+class Answered(Value, frozen=True):
+    """All legs of a bracket are accounted for, and these were accepted. The entry is among them or was refused."""
+
+    order_ids: tuple[str, ...]
+
+
+def answered(result: GroupOutcome) -> Answered | Outcome:
+    """An answer for several orders as one outcome (order-safety 3.1): refused only where all were, and unknown where it
+    leaves one out."""
+    if isinstance(result, Unknown):
+        return result
+    for refusal in result.refusals:
+        if refusal.duplicate or not result.order_ids:
+            return _refusal(result, refusal)
+    if result.missing:
+        return Unknown(f"the answer tells of {result.legs - result.missing} of {result.legs} orders")
+    return Answered(result.order_ids)
+
+
+def _refusal(result: Grouped, first: RefusedByVenue) -> RefusedByVenue:
+    return next((each for each in result.refusals if each.duplicate), first)
+
+
+# -- whose it is -------------------------------------------------------------------------------------------------------
+
+
+class Claimed(NamedTuple):
+    """An order of ours that was not in the journal. ``intent``: the bracket whose entry it is, if that. ``refused``:
+    legs that were, since all accepted orders of the answer are there now."""
+
+    order: OwnOrder
+    intent: Intent | None = None
+    refused: tuple[Leg, ...] = ()
+
+
+def in_sequence(frames: Iterable[Order]) -> list[Order]:
+    """Entries before what waits for them, fills before what follows of them."""
+    return sorted(frames, key=lambda frame: (bool(parent_of(frame)), not frame.filled_quantity))
+
+
+def claim(account: Account, frame: Order, now: Now) -> Claimed | None:
+    """This order as one of a bracket of ours: told by the answer to it, or the child of its entry."""
+    journal = account.journal
+    parent = journal.orders.get(parent_of(frame))
+    if parent is not None and parent.purpose is Purpose.ENTRY:
+        return None if _may_go_on(account, parent, frame, now) else _child(account, parent, frame)
+    for entry in journal.awaiting.values():
+        if frame.order_id in entry.told:
+            return _child(account, entry, frame)
+    for intent in journal.open_intents.values():
+        if intent.legs and frame.order_id in intent.result_order_id.split():
+            return _of_answer(intent, frame)
+    return None
+
+
+def _may_go_on(account: Account, entry: OwnOrder, frame: Order, now: Now) -> bool:
+    """Whether it can be a leg that we know, gone on under another id by a replace of unknown fate: that is for
+    ``settlement`` to tell."""
+    legs, asked = _children(account, entry), terms_of(frame)[1:]
+    replaces = [i for i in account.lately(now) if i.kind is Kind.REPLACE and i.order_id in legs]
+    return any(terms_of(intent)[1:] == asked for intent in replaces)
+
+
+def _of_answer(intent: Intent, frame: Order) -> Claimed | None:
+    """An entry is known by its side and type. A leg whose entry is not known yet waits for its frame."""
+    if (frame.side, frame.type) != (intent.side, intent.type):
+        return None
+    told = tuple(intent.result_order_id.split())
+    entry, refused = _unless_all_are_there(replace(placed(intent, frame.order_id), told=told), ())
+    return Claimed(entry, intent, refused)
+
+
+def _child(account: Account, entry: OwnOrder, frame: Order) -> Claimed | None:
+    """A leg as we asked for it; its frame then tells what it is by now. One that was given up meanwhile is as told.
+    (A child of our entry is ours, whoever may have changed it.)"""
+    asked = leg_of(frame, entry.side, entry.awaits)
+    if frame.side is not entry.side.opposite:
+        return None
+    purpose = Purpose.TAKE if frame.limit_price is not None else Purpose.STOP
+    tied = len(entry.awaits) > 1 or entry.group > 0
+    own = OwnOrder(
+        order_id=frame.order_id,
+        intent=entry.intent,
+        purpose=purpose,
+        symbol=frame.symbol,
+        side=frame.side,
+        type=frame.type,
+        quantity=entry.quantity,
+        stop_price=asked.stop_price if asked else frame.stop_price,
+        limit_price=asked.limit_price if asked else frame.limit_price,
+        trail=asked.trail if asked else frame.trail,
+        parent=entry.order_id,
+        group=entry.intent if tied else 0,
+    )
+    left = tuple(leg for leg in entry.awaits if leg is not asked)
+    seen = (*_children(account, entry), frame.order_id)
+    entry, refused = _unless_all_are_there(replace(entry, awaits=left, group=own.group), seen)
+    account.journal.write_order(entry)
+    return Claimed(own, refused=refused)
+
+
+def _children(account: Account, entry: OwnOrder) -> tuple[str, ...]:
+    return tuple(each.order_id for each in account.journal.orders.values() if each.parent == entry.order_id)
+
+
+def _unless_all_are_there(entry: OwnOrder, seen: tuple[str, ...]) -> tuple[OwnOrder, tuple[Leg, ...]]:
+    """Of a whole answer, the legs that none of its ids is left for were refused."""
+    if entry.awaits and entry.told and not set(entry.told) - {entry.order_id, *seen}:
+        return replace(entry, awaits=()), entry.awaits
+    return entry, ()
+
+
+# -- legs of unknown fate ----------------------------------------------------------------------------------------------
+
+
+def likely(intent: Intent, found: list[Order], orders: tuple[Order, ...]) -> list[Order]:
+    """Of orders that look like a bracket's entry, those that can be it: told by its answer, if there was one, and not
+    with the legs of another bracket."""
+    if not intent.legs:
+        return found
+    told = intent.result_order_id.split()
+    legs = [order for order in orders if parent_of(order)]
+    found = [order for order in found if not told or order.order_id in told]
+    return [
+        order for order in found if all(_can_be_leg(intent, leg) for leg in legs if parent_of(leg) == order.order_id)
+    ]
+
+
+def proven(intent: Intent, found: list[Order], orders: tuple[Order, ...]) -> list[Order]:
+    """Those of them of which a leg is shown, too: the same bought by hand has none. (Where the venue names no parents,
+    by what the leg is.)"""
+    if not intent.legs:
+        return found
+    named = {parent_of(order) for order in orders}
+    parents = [o for o in found if o.order_id in named or any(link.relation == CHILD for link in o.links)]
+    alone = any(not o.links and _looks_like_a_leg(intent, o) for o in orders)
+    return parents or (found if alone else [])
+
+
+def _can_be_leg(intent: Intent, order: Order) -> bool:
+    leg = leg_of(order, intent.side, intent.legs)
+    return leg is not None and _priced_as(leg, order)
+
+
+def _looks_like_a_leg(intent: Intent, order: Order) -> bool:
+    alike = (order.symbol, order.quantity) == (intent.symbol, intent.quantity)
+    return alike and order.opened_utc >= intent.written_utc - OPENED_SKEW_S and _can_be_leg(intent, order)
+
+
+def _priced_as(leg: Leg, order: Order) -> bool:
+    return leg.trail is not None or (order.stop_price, order.limit_price) == (leg.stop_price, leg.limit_price)
+
+
+def claim_by_looks(account: Account, order: Order) -> Claimed | None:
+    """Of a venue that names no parents: a leg is known by its terms, in a read."""
+    if order.order_id in account.journal.foreign or order.links:
+        return None
+    for entry in account.journal.awaiting.values():
+        leg = leg_of(order, entry.side, entry.awaits) if order.symbol == entry.symbol else None
+        if leg is None or order.quantity != entry.quantity or order.opened_utc < entry.written_utc - OPENED_SKEW_S:
+            continue
+        if _priced_as(leg, order):
+            return _child(account, entry, order)
+    return None
+
+
+def give_up_legs(account: Account, requested_s: float, now: Now) -> list[OwnOrder]:
+    """Entries whose legs no read shows for so long that they are not there: what is held gets a stop of its own."""
+    over = []
+    for entry in list(account.journal.awaiting.values()):
+        so_far = account.settling.setdefault(-entry.intent, Settling(now.s))
+        if requested_s < so_far.since_s:
+            continue
+        so_far = Settling(so_far.since_s, so_far.reads + 1)
+        account.settling[-entry.intent] = so_far
+        if so_far.reads >= SETTLING_READS and requested_s >= so_far.since_s + account.timing.settle_s:
+            account.settling.pop(-entry.intent)
+            account.journal.write_order(replace(entry, awaits=()))
+            over.append(entry)
+        else:
+            account.want_read = True
+    return over
+
+
+# -- what the venue does by itself -------------------------------------------------------------------------------------
+
+
+class Judged(NamedTuple):
+    """What may be taken of a frame. ``wait``: nothing, before another frame or a read has told the rest. ``by_venue``:
+    the end or the smaller size that it shows follows of a tie."""
+
+    wait: bool = False
+    by_venue: bool = False
+
+
+TAKEN = Judged()
+
+
+def judged(account: Account, own: OwnOrder, frame: Order, *, read: bool) -> Judged:
+    """A frame of an order that is tied to others."""
+    if own.purpose is Purpose.ENTRY or not (own.parent or own.group):
+        return TAKEN
+    entry = account.journal.orders.get(own.parent)
+    filling = entry is not None and entry.working
+    if filling and frame.filled_quantity > own.filled_quantity:
+        account.want_read = True  # its entry has filled, or it would not work: that is to be known first
+        return Judged(wait=True)
+    if filling and frame.status is OrderStatus.WORKING:
+        account.want_read = True
+    ends = frame.status is OrderStatus.CANCELLED and own.working and not own.cancelling
+    less = own.quantity - frame.quantity if own.group and frame.working else 0
+    if not ends and less <= 0:
+        return TAKEN
+    if own.owed > 0 and (ends or less <= own.owed):
+        return Judged(by_venue=True)
+    if ends and (_ended_without_it(entry, own) or _group_withdrawn(account, own)):
+        return Judged(by_venue=True)
+    asked = own.pending == "replace" and frame.quantity == own.asked_quantity
+    if not read and not asked and (filling or _others(account, own)):
+        account.want_read = True
+        return Judged(wait=True)
+    return TAKEN
+
+
+def _ended_without_it(entry: OwnOrder | None, own: OwnOrder) -> bool:
+    return entry is not None and not entry.working and entry.filled_quantity < entry.quantity
+
+
+def _group_withdrawn(account: Account, own: OwnOrder) -> bool:
+    """Some venues may end a group with one of it that we have cancelled."""
+    return any(each.withdrawn for each in account.journal.orders.values() if own.group and each.group == own.group)
+
+
+def _others(account: Account, own: OwnOrder) -> list[OwnOrder]:
+    """What it is tied to and still works, as far as we know."""
+    tied = [each for each in account.journal.working.values() if own.group and each.group == own.group]
+    return [each for each in tied if each.purpose is not Purpose.ENTRY and each.order_id != own.order_id]
+
+
+def owe(account: Account, own: OwnOrder, filled: Decimal, now: Now) -> None:
+    """One of a group has filled: the venue takes as much from the others, whose frames may come later."""
+    for other in _others(account, own):
+        account.journal.write_order(replace(other, owed=other.owed + filled, owed_since_s=now.s))
+
+
+def not_taken(account: Account, own: OwnOrder, requested_s: float) -> OwnOrder:
+    """A read so long after the other's fill that still shows the old size: the venue has not taken it, so we shall."""
+    overdue = own.owed > 0 and own.working and requested_s >= own.owed_since_s + account.timing.settle_s
+    return replace(own, owed=ZERO) if overdue else own

@@ -1,0 +1,236 @@
+"""What the broker tells of our orders, into the journal: fills, ends, changes, and legs that show up.
+
+Acts inside a transaction, as ``execution`` does. What a frame says of one order is ``lifecycle``'s to tell, what it means
+together with others ``brackets``'; here follows what it does to position, declaration and open changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from brokers.model import ZERO, Order, OrderStatus
+from trader.manager.account import Account, Now
+from trader.manager.brackets import Claimed, claim, claim_by_looks, in_sequence, judged, not_taken, owe
+from trader.manager.execution import refused_by, settled
+from trader.messages import FillRow
+from trader.orders.intents import IntentState, Kind, Purpose, Settling
+from trader.orders.legs import Leg
+from trader.orders.lifecycle import NOTHING_ASKED, Asked, Happening, OwnOrder, What, as_asked, asking, given_up, seen
+from trader.orders.position import Holding, after_fill
+from trader.orders.target import Declaration, clamped, same_side
+from trader.orders.terms import terms_of
+
+replace = msgspec.structs.replace
+
+
+def take_legs(account: Account, orders: Iterable[Order], now: Now) -> None:
+    """Orders of a read that are of a bracket of ours, and are not in the journal yet."""
+    journal = account.journal
+    for order in in_sequence([each for each in orders if not journal.knows_order(each.order_id)]):
+        found = claim(account, order, now) or claim_by_looks(account, order)
+        if found is not None:
+            _take(account, found, now)
+
+
+def _take(account: Account, found: Claimed, now: Now) -> OwnOrder:
+    order, symbol = found.order, found.order.symbol
+    if found.intent is not None:
+        settled(account, found.intent, IntentState.ACCEPTED, "", now, order.order_id)
+    account.journal.write_order(order)
+    for leg in found.refused:
+        _leg_refused(account, symbol, leg, order.quantity, now)
+    return order
+
+
+def _leg_refused(account: Account, symbol: str, leg: Leg, quantity: Decimal, now: Now) -> None:
+    """The entry was taken and this was not. A stop is placed by itself once there is something to protect."""
+    text = f"{symbol}: the venue took the entry and refused its {leg.purpose}"
+    account.reject(now, symbol, "venue", f"{leg.purpose} refused, the entry was taken", quantity)
+    account.event(now, f"{leg.purpose}.refused", "PAGE", text)
+
+
+def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: float | None = None) -> None:
+    """Frames of a stream (``requested_s`` None), or of a read: there, what is older than our own last word on the
+    symbol counts only in what can never be undone."""
+    for frame in in_sequence(orders):
+        own = account.journal.orders.get(frame.order_id)
+        if own is None and (found := claim(account, frame, now)) is not None:
+            own = _take(account, found, now)
+        if own is None:
+            account.want_read |= account.doubtful(frame.symbol)
+            continue
+        verdict = judged(account, own, frame, read=requested_s is not None)
+        if verdict.wait:
+            continue
+        current = requested_s is None or requested_s >= account.changed_s.get(own.symbol, 0.0)
+        asked = _asked(account, own, now)
+        read = requested_s is not None
+        after, told = seen(own, frame, current=current, read=read, asked=asked, by_venue=verdict.by_venue)
+        if current and requested_s is not None:
+            after = not_taken(account, after, requested_s)
+            after = _given_up_when_overdue(account, after, requested_s, now) if after.pending else after
+        if after.on_its_way is not None and now.utc > after.on_its_way_until_utc:
+            after = replace(after, on_its_way=None)
+        if after != own:
+            account.journal.write_order(after)
+            if replace(after, odd=own.odd, doubted=own.doubted) != own:
+                account.changed_s[own.symbol] = max(account.changed_s.get(own.symbol, 0.0), requested_s or now.s)
+        for happening in told:
+            _happened(account, after, happening, now)
+        _settle_changes(account, after, now)
+
+
+def _asked(account: Account, own: OwnOrder, now: Now) -> Asked:
+    """Changes of this order whose fate is unknown, or which were given up so lately that they may still be on their
+    way."""
+    intents = [i for i in account.lately(now) if i.order_id == own.order_id]
+    if not intents:
+        return NOTHING_ASKED
+    replaces = tuple([terms_of(i) for i in intents if i.kind is Kind.REPLACE])
+    return Asked(replaces, any(i.kind is Kind.CANCEL for i in intents))
+
+
+def _given_up_when_overdue(account: Account, order: OwnOrder, requested_s: float, now: Now) -> OwnOrder:
+    """A replace or cancel that a read does not show so long after it was sent did not take. A replace may arrive yet:
+    what it would make of the order counts among what that may fill, else a late enlargement could turn the position."""
+    timing = account.timing
+    if not order.working or order.out or requested_s < order.pending_since_s + timing.settle_s:
+        return order
+    if order.pending == "cancel" and order.status is OrderStatus.CANCELLING:
+        return order  # under way: while the market is closed that lasts
+    if order.pending != "replace":
+        return given_up(order)
+    largest = max(order.asked_quantity or order.quantity, order.on_its_way or ZERO)
+    until_utc = now.utc + timing.on_its_way_s * now.rate
+    return given_up(order, on_its_way=largest, on_its_way_until_utc=until_utc)
+
+
+def _settle_changes(account: Account, order: OwnOrder, now: Now) -> None:
+    """Replaces and cancels of unknown fate are settled by what the order is now."""
+    if (order.pending or order.out) and order.working:
+        return
+    for intent in list(account.journal.open_intents.values()):
+        if intent.order_id == order.order_id:
+            ended = order.status is OrderStatus.CANCELLED if intent.kind is Kind.CANCEL else False
+            took = ended or (order.working and as_asked(order, terms_of(order), terms_of(intent)))
+            state = IntentState.ACCEPTED if took else IntentState.GIVEN_UP
+            settled(account, intent, state, f"settled by a read: {order.status}", now, order.order_id)
+
+
+def _happened(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
+    if told.what is What.FILLED:
+        _filled(account, order, told, now)
+    elif told.what is What.CHARGED:
+        account.journal.write_fee(order, told.fee_usd, now.utc)
+    elif told.what is What.REJECTED:
+        refused_by(account, order, "venue", told.text, now)
+    elif told.what is What.CANCELLED_BY_OTHER:
+        _cancelled_by_other(account, order, told, now)
+    elif told.what is What.CHANGED_BY_OTHER:
+        _changed_by_other(account, order, told, now)
+    elif told.what is What.OUT:
+        _out(account, order, now)
+    elif told.what is What.CORRECTED:
+        _corrected(account, order, told, now)
+    elif told.what in (What.ODD, What.TAKEN_BACK):
+        account.want_read |= told.what is What.TAKEN_BACK
+        account.event(now, "order.odd", "DIGEST", f"{order.symbol} order {order.order_id}: {told.text}")
+
+
+def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
+    journal, symbol = account.journal, order.symbol
+    journal.write_fill(order, told.quantity, told.price, now.utc)
+    before = journal.holding(symbol)
+    held = after_fill(before, order.side, told.quantity, told.price, now.utc)
+    journal.hold_position(symbol, held)
+    declaration = journal.declaration(symbol)
+    late = order.late and (order.purpose is Purpose.ENTRY or not same_side(held.quantity, declaration.quantity))
+    if late or _filled_over_a_halt(account, order, declaration, before):
+        declaration = replace(declaration, quantity=held.quantity)
+    elif order.purpose in (Purpose.STOP, Purpose.TAKE) and not order.exiting:
+        declaration = replace(declaration, quantity=clamped(declaration.quantity, held.quantity))
+    if held.quantity == 0:
+        declaration = replace(declaration, stop_by_person="", take_by_person="")
+    if order.group and order.purpose is not Purpose.ENTRY:
+        owe(account, order, told.quantity, now)
+    journal.declare(declaration)
+    journal.add_row(
+        FillRow(
+            symbol=symbol,
+            side=order.side,
+            quantity=told.quantity,
+            price=told.price,
+            order_id=order.order_id,
+            purpose="exit" if order.exiting else order.purpose,
+            position=held.quantity,
+            filled_utc=now.utc,
+        )
+    )
+    account.want_read |= account.flattening
+    text = f"{symbol}: {order.purpose} {order.side} {told.quantity} at {told.price}, position {held.quantity}"
+    account.event(now, "order.filled", "DIGEST", text, order_id=order.order_id)
+
+
+def _filled_over_a_halt(account: Account, order: OwnOrder, declaration: Declaration, before: Holding) -> bool:
+    """An entry that filled while a halt was cancelling it is kept and protected: a halt closes nothing."""
+    kept = account.in_force.halted and not account.flattening and declaration.quantity == before.quantity
+    return kept and order.purpose is Purpose.ENTRY
+
+
+def _out(account: Account, order: OwnOrder, now: Now) -> None:
+    """It has ended while a replace of it may have taken under another id. A replace that was given up is in doubt
+    again; reads settle it (``settlement``)."""
+    journal = account.journal
+    for intent in list(account.lately(now)):
+        if intent.order_id == order.order_id and intent.kind is Kind.REPLACE:
+            if intent.state is IntentState.GIVEN_UP:
+                journal.write_intent(replace(intent, state=IntentState.UNKNOWN, settled_utc=None, doubted_utc=now.utc))
+            account.settling[intent.number] = Settling(now.s)
+            pending = replace(order, pending="replace", unsure=True, pending_since_s=now.s)
+            journal.write_order(asking(pending, terms_of(intent)))
+    account.want_read = True
+
+
+def ended_by_other(account: Account, order_id: str, now: Now) -> None:
+    """It did not go on under another id: somebody else has cancelled it."""
+    order = account.journal.orders.get(order_id)
+    if order is not None and order.out:
+        ended = given_up(replace(order, status=OrderStatus.CANCELLED, out=False))
+        account.journal.write_order(ended)
+        _happened(account, ended, Happening(What.CANCELLED_BY_OTHER), now)
+
+
+def _corrected(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
+    """A broken or corrected trade. No fill is invented for it: what is held now, two reads of the position say."""
+    account.want_read = True
+    text = f"{order.symbol}: the broker took back or changed fills of our {order.purpose} {order.order_id}: {told.text}"
+    account.event(now, "fill.corrected", "PAGE", text, order_id=order.order_id, quantity=told.quantity)
+
+
+def _cancelled_by_other(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
+    """Adopted and not put back (order-safety 3.10)."""
+    journal, symbol = account.journal, order.symbol
+    declaration, held = journal.declaration(symbol), journal.holding(symbol).quantity
+    if order.purpose is Purpose.STOP and held:
+        journal.declare(replace(declaration, stop_by_person="removed"))
+    elif order.purpose is Purpose.TAKE and held:
+        journal.declare(replace(declaration, take_by_person="removed"))
+    elif order.purpose in (Purpose.ENTRY, Purpose.EXIT):
+        journal.declare(replace(declaration, quantity=held))
+    text = f"{symbol}: our {order.purpose} {order.order_id} was cancelled by somebody else; it is not put back"
+    account.event(now, "order.cancelled_by_other", "NOTIFY", text, venue=told.text)
+
+
+def _changed_by_other(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
+    """Adopted: a stop that a person moved stays where it is until the position is flat or released."""
+    declaration = account.journal.declaration(order.symbol)
+    if order.purpose is Purpose.STOP:
+        stop = order.stop_price if order.stop_price is not None else declaration.stop
+        account.journal.declare(replace(declaration, stop_by_person="changed", stop=stop))
+    elif order.purpose is Purpose.TAKE:
+        account.journal.declare(replace(declaration, take_by_person="changed", take=order.limit_price))
+    text = f"{order.symbol}: our {order.purpose} {order.order_id} was changed by somebody else: {told.text}"
+    account.event(now, "order.changed_by_other", "NOTIFY", text)

@@ -1,0 +1,315 @@
+"""Instructions of unknown fate, settled by reads: today's orders, then history. Acts inside a journal's transaction.
+
+Correct whichever way the venue is. One that surely refuses a repeated key is sent the same stop or exit again; at any
+other, a request of which no read shows anything is given up once it can be on its way no longer, and what is still
+wanted is planned anew under a new key. An order that a replace of unknown fate made under another id is recognised by
+what was asked. What shows up later all the same is ours and *late*: it is cancelled at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from brokers.model import Order
+from trader.manager.account import Account, Now
+from trader.manager.brackets import give_up_legs, likely, proven
+from trader.manager.execution import DUPLICATE, may_go_again, overdue, renamed, settled, settling_since
+from trader.manager.order_frames import ended_by_other, frames, take_legs
+from trader.manager.turns import UNSETTLED, VANISHED
+from trader.orders.intents import (
+    AGAIN,
+    SETTLING_READS,
+    Intent,
+    IntentState,
+    Kind,
+    Purpose,
+    Verdict,
+    matches,
+    settle,
+    settle_replace,
+)
+from trader.orders.lifecycle import placed
+from trader.orders.target import clamped
+from trader.orders.terms import terms_of
+
+HISTORY_S = 7 * 86_400.0
+"""So far back history is searched for an order of ours that is gone from today's: over a weekend and two holidays it is
+the last trading day's."""
+BEFORE_ALL_S = -1.0
+"""The age of what history tells: it proves what happened, and never that nothing did."""
+UNSETTLED_PAGE_S = 60.0
+"""Machine seconds beyond ``on_its_way_s`` for the reads that settle an intent; one that is open longer (no read is
+good, history is not to be had) is held and paged."""
+
+replace = msgspec.structs.replace
+
+
+def settle_intents(account: Account, orders: tuple[Order, ...], requested_s: float, now: Now) -> None:
+    """One read of the account's orders: placings of unknown fate, those given up lately, our orders, their replaces."""
+    take_legs(account, orders, now)
+    for intent in _unknown(account, Kind.PLACE):
+        _settle_placing(account, intent, orders, requested_s, now)
+    _look_for_late_ones(account, orders, now)
+    take_legs(account, orders, now)
+    _give_up_legs(account, requested_s, now)
+    frames(account, [o for o in orders if o.order_id in account.journal.orders], now, requested_s)
+    for intent in _unknown(account, Kind.REPLACE):
+        _settle_replace(account, intent, orders, requested_s, now)
+    _missed(account, {order.order_id for order in orders}, requested_s, now)
+    held_when_overdue(account, now)
+
+
+def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: float, now: Now) -> None:
+    """Orders that closed before the venue's today: what an intent became may have left today's with the day."""
+    account.search_since_utc = None
+    take_legs(account, orders, now)
+    for intent in _unknown(account, Kind.PLACE):
+        if _searched(account, intent, since_utc):
+            found = _candidates(account, intent, orders)
+            if len(found) == 1:
+                _found(account, intent, found[0], now)
+            elif found:
+                _ambiguous(account, intent, now)
+    take_legs(account, orders, now)
+    frames(account, [o for o in orders if o.order_id in account.journal.orders], now)
+    for intent in _unknown(account, Kind.REPLACE):
+        _settle_replace(account, intent, orders, BEFORE_ALL_S, now)
+        _searched(account, intent, since_utc)
+    for order_id, missed_since_utc in list(account.missing.items()):
+        if missed_since_utc is not None and missed_since_utc >= since_utc:
+            _vanished(account, order_id, now)
+    account.want_read = True
+
+
+def _searched(account: Account, intent: Intent, since_utc: float) -> bool:
+    """Whether history was asked about this intent, once today's orders had not shown it."""
+    so_far = account.settling.get(intent.number)
+    searched = so_far is not None and so_far.reads >= SETTLING_READS and intent.written_utc >= since_utc
+    if so_far is not None and searched:
+        account.settling[intent.number] = replace(so_far, searched=True)
+    return searched
+
+
+def _search(account: Account, intent: Intent) -> None:
+    account.search_since_utc = min(intent.written_utc, account.search_since_utc or intent.written_utc)
+
+
+def _unknown(account: Account, kind: Kind) -> list[Intent]:
+    opened = account.journal.open_intents.values()
+    return [intent for intent in opened if intent.kind is kind and intent.state is IntentState.UNKNOWN]
+
+
+# -- placings ----------------------------------------------------------------------------------------------------------
+
+
+def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...], requested_s: float, now: Now) -> None:
+    timing = account.timing
+    again = may_go_again(account, intent, now) and intent.reason != DUPLICATE
+    wait_s = timing.settle_s if again else timing.on_its_way_s
+    so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
+    last_utc = now.utc + (so_far.began_s + timing.on_its_way_s - now.s) * now.rate
+    candidates = [o for o in _candidates(account, intent, orders) if o.opened_utc <= last_utc]
+    if requested_s < so_far.began_s + timing.on_its_way_s:
+        shown, candidates = candidates, proven(intent, candidates, orders)  # bare only when nothing else can come
+        if not candidates and so_far.reads >= SETTLING_READS:
+            _page_the_bare(account, intent, shown, now)
+    twins = _twins(intent, _given_up_lately(account, now))
+    verdict, order, so_far = settle(intent, so_far, candidates, (), requested_s, wait_s, twins)
+    account.settling[intent.number] = so_far
+    if order is not None:
+        _found(account, intent, order, now)
+    elif verdict is Verdict.AMBIGUOUS:
+        _ambiguous(account, intent, now)
+    elif verdict is Verdict.NOT_YET:
+        return
+    elif not (so_far.searched or again):
+        _search(account, intent)
+    else:
+        _absent(account, intent, now)
+
+
+def _page_the_bare(account: Account, intent: Intent, shown: Iterable[Order], now: Now) -> None:
+    """An order that may be this bracket's entry has filled and shows none of its legs. Whether it is ours is not known
+    yet, so it is not protected yet; somebody must know that before we do."""
+    for order in shown:
+        if order.filled_quantity:
+            text = f"order {order.order_id} looks like {intent.purpose} {intent.key} and has filled, without its stop"
+            hold(account, intent.symbol, "unsettled", f"{text}; settled when nothing else can come, or by you", now)
+
+
+def _candidates(account: Account, intent: Intent, orders: tuple[Order, ...]) -> list[Order]:
+    """Not one that is ours already, nor one that has explained an agreed position as somebody else's."""
+    journal = account.journal
+    found = [order for order in orders if matches(intent, order, journal.foreign)]
+    return likely(intent, [order for order in found if not journal.knows_order(order.order_id)], orders)
+
+
+def _twins(intent: Intent, given_up: Iterable[Intent]) -> int:
+    """Intents given up that ask for the very same: an order that shows up now can be of any of them."""
+    return sum(_asks(each) == _asks(intent) for each in given_up)
+
+
+def _asks(intent: Intent) -> tuple[object, ...]:
+    return intent.symbol, intent.side, terms_of(intent), intent.legs
+
+
+def _given_up_lately(account: Account, now: Now) -> list[Intent]:
+    return [i for i in account.lately(now) if i.kind is Kind.PLACE and i.state is IntentState.GIVEN_UP]
+
+
+def _found(account: Account, intent: Intent, order: Order, now: Now) -> None:
+    """An entry that works past its validity is late: nothing wants it any more (order-safety 3.3)."""
+    done = settled(account, intent, IntentState.ACCEPTED, "found by a read", now, order.order_id)
+    late = overdue(intent, now) and order.working
+    account.journal.write_order(replace(placed(done, order.order_id), late=late))
+    text = f"{intent.symbol}: {intent.key} is order {order.order_id}"
+    text += "; its validity is over, so it is cancelled" if late else ""
+    account.event(now, "intent.settled", "NOTIFY", text)
+
+
+def _ambiguous(account: Account, intent: Intent, now: Now) -> None:
+    hold(account, intent.symbol, "ambiguous", f"several orders could be of intent {intent.key}", now)
+
+
+def _absent(account: Account, intent: Intent, now: Now) -> None:
+    """Neither reads nor history show it. A stop or exit whose key is surely remembered goes again with it; else the
+    intent is given up, and what is wanted then is another intent. An entry is never sent twice."""
+    symbol, held = intent.symbol, account.journal.holding(intent.symbol).quantity
+    if intent.reason == DUPLICATE:
+        hold(account, symbol, "unsettled", f"{intent.purpose} {intent.key} cannot be settled by reads", now)
+    elif may_go_again(account, intent, now):
+        account.journal.write_intent(replace(intent, state=IntentState.UNSENT, reason=AGAIN, doubted_utc=None))
+        account.settling.pop(intent.number, None)
+    else:
+        settled(account, intent, IntentState.GIVEN_UP, "no read shows it", now)
+        account.event(now, "intent.given_up", "NOTIFY", f"{symbol}: {intent.purpose} {intent.key} was not placed")
+        if intent.purpose is Purpose.ENTRY:
+            declaration = account.journal.declaration(symbol)
+            account.journal.declare(replace(declaration, quantity=clamped(declaration.quantity, held)))
+            account.reject(now, symbol, "settle", f"entry {intent.key} was not placed", intent.quantity)
+
+
+def _look_for_late_ones(account: Account, orders: tuple[Order, ...], now: Now) -> None:
+    """What opens later than a request can be on its way is somebody else's, however alike it looks."""
+    given_up = _given_up_lately(account, now)
+    for intent in given_up:
+        found = proven(intent, _candidates(account, intent, orders), orders)
+        others = [i for i in given_up if i is not intent and i.number in account.journal.given_up]
+        if found and len(found) <= 1 + _twins(intent, others):
+            _showed_up_late(account, intent, found[0], now)
+
+
+def _showed_up_late(account: Account, intent: Intent, order: Order, now: Now) -> None:
+    """What it has filled is kept and protected; the rest is cancelled, since nothing declares it any more."""
+    done = settled(account, intent, IntentState.ACCEPTED, "showed up after it was given up", now, order.order_id)
+    account.journal.write_order(replace(placed(done, order.order_id), late=True))
+    text = f"{intent.symbol}: order {order.order_id} of {intent.key} showed up after it had been given up"
+    account.event(now, "order.late", "PAGE", text)
+
+
+def _give_up_legs(account: Account, requested_s: float, now: Now) -> None:
+    """What no read shows for so long was refused or is gone: what is held gets a stop of its own."""
+    for entry in give_up_legs(account, requested_s, now):
+        legs = ", ".join(leg.purpose for leg in entry.awaits)
+        text = f"{entry.symbol}: no read shows the {legs} of order {entry.order_id}"
+        account.event(now, "bracket.incomplete", "NOTIFY", text)
+
+
+# -- orders that no read shows any more --------------------------------------------------------------------------------
+
+
+def _missed(account: Account, shown: set[str], requested_s: float, now: Now) -> None:
+    """A whole read has all open orders, so what it does not show is open no longer. What became of it history tells;
+    until then nothing is concluded, but that it protects nothing."""
+    journal, before = account.journal, account.missing
+    account.missing = {}
+    for order in list(journal.working.values()):
+        if order.order_id in shown or requested_s < account.changed_s.get(order.symbol, 0.0):
+            continue
+        since_utc = now.utc - HISTORY_S * now.rate
+        account.missing[order.order_id] = before.get(order.order_id, since_utc)
+
+
+def _vanished(account: Account, order_id: str, now: Now) -> None:
+    """Neither today's orders nor history have it: somebody must look. A release says that it has ended."""
+    account.missing[order_id] = None
+    order = account.journal.working.get(order_id)
+    if order is not None and not order.out:
+        account.journal.write_order(replace(order, out=True))
+        text = f"no read and no history shows our {order.purpose} {order_id} any more; nothing is placed in its stead"
+        hold(account, order.symbol, VANISHED, text, now)
+
+
+# -- replaces ----------------------------------------------------------------------------------------------------------
+
+
+def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...], requested_s: float, now: Now) -> None:
+    """While the old order works its own frame tells (``execution``). Where it has ended, or is gone from today's, it
+    goes on as exactly one new order of what was asked, or somebody has cancelled it."""
+    journal, old = account.journal, account.journal.orders.get(intent.order_id)
+    if old is None or not (old.out or all(order.order_id != old.order_id for order in orders)):
+        return
+    so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
+    strangers = [
+        order for order in orders if not journal.knows_order(order.order_id) and _explains_nothing(account, order)
+    ]
+    verdict, order, so_far = settle_replace(
+        intent, so_far, strangers, old.filled_quantity, (), requested_s, account.timing.settle_s
+    )
+    account.settling[intent.number] = so_far
+    if order is not None:
+        settled(account, intent, IntentState.ACCEPTED, "found by a read under a new id", now, order.order_id)
+        renamed(account, intent, order.order_id)
+        text = f"{intent.symbol}: order {old.order_id} goes on as {order.order_id}"
+        account.event(now, "intent.settled", "NOTIFY", text)
+        frames(account, [order], now, requested_s)
+    elif verdict is Verdict.AMBIGUOUS:
+        _ambiguous(account, intent, now)
+    elif verdict is Verdict.ABSENT and not so_far.searched:
+        _search(account, intent)
+    elif verdict is Verdict.ABSENT and old.out:
+        settled(account, intent, IntentState.GIVEN_UP, "its order has ended, and did not go on", now)
+        if not any(other.order_id == old.order_id for other in _unknown(account, Kind.REPLACE)):
+            ended_by_other(account, old.order_id, now)
+
+
+def _explains_nothing(account: Account, order: Order) -> bool:
+    """No fill of it was taken for somebody else's, where an agreed position had to be explained."""
+    return not account.journal.foreign.get(order.order_id)
+
+
+# -- what no read settles ----------------------------------------------------------------------------------------------
+
+
+def overdue_since_s(account: Account, now: Now) -> dict[str, float]:
+    """By symbol, since when something of it has been unknown, where that is longer than a read should take."""
+    late: dict[str, float] = {}
+    for intent in account.journal.open_intents.values():
+        if intent.state is IntentState.UNKNOWN:
+            since_s = account.settling.setdefault(intent.number, settling_since(intent, now)).began_s
+            if now.s > since_s + account.timing.on_its_way_s + UNSETTLED_PAGE_S:
+                late[intent.symbol] = min(since_s, late.get(intent.symbol, since_s))
+    return late
+
+
+def held_when_overdue(account: Account, now: Now) -> None:
+    """Nothing stays unknown without a word; what is settled after all is released of that hold."""
+    journal, late = account.journal, overdue_since_s(account, now)
+    for symbol, since_s in late.items():
+        if not UNSETTLED.intersection(journal.holds_of(symbol)):
+            text = f"an instruction has no outcome after {now.s - since_s:.0f} s, and no read tells it"
+            hold(account, symbol, "unsettled", text, now)
+    for symbol in account.session.symbols:
+        unknown = any(i.state is IntentState.UNKNOWN for i in journal.open_intents.values() if i.symbol == symbol)
+        if not unknown and journal.drop_holds(symbol, "unsettled"):
+            text = f"{symbol}: what had no outcome is settled after all"
+            account.event(now, "unsettled.over", "NOTIFY", text, incident=f"unsettled:{symbol}", state="resolved")
+
+
+def hold(account: Account, symbol: str, why: str, text: str, now: Now) -> None:
+    """Entries of the symbol are held, stored, and somebody is told, once."""
+    if account.journal.add_hold(symbol, why, now.utc):
+        incident = f"{why}:{symbol}"
+        account.event(now, f"hold.{why}", "PAGE", f"{symbol}: {text}", incident=incident, state="opened")

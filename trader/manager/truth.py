@@ -1,0 +1,274 @@
+"""A whole read of the account put before the pure parts: settled, it is reconciled and adopted. And coverage.
+
+Acts inside a transaction of the journal. Adopting writes down what the broker says; it never makes an order, and an
+adopted position is never an invented fill (order-safety 1.8).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from brokers.model import ZERO, Order
+from feeds.messages import Snapshot
+from supervisor.messages import Level
+from trader.accounting.money import Adoption
+from trader.manager.account import Account, Now
+from trader.manager.image import Uncovered
+from trader.manager.settlement import hold, settle_intents
+from trader.manager.turns import DIVERGENCE
+from trader.messages import SyncRow
+from trader.orders.intents import Purpose
+from trader.orders.position import Holding
+from trader.orders.reconcile import Finding, Ours, foreign_fills, reconcile
+from trader.orders.reconcile import Verdict as Truth
+from trader.orders.target import same_side, stop_gates
+from trader.risk.gates import stop_refusal
+
+NOTIFY_AFTER_S = 60.0
+PAGE_AFTER_S = 300.0
+"""Machine seconds after which a difference that stays is told, and pages: two cycles of the books, and ten."""
+UNCOVERED_PAGE_S = 5.0
+"""Machine seconds an open position may be without its stop before it pages: a stop is placed after the entry's fill."""
+replace = msgspec.structs.replace
+
+
+def read(account: Account, snapshot: Snapshot, now: Now) -> None:
+    """One good snapshot of the account. ``account.want_read`` says afterwards whether it must be confirmed soon."""
+    orders = snapshot.content.orders
+    settle_intents(account, orders, snapshot.requested_s, now)
+    theirs = [o for o in orders if not account.journal.knows_order(o.order_id)]
+    account.foreign_working = sum(order.working for order in theirs)
+    deltas = foreign_fills(theirs, (), account.journal.foreign)
+    ours = [_ours(account, symbol) for symbol in account.session.symbols]
+    for finding in reconcile(ours, snapshot.content.positions, deltas, snapshot.requested_s):
+        _found(account, finding, snapshot, theirs, now)
+
+
+def _ours(account: Account, symbol: str) -> Ours:
+    return Ours(
+        symbol=symbol,
+        known=symbol in account.journal.holdings,
+        quantity=account.journal.holding(symbol).quantity,
+        changed_s=account.changed_s.get(symbol, 0.0),
+        unsettled=account.unsettled_quantities(symbol),
+        differed=account.differed.get(symbol),
+        looked=symbol in account.looked,
+    )
+
+
+# -- reconcile ---------------------------------------------------------------------------------------------------------
+
+
+def _found(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:
+    symbol = finding.symbol
+    _stays(account, finding, now)
+    if finding.verdict is Truth.AGREES:
+        _agrees(account, finding, snapshot, theirs, now)
+    elif finding.verdict is Truth.NOT_OURS:
+        _not_ours(account, finding, snapshot, theirs, now)
+    elif finding.verdict is Truth.OLDER:
+        account.want_read = True
+    elif finding.verdict is Truth.UNSETTLED:
+        return  # what has no outcome is read for in its own rhythm
+    else:
+        account.differed[symbol] = finding.theirs
+        if finding.verdict is Truth.DIFFERS:
+            text = f"{symbol}: we have {finding.ours}, the broker says {finding.theirs}; entries closed, reading again"
+            account.event(now, "divergence.seen", "LOG", text, read=snapshot.read)
+            account.want_read = True
+        elif finding.verdict is Truth.UNEXPLAINED:
+            text = f"position {finding.ours} vanished without a closing fill; it is not believed, its stop stays"
+            hold(account, symbol, "unexplained", f"{text}; {_cross_check(account, symbol, snapshot)}", now)
+        else:
+            _adopt(account, finding, snapshot, theirs, now)
+
+
+def _stays(account: Account, finding: Finding, now: Now) -> None:
+    """A difference that stays raises its level, and is never dropped (order-safety 1.10)."""
+    symbol = finding.symbol
+    if finding.verdict in (Truth.AGREES, Truth.ADOPT, Truth.NOT_OURS) or finding.ours == finding.theirs:
+        account.differs_since.pop(symbol, None)
+        return
+    since_s, told = account.differs_since.setdefault(symbol, (now.s, "LOG"))
+    lasts_s = now.s - since_s
+    level: Level = "PAGE" if lasts_s >= PAGE_AFTER_S else "NOTIFY" if lasts_s >= NOTIFY_AFTER_S else "LOG"
+    if level != told:
+        account.differs_since[symbol] = (since_s, level)
+        text = f"{symbol}: for {lasts_s:.0f} s we have {finding.ours} and reads say otherwise, now {finding.theirs}"
+        account.event(now, "divergence.stays", level, f"{text}: {finding.verdict}")
+
+
+def _cross_check(account: Account, symbol: str, snapshot: Snapshot) -> str:
+    """What stream and balances say to a position that vanished: the person who looks needs it."""
+    told = account.streamed.get(symbol)
+    stream = "says nothing" if told is None else f"says {told}"
+    balance = snapshot.content.balance
+    return f"the stream {stream}, the balances say cash {balance.cash_usd} and equity {balance.equity_usd} USD"
+
+
+def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:
+    journal, symbol = account.journal, finding.symbol
+    account.agreed_s[symbol] = snapshot.requested_s
+    account.differed.pop(symbol, None)
+    account.not_ours.discard(symbol)
+    account.looked.discard(symbol)
+    if symbol not in journal.holdings:
+        journal.hold_position(symbol, Holding(as_of_utc=now.utc))
+    journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
+    if journal.drop_holds(symbol, "unexplained"):
+        text = f"{symbol}: the broker shows the position {finding.theirs} again"
+        account.event(now, "unexplained.over", "NOTIFY", text, incident=f"unexplained:{symbol}", state="resolved")
+    _found_is_over(account, symbol, f"{symbol}: what was found there is gone", now)
+
+
+def _not_ours(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:
+    """A new journal finds a position: another's, unless the session was told to take it over (order-safety 3.7)."""
+    symbol, journal = finding.symbol, account.journal
+    if not account.session.take_over:
+        account.not_ours.add(symbol)
+        text = f"a new journal finds a position of {finding.theirs}: not adopted; flat it, or start with take-over"
+        hold(account, symbol, "found", text, now)
+        return
+    journal.hold_position(symbol, Holding(finding.theirs, finding.average_price, now.utc))
+    journal.declare(replace(journal.declaration(symbol), quantity=finding.theirs))
+    account.agreed_s[symbol] = snapshot.requested_s
+    _record_adoption(account, finding, snapshot, now, taken_over=True)
+    journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
+    account.event(now, "position.taken_over", "NOTIFY", f"{symbol}: took over {finding.theirs}")
+    _found_is_over(account, symbol, f"{symbol}: what was found there is ours now", now)
+
+
+def _found_is_over(account: Account, symbol: str, text: str, now: Now) -> None:
+    if account.journal.drop_holds(symbol, "found"):
+        account.event(now, "found.over", "NOTIFY", text, incident=f"found:{symbol}", state="resolved")
+
+
+def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:
+    """Two reads agree: the broker is right. What was declared is void, and entries are held (order-safety 1.9)."""
+    journal, symbol = account.journal, finding.symbol
+    before = journal.declaration(symbol)
+    held = same_side(finding.theirs, finding.ours)
+    journal.hold_position(symbol, Holding(finding.theirs, finding.average_price, now.utc))
+    journal.declare(
+        replace(
+            before,
+            quantity=finding.theirs,
+            stop=before.stop if held else None,
+            stop_by_person=before.stop_by_person if held else "",
+            take_by_person=before.take_by_person if held else "",
+            voided=True,
+            voided_quantity=before.voided_quantity if before.voided else before.quantity,
+            voided_stop=before.voided_stop if before.voided else before.stop,
+        )
+    )
+    journal.add_hold(symbol, DIVERGENCE, now.utc)
+    journal.add_row(
+        SyncRow(
+            symbol=symbol,
+            before=finding.ours,
+            after=finding.theirs,
+            average_price=finding.average_price,
+            adopted_utc=now.utc,
+        )
+    )
+    account.agreed_s[symbol] = snapshot.requested_s
+    account.differed.pop(symbol, None)
+    account.looked.discard(symbol)
+    _record_adoption(account, finding, snapshot, now)
+    journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
+    account.event(
+        now,
+        "divergence.adopted",
+        "NOTIFY",
+        f"{finding.symbol}: we had {finding.ours}, the broker said {finding.theirs} twice: adopted, entries held",
+        incident=f"divergence:{finding.symbol}",
+        state="opened",
+        ours=finding.ours,
+        theirs=finding.theirs,
+        read=snapshot.read,
+        age_s=now.s - snapshot.requested_s,
+        explained=finding.explained,
+        profit="unknown",
+    )
+
+
+def _record_adoption(
+    account: Account, finding: Finding, snapshot: Snapshot, now: Now, *, taken_over: bool = False
+) -> None:
+    """What we had, what the broker said, which read, how old, what was adopted (order-safety 1.7). What was won or lost
+    over the gap is not known (1.8): no fill of ours tells it."""
+    account.journal.write_adoption(
+        Adoption(finding.symbol, finding.ours, finding.theirs, finding.average_price, now.utc, taken_over=taken_over),
+        read=snapshot.read,
+        age_s=now.s - snapshot.requested_s,
+        explained=finding.explained,
+    )
+
+
+# -- coverage ----------------------------------------------------------------------------------------------------------
+
+
+def uncovered(account: Account, symbol: str) -> bool:
+    """An open position of which a part has neither a working stop nor a working exit of ours."""
+    held = account.journal.holding(symbol).quantity
+    if not held:
+        return False
+    closing = ZERO
+    for order in account.journal.working.values():
+        if order.symbol == symbol and order.side.sign * held < 0 and (order.protecting or order.exiting):
+            closing += order.remaining
+    return abs(held) > closing
+
+
+def coverage(account: Account, now: Now) -> None:
+    """Record where cover ends and begins again, with the exact length; page when it does not come (law 4)."""
+    for symbol in account.session.symbols:
+        since, bare = account.journal.uncovered.get(symbol), uncovered(account, symbol)
+        if bare and since is None:
+            since = Uncovered(now.utc, now.s, False)
+            account.journal.set_uncovered(symbol, since)
+        if since is not None and not bare:
+            _covered_again(account, symbol, since, now)
+        elif since is not None and not since.paged and page_due(account, symbol, since, now):
+            account.journal.set_uncovered(symbol, replace(since, paged=True))
+            held = account.journal.holding(symbol).quantity
+            text = f"{symbol}: position {held} has no working stop: {_why(account, symbol)}"
+            account.event(now, "uncovered", "PAGE", text, incident=f"uncovered:{symbol}", state="opened")
+
+
+def recount_uncovered(account: Account, now: Now) -> None:
+    """A gap of cover that an earlier life has begun. Machine time begins anew with the machine, market time goes on."""
+    for symbol, since in account.journal.uncovered.items():
+        lasts_s = max(now.s - since.since_s, (now.utc - since.since_utc) / now.rate, 0.0)
+        if since.since_s > now.s - lasts_s:
+            account.journal.set_uncovered(symbol, replace(since, since_s=now.s - lasts_s))
+
+
+def page_due(account: Account, symbol: str, since: Uncovered, now: Now) -> bool:
+    return now.s - since.since_s > UNCOVERED_PAGE_S or not _stop_is_coming(account, symbol)
+
+
+def _covered_again(account: Account, symbol: str, since: Uncovered, now: Now) -> None:
+    account.journal.set_uncovered(symbol, None)
+    account.event(
+        now,
+        "uncovered.over",
+        "NOTIFY" if since.paged else "LOG",
+        f"{symbol}: was without a working stop for {now.s - since.since_s:.3f} s",
+        incident=f"uncovered:{symbol}" if since.paged else "",
+        state="resolved" if since.paged else "",
+        machine_s=now.s - since.since_s,
+        market_s=now.utc - since.since_utc,
+    )
+
+
+def _stop_is_coming(account: Account, symbol: str) -> bool:
+    declaration = account.journal.declaration(symbol)
+    blocked = declaration.stop_by_person == "removed" or Purpose.STOP in declaration.refused
+    return declaration.stop is not None and not blocked
+
+
+def _why(account: Account, symbol: str) -> str:
+    journal = account.journal
+    shut = stop_refusal(stop_gates(journal.declaration(symbol), journal.instruments.get(symbol), works=False))
+    return shut[1] if shut is not None else "it does not work yet"

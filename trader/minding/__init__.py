@@ -1,0 +1,1 @@
+"""What is looked after of an open position besides what its strategy declares: one rule a file. PURE."""

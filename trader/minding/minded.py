@@ -1,0 +1,145 @@
+"""What the rules of minding look at and what they answer: a position, its market, and what is to be done. PURE values.
+
+Each rule (``stop_watch``, ``closing``, ``renewal``, ``rolling``) is asked at each step what has to be done now, by what
+is; ``Minded`` is the little that it must remember over a restart. ``trader/manager/guarding.py`` puts the scene before the rules.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from brokers.model import Instrument, Side, Value
+from supervisor.messages import Level
+from trader.hours.market_hours import Moment, Phase
+from trader.orders.lifecycle import OwnOrder
+from trader.orders.target import Declaration
+from trader.sessions import InertStop, StopPassed
+
+DAY_S = 86_400.0
+replace = msgspec.structs.replace
+
+
+class Price(Value, frozen=True):
+    """A price at which the market has traded: the close of a bar, or the broker's last of a position. (A bar's extremes
+    do not count: when in the bar they were, nobody tells.)"""
+
+    price: Decimal
+    at_utc: float
+
+
+class Past(Value, frozen=True):
+    """A working stop that the market has passed, since when that is known; no price since was on its right side."""
+
+    order_id: str
+    stop_price: Decimal
+    since_utc: float
+
+
+class Minded(Value, frozen=True):
+    """What is remembered of one symbol, in the journal. ``passed``: its declared stop waits, by the policy ``page``.
+    ``inert``: the stop that was told as inert, with its price; ``inert_closes``: it is cancelled and the position
+    closed. ``close_utc``: the close before which the position is to be flat; ``close_missed``: it was told that it was
+    not; ``kept``: since then the stop protects what is left. ``margin_utc``: the close before which the margin was
+    told. ``expiring``: the stop whose end was told; ``rolls``: the contract's end was told."""
+
+    passed: bool = False
+    inert: str = ""
+    inert_price: Decimal | None = None
+    inert_closes: bool = False
+    close_utc: float = 0.0
+    close_missed: bool = False
+    kept: bool = False
+    margin_utc: float = 0.0
+    expiring: str = ""
+    rolls: bool = False
+
+
+NOTHING_MINDED = Minded()
+
+
+class Words(Value, frozen=True):
+    """What the session says of protection, and what its venue and its desk let a rule reckon with."""
+
+    stop_passed: StopPassed = "exit"
+    inert_stop: InertStop = "page"
+    flat_at_close_min: int = 0
+    gtc_days_max: int | None = None
+    machine_allowance_s: float = 5.0
+
+
+class Scene(Value, frozen=True, kw_only=True):
+    """All that is known of one symbol. ``flattening``: a person wants it closed. ``price``: the newest known, if it is
+    no older than the position. ``read_utc``: when the newest good read of the account was asked for. ``closes_utc``: of
+    the market, where it is open and its hours are known. ``not_flat``: why it cannot be said that nothing is left; ""
+    where it can. ``margin_usd``: what the account's positions need over night."""
+
+    words: Words
+    declaration: Declaration
+    held: Decimal
+    orders: tuple[OwnOrder, ...]
+    now_utc: float
+    rate: float = 1.0
+    unsettled: bool = False
+    flattening: bool = False
+    instrument: Instrument | None = None
+    price: Price | None = None
+    past: Past | None = None
+    read_utc: float = 0.0
+    moment: Moment = Moment(Phase.UNKNOWN)
+    closes_utc: float | None = None
+    not_flat: str = ""
+    equity_usd: Decimal | None = None
+    margin_usd: Decimal | None = None
+
+    @property
+    def symbol(self) -> str:
+        return self.declaration.symbol
+
+    @property
+    def side(self) -> Side:
+        """Of the position."""
+        return Side.BUY if self.held > 0 else Side.SELL
+
+    @property
+    def stops(self) -> list[OwnOrder]:
+        """That work at the venue for the position."""
+        against = self.side.opposite
+        return [each for each in self.orders if self.held and each.protecting and each.side is against]
+
+    @property
+    def closing(self) -> bool:
+        """An order works, or may, that would close (part of) the position."""
+        against = self.side.opposite
+        return self.unsettled or any(each.working and each.side is against for each in self.orders)
+
+    @property
+    def exits(self) -> bool:
+        return self.unsettled or any(each.working and each.exiting for each in self.orders)
+
+
+class Told(Value, frozen=True):
+    """An event. ``incident``: what it is about, where it opens or ends one."""
+
+    kind: str
+    level: Level
+    text: str
+    incident: str = ""
+    state: Literal["", "opened", "resolved"] = ""
+    order_id: str = ""
+
+
+class Act(Value, frozen=True):
+    """What a rule wants done now. ``declaration``: instead of what is declared. ``hold``: entries are held for it."""
+
+    minded: Minded
+    declaration: Declaration | None = None
+    told: Told | None = None
+    hold: str = ""
+
+
+def beyond(price: Decimal, stop: Decimal, protects: Side, by: Decimal) -> bool:
+    """Whether a price has passed the stop of a position of this side by so much."""
+    return (stop - price) * protects.sign >= by

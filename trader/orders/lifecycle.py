@@ -1,0 +1,420 @@
+"""Our orders at the broker: a table (state, event) -> state, and each fill once. PURE.
+
+A frame of an order is whole and cumulative: the total filled so far is assigned, never added; the difference to what
+we knew is the fill. So the same frame may come by stream, snapshot and restart. Odd rows of the table are annotated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from brokers.model import ZERO, Duration, Order, OrderStatus, OrderType, Side, Trail, Value
+from trader.orders.intents import Intent, Purpose
+from trader.orders.legs import Leg
+from trader.orders.terms import Terms, terms, terms_of
+
+Pending = Literal["", "replace", "cancel"]
+
+PRICE_NOISE = Decimal("0.00005")
+"""Share of a price by which two tellings of one average may differ: less than a tick of what we trade."""
+
+R, W, C = OrderStatus.RECEIVED, OrderStatus.WORKING, OrderStatus.CANCELLING
+F, X, E, J, U = (
+    OrderStatus.FILLED,
+    OrderStatus.CANCELLED,
+    OrderStatus.EXPIRED,
+    OrderStatus.REJECTED,
+    OrderStatus.UNKNOWN,
+)
+
+ODD: Mapping[tuple[OrderStatus, OrderStatus], tuple[OrderStatus, str]] = {
+    (W, R): (W, ""),  # an older frame: the stream's snapshot repeats
+    (C, R): (C, ""),
+    (C, W): (W, "a cancel that did not take"),
+    (F, R): (F, ""),
+    (F, W): (F, ""),
+    (F, C): (F, ""),
+    (F, X): (F, "out after it was filled"),
+    (F, E): (F, "expired after it was filled"),
+    (F, J): (F, "rejected after it was filled"),
+    (X, R): (X, ""),
+    (X, W): (X, ""),
+    (X, C): (X, ""),
+    (X, F): (F, "a fill after the cancel"),
+    (X, E): (X, ""),
+    (X, J): (X, ""),
+    (E, R): (E, ""),
+    (E, W): (E, ""),
+    (E, C): (E, ""),
+    (E, F): (F, "a fill after it expired"),
+    (E, X): (E, ""),
+    (E, J): (E, ""),
+    (J, R): (J, ""),
+    (J, W): (J, "works after it was rejected"),
+    (J, C): (J, ""),
+    (J, F): (F, "a fill after the rejection"),
+    (J, X): (J, ""),
+    (J, E): (J, ""),
+}
+"""What is not plainly "take what the broker says"; the text is for the record."""
+
+
+def next_status(status: OrderStatus, seen: OrderStatus) -> tuple[OrderStatus, str]:
+    """The table: each (state, event) has its row."""
+    if seen is U:
+        return status, "a status code that we do not know"
+    if status is U:
+        return seen, ""
+    return ODD.get((status, seen), (seen, ""))
+
+
+class OwnOrder(Value, frozen=True):
+    """An order of ours as the broker last told it, with what we asked of it since (``asked_*`` while ``pending``)."""
+
+    order_id: str
+    intent: int
+    purpose: Purpose
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    stop_price: Decimal | None
+    status: OrderStatus = OrderStatus.RECEIVED
+    filled_quantity: Decimal = ZERO
+    average_fill_price: Decimal | None = None
+    pending: Pending = ""
+    pending_since_s: float = 0.0
+    asked_quantity: Decimal | None = None
+    asked_stop_price: Decimal | None = None
+    asked_type: OrderType | None = None
+    unsure: bool = False
+    """The outcome of the pending request is not known: reads decide."""
+    odd: str = ""
+    """The last oddity told, so that a read every 30 s does not tell it every 30 s."""
+    commission_usd: Decimal = ZERO
+    """What the broker has charged for it so far."""
+    late: bool = False
+    """It showed up after its intent had been given up or its validity had ended: it is cancelled at once; what it fills
+    is kept and protected, never undone by us."""
+    out: bool = False
+    """The broker says that it has ended. Whether it was cancelled, or goes on under another id as the replace of
+    unknown fate asked for, reads decide."""
+    renews: str = ""
+    """The order as which this one was placed: it goes on for it, with what that one had not filled."""
+    on_its_way: Decimal | None = None
+    on_its_way_until_utc: float = 0.0
+    """The quantity that a replace which was given up would make of it, should it arrive after all, and until when."""
+    doubted: tuple[Decimal, Decimal | None] | None = None
+    """Filled quantity and average as the last read told them, where that takes back what we knew."""
+    corrections: int = 0
+    """How often the broker took back or changed what it had told of fills."""
+    limit_price: Decimal | None = None
+    asked_limit_price: Decimal | None = None
+    trail: Trail | None = None
+    """The venue moves this stop by itself; its price then is the venue's."""
+    asked_trail: Trail | None = None
+    duration: Duration = Duration.GTC
+    parent: str = ""
+    """The entry that a leg of a bracket waits for: the venue sends it when that has filled."""
+    group: int = 0
+    """The intent of the bracket whose stop and take the venue ties: what fills of one it takes from the other."""
+    owed: Decimal = ZERO
+    """So much the venue will take from this order, because the other of its group has filled it."""
+    owed_since_s: float = 0.0
+    withdrawn: bool = False
+    """We have asked for its end: if its group ends with it, nobody else did that."""
+    awaits: tuple[Leg, ...] = ()
+    """Of an entry: legs that went with it and that no frame has shown yet."""
+    written_utc: float = 0.0
+    """When its intent was written; 0 for a leg."""
+    told: tuple[str, ...] = ()
+    """Of an entry that awaits legs: all ids of the answer. What they leave out was refused."""
+    opened_utc: float = 0.0
+    """When the venue says that it was opened."""
+    good_till_utc: float | None = None
+    """When it ends by itself, where the venue says so."""
+
+    @property
+    def working(self) -> bool:
+        return not self.status.terminal
+
+    @property
+    def remaining(self) -> Decimal:
+        return ZERO if self.status.terminal else max(ZERO, self.quantity - self.filled_quantity - self.owed)
+
+    @property
+    def remaining_at_most(self) -> Decimal:
+        """With a replace under way either quantity may be the one that fills."""
+        if self.status.terminal:
+            return ZERO
+        asked = self.asked_quantity if self.pending == "replace" else None
+        largest = max(self.quantity, asked or ZERO, self.on_its_way or ZERO)
+        return max(ZERO, largest - self.filled_quantity - self.owed)
+
+    @property
+    def dying(self) -> bool:
+        """All of it was filled by the other of its group: the venue ends it, we only have not been told."""
+        return self.owed > 0 and self.remaining == 0
+
+    @property
+    def exiting(self) -> bool:
+        """It closes at the market: an exit, or a stop that was turned into one."""
+        return self.purpose is Purpose.EXIT or (self.purpose is Purpose.STOP and self._market)
+
+    @property
+    def protecting(self) -> bool:
+        """A stop that the broker says is working; sent is not working, one being cancelled protects no more, and one
+        for the day only does not count."""
+        works = self.status is OrderStatus.WORKING and not self.cancelling and not self.out
+        works = works and self.duration is Duration.GTC
+        return works and self.purpose is Purpose.STOP and not self._market
+
+    @property
+    def cancelling(self) -> bool:
+        return self.pending == "cancel" or self.status is OrderStatus.CANCELLING
+
+    @property
+    def _market(self) -> bool:
+        return OrderType.MARKET in (self.type, self.asked_type)
+
+
+class What(StrEnum):
+    FILLED = "filled"
+    CHARGED = "charged"
+    REJECTED = "rejected"
+    CANCELLED_BY_OTHER = "cancelled by somebody else"
+    CHANGED_BY_OTHER = "changed by somebody else"
+    ENDED = "ended"
+    CONFIRMED = "confirmed"
+    ODD = "odd"
+    OUT = "ended, and reads decide as what"
+    TAKEN_BACK = "fills taken back or changed, in one read"
+    CORRECTED = "fills taken back or changed, in two reads"
+
+
+class Happening(Value, frozen=True):
+    """What a frame told us. ``quantity`` and ``price`` are of the fill, for FILLED; ``fee_usd`` is for CHARGED."""
+
+    what: What
+    text: str = ""
+    quantity: Decimal = ZERO
+    price: Decimal = ZERO
+    fee_usd: Decimal = ZERO
+
+
+def placed(intent: Intent, order_id: str) -> OwnOrder:
+    """Our row for the order of an accepted placing intent."""
+    return OwnOrder(
+        order_id=order_id,
+        intent=intent.number,
+        purpose=intent.purpose,
+        symbol=intent.symbol,
+        side=intent.side,
+        type=intent.type,
+        quantity=intent.quantity,
+        stop_price=intent.stop_price,
+        limit_price=intent.limit_price,
+        trail=intent.trail,
+        awaits=intent.legs,
+        written_utc=intent.written_utc,
+    )
+
+
+class Asked(Value, frozen=True):
+    """What we asked of an order and do not know the fate of, or gave up so lately that it can still take.
+    ``replaces``: what those replaces would make of it. ``cancel``: one of them was a cancel."""
+
+    replaces: tuple[Terms, ...] = ()
+    cancel: bool = False
+
+
+NOTHING_ASKED = Asked()
+
+
+def seen(
+    own: OwnOrder,
+    frame: Order,
+    *,
+    current: bool,
+    read: bool = False,
+    asked: Asked = NOTHING_ASKED,
+    by_venue: bool = False,
+) -> tuple[OwnOrder, tuple[Happening, ...]]:
+    """A frame of one of our orders. ``current`` False: requested before our last word on it, so that only what can
+    never be undone counts (fills, ends), and no price or quantity. ``read``: it comes of a read and not of a stream,
+    whose replays can be older than what we know. ``by_venue``: an end or a smaller size in it is what the order's group
+    or parent brings about, nobody's doing."""
+    told: list[Happening] = []
+    if own.out and current and not (frame.status.terminal or frame.status is U):
+        own = _replaced(own, out=False)  # that version had ended, and it lives on under its id
+    status, odd = next_status(own.status, frame.status)
+    if odd and odd != own.odd:
+        told.append(Happening(What.ODD, f"{own.status} -> {frame.status} ({frame.venue_status}): {odd}"))
+    if not current and not status.terminal:
+        status = own.status
+    after, fill = _filled(own, frame)
+    told += fill
+    after, fee = _charged(after, frame)
+    told += fee
+    if current and own.purpose is Purpose.STOP:
+        after = _dated(after, frame)
+    if current and read:
+        after, taken_back = _taken_back(after, frame)
+        told += taken_back
+    replaced = status is OrderStatus.CANCELLED and bool(asked.replaces) and not (own.cancelling or by_venue)
+    if replaced and not own.status.terminal:
+        status = own.status
+        if not own.out:
+            after, told = _replaced(after, out=True), [*told, Happening(What.OUT)]
+    elif current and not status.terminal and not own.out:
+        after, changes = _terms(_reduced(after, frame) if by_venue else after, frame, asked)
+        told += changes
+    if status.terminal and not own.status.terminal:
+        told += [Happening(What.ENDED, str(status))] if by_venue else _ended(own, status, frame, asked)
+        after = given_up(after, quantity=frame.quantity, type=frame.type, out=False)
+    if status is not after.status or (odd and odd != after.odd):
+        after = _replaced(after, status=status, odd=odd or own.odd)
+    return after, tuple(told)
+
+
+def _filled(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
+    """The difference of the cumulative totals is the fill; its price makes both averages true."""
+    quantity = frame.filled_quantity - own.filled_quantity
+    average = frame.average_fill_price
+    if quantity <= 0 or average is None:
+        return own, []
+    paid_before = own.filled_quantity * (own.average_fill_price or ZERO)
+    price = average if own.filled_quantity == 0 else (frame.filled_quantity * average - paid_before) / quantity
+    after = _replaced(own, filled_quantity=frame.filled_quantity, average_fill_price=average, doubted=None)
+    return after, [Happening(What.FILLED, quantity=quantity, price=price)]
+
+
+def _dated(own: OwnOrder, frame: Order) -> OwnOrder:
+    """Since when it is there and when it ends by itself, as far as the frame says so."""
+    dates = (frame.opened_utc or own.opened_utc, frame.good_till_utc or own.good_till_utc)
+    if dates == (own.opened_utc, own.good_till_utc):
+        return own
+    return _replaced(own, opened_utc=dates[0], good_till_utc=dates[1])
+
+
+def _charged(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
+    """The commission is cumulative too, and may be told after the fill. It only grows: an older frame shows less."""
+    fee_usd = frame.commission_usd - own.commission_usd
+    if fee_usd <= 0 or not own.filled_quantity:
+        return own, []
+    return _replaced(own, commission_usd=frame.commission_usd), [Happening(What.CHARGED, fee_usd=fee_usd)]
+
+
+def _reduced(own: OwnOrder, frame: Order) -> OwnOrder:
+    """Smaller by what the other of its group has filled. What is on its way to it has no size of its own."""
+    less = own.quantity - frame.quantity
+    if less <= 0:
+        return own
+    asked = None if own.asked_quantity is None else own.asked_quantity - less
+    coming = None if own.on_its_way is None else own.on_its_way - less
+    owed = max(ZERO, own.owed - less)
+    return _replaced(own, quantity=frame.quantity, asked_quantity=asked, on_its_way=coming, owed=owed)
+
+
+def _taken_back(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
+    """A trade that was broken or corrected: the total goes down, or its price changes. Two reads must say so. Never a
+    fill the other way: what it does to the position, the reads of the position tell."""
+    told = (frame.filled_quantity, frame.average_fill_price)
+    had = (own.filled_quantity, own.average_fill_price)
+    if told[0] > had[0] or (told[0] == had[0] and _same_price(told[1], had[1])):
+        return (own if own.doubted is None else _replaced(own, doubted=None)), []
+    text = f"filled {had[0]} at {had[1]} -> {told[0]} at {told[1]} ({frame.venue_status})"
+    if own.doubted != told:
+        return _replaced(own, doubted=told), [Happening(What.TAKEN_BACK, text)]
+    price = told[1] if told[0] else None
+    after = _replaced(
+        own, filled_quantity=told[0], average_fill_price=price, doubted=None, corrections=own.corrections + 1
+    )
+    return after, [Happening(What.CORRECTED, text, quantity=told[0] - had[0])]
+
+
+def _same_price(told: Decimal | None, had: Decimal | None) -> bool:
+    """Where nothing is told nothing is changed; averages come rounded, each time in another way."""
+    if told is None or had is None:
+        return True
+    return abs(told - had) <= abs(had) * PRICE_NOISE
+
+
+def _terms(own: OwnOrder, frame: Order, asked: Asked) -> tuple[OwnOrder, list[Happening]]:
+    """Quantity, prices and type of an open order: ours as asked, as before, or somebody else's doing."""
+    now, had = terms_of(frame), terms_of(own)
+    shown = {
+        "quantity": frame.quantity,
+        "stop_price": frame.stop_price,
+        "type": frame.type,
+        "limit_price": frame.limit_price,
+        "trail": frame.trail,
+        "duration": frame.duration,
+    }
+    if own.pending == "replace" and now == asked_terms(own):
+        return given_up(own, **shown), [Happening(What.CONFIRMED)]
+    if now == had:
+        same = (frame.stop_price, frame.duration) == (own.stop_price, own.duration)
+        return own if same else _replaced(own, stop_price=frame.stop_price, duration=frame.duration), []
+    taken = _replaced(own, **shown)
+    if any(as_asked(own, now, each) for each in asked.replaces) or _goes_on_with_less(own, now, had):
+        return taken, [Happening(What.CONFIRMED)]
+    return taken, [Happening(What.CHANGED_BY_OTHER, f"{had} -> {now}")]
+
+
+def as_asked(own: OwnOrder, now: Terms, asked: Terms) -> bool:
+    """Whether these are the terms that a replace would bring. (The size of what is tied is the venue's.)"""
+    size = own.quantity if own.group else asked.quantity
+    return now[1:] == asked[1:] and now.quantity in (size, asked.quantity)
+
+
+def _goes_on_with_less(own: OwnOrder, now: Terms, had: Terms) -> bool:
+    """The first frame of an order that goes on for another one, of which more was filled than we had heard."""
+    first = bool(own.renews) and own.status is OrderStatus.RECEIVED
+    return first and now[1:] == had[1:] and now.quantity < had.quantity
+
+
+def asking(own: OwnOrder, asked: Terms) -> OwnOrder:
+    return _replaced(
+        own,
+        asked_quantity=asked.quantity,
+        asked_type=asked.type,
+        asked_stop_price=asked.stop_price,
+        asked_limit_price=asked.limit_price,
+        asked_trail=asked.trail,
+    )
+
+
+def asked_terms(own: OwnOrder) -> Terms:
+    """What the order is when the pending replace has taken."""
+    return terms(
+        own.asked_quantity or own.quantity,
+        own.asked_type or own.type,
+        own.asked_stop_price or own.stop_price,
+        own.asked_limit_price or own.limit_price,
+        own.asked_trail or own.trail,
+    )
+
+
+def _ended(own: OwnOrder, status: OrderStatus, frame: Order, asked: Asked) -> list[Happening]:
+    if status is OrderStatus.REJECTED:
+        return [Happening(What.REJECTED, frame.reject_reason or "rejected by the venue")]
+    if status is OrderStatus.CANCELLED and own.pending != "cancel" and not asked.cancel:  # it may have said CANCELLING
+        return [Happening(What.CANCELLED_BY_OTHER, frame.reject_reason)]
+    return [Happening(What.ENDED, str(status))]
+
+
+def given_up(own: OwnOrder, **shown: object) -> OwnOrder:
+    """The pending request is settled as not done: the order is what the broker shows."""
+    asked = {"asked_quantity": None, "asked_stop_price": None, "asked_type": None}
+    asked |= {"asked_limit_price": None, "asked_trail": None}
+    return _replaced(own, pending="", unsure=False, **asked, **shown)
+
+
+def _replaced(own: OwnOrder, **changes: object) -> OwnOrder:
+    return msgspec.structs.replace(own, **changes)
