@@ -7,6 +7,7 @@ falls on a weekend belongs to Monday. Holidays are days of their own: nothing tr
 from __future__ import annotations
 
 import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -15,6 +16,7 @@ FUTURES = "Futures"
 FUTURES_END_HOUR = 17
 _FRIDAY = 4
 _DAY = datetime.timedelta(days=1)
+_HOUR_S = 3600
 
 
 def trading_day(now_utc: float, kind: str) -> datetime.date:
@@ -29,8 +31,14 @@ def trading_day(now_utc: float, kind: str) -> datetime.date:
 
 
 def began_utc(now_utc: float, kind: str) -> float:
-    """When the trading day of this moment began."""
-    before = trading_day(now_utc, kind) - _DAY
+    """When the trading day of this moment began. Asked for each entry, so reckoned once an hour: days begin on full
+    hours, here as in UTC."""
+    return _began_utc(int(now_utc // _HOUR_S), kind)
+
+
+@lru_cache(maxsize=64)
+def _began_utc(hour: int, kind: str) -> float:
+    before = trading_day(hour * _HOUR_S, kind) - _DAY
     while before.weekday() > _FRIDAY:
         before -= _DAY
     if kind == FUTURES:

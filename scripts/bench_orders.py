@@ -3,8 +3,8 @@
     scripts/bench orders [latency|rate|sessions] [--json] [--sessions N]
 
 From a bar to its order: from the moment at which a closed bar's bytes are written to the feed's socket to the first
-byte of the order at the venue, over feed -> data source -> trader -> account manager: three hops between processes and
-one synced commit. Its floor is as much, bare, in the same run and with the same pauses.
+byte of the order at the venue, over feed -> data source -> trader -> account manager: five hops, two of them sockets,
+and one synced commit. Its floor is as much, bare, in the same run and with the same pauses.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import socket
 import sqlite3
 import sys
 import time
@@ -25,7 +26,7 @@ import zmq
 
 from scripts.bench_desk import begin
 from scripts.bench_tools import Figure, figure, run, say
-from scripts.bench_venue import ACCOUNT, MINUTE_S, PRICE, SYMBOL, BenchVenue
+from scripts.bench_venue import ACCOUNT, MINUTE_S, PRICE, READ_BYTES, SYMBOL, BenchVenue
 from supervisor.errors import CallFailed
 from trader.demo.script import Stand
 from trader.demo.stage import CONFIG, LOGIN, Stage
@@ -45,7 +46,8 @@ TOGETHER = 20
 ORDER_LIMIT_S = 2.0
 READY_LIMIT_S = 30.0
 MANY_READY_LIMIT_S = 180.0
-HOPS = 3
+RELAYS = 4
+"""Feed, data source, trader, account manager: between bench and bench they make five hops, two of them sockets."""
 TURNS = 500
 ORPHAN_LOOK_MS = 1000
 BEGINS = datetime.datetime(2013, 10, 8, 13, 30, tzinfo=datetime.UTC).timestamp()
@@ -142,7 +144,7 @@ def latency(_: argparse.Namespace) -> Iterator[Figure]:
         floor.close()
         stage.close()
         stage.remove()
-    yield figure(BENCH, f"bar to order, {HOPS} hops", taken, "ms", bare)
+    yield figure(BENCH, f"bar to order, {RELAYS + 1} hops", taken, "ms", bare)
     yield figure(BENCH, "one synced commit alone", commits, "ms")
 
 
@@ -270,50 +272,68 @@ def intents(journal: Path) -> int:
 
 
 class Floor:
-    """As many processes in a row as the desk's path has hops, bare: take, pass on; the last commits and stamps."""
+    """The desk's path bare: as many processes, joined as they are, of which each takes and passes on; the last commits.
+
+    A socket in, ZeroMQ between them, a socket out.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         fork = multiprocessing.get_context("fork")
-        self._processes = [fork.Process(target=relay, args=(folder, number)) for number in range(HOPS)]
+        listener = socket.create_server(("127.0.0.1", 0), backlog=RELAYS)
+        address = listener.getsockname()
+        self._processes = [fork.Process(target=relay, args=(folder, number, address)) for number in range(RELAYS)]
         for process in self._processes:
             process.start()
-        self._context = zmq.Context()
-        self._out = self._context.socket(zmq.PUSH)
-        self._out.connect(f"ipc://{folder}/0")
-        self._back = self._context.socket(zmq.PULL)
-        self._back.bind(f"ipc://{folder}/{HOPS}")
+        ends = dict(hello(listener.accept()[0]) for _ in ("in", "out"))
+        self._in, self._out = ends[0], ends[RELAYS - 1]
         self.once()
 
     def once(self) -> float:
-        """Milliseconds from our send to the end of the last one's commit."""
+        """Milliseconds from our send to what the last one sends after its commit."""
         sent_s = time.monotonic()
-        self._out.send(b"x" * 200)
-        return 1000 * (float(self._back.recv()) - sent_s)
+        self._in.sendall(b"x" * 200)
+        self._out.recv(READ_BYTES)
+        return 1000 * (time.monotonic() - sent_s)
 
     def close(self) -> None:
         for process in self._processes:
             process.kill()
             process.join()
-        self._context.destroy(linger=0)
 
 
-def relay(folder: Path, number: int) -> None:
-    context = zmq.Context()
-    take, give = context.socket(zmq.PULL), context.socket(zmq.PUSH)
-    take.bind(f"ipc://{folder}/{number}")
-    give.connect(f"ipc://{folder}/{number + 1}")
-    store = durable(folder / "floor.db") if number == HOPS - 1 else None
+def hello(peer: socket.socket) -> tuple[int, socket.socket]:
+    """Which relay has connected."""
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return peer.recv(1)[0], peer
+
+
+def relay(folder: Path, number: int, bench: tuple[str, int]) -> None:
+    context, last = zmq.Context(), RELAYS - 1
+    if number in (0, last):
+        peer = socket.create_connection(bench)
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer.sendall(bytes([number]))
+    if number > 0:
+        take = context.socket(zmq.PULL)
+        take.bind(f"ipc://{folder}/{number}")
+    if number < last:
+        give = context.socket(zmq.PUSH)
+        give.connect(f"ipc://{folder}/{number + 1}")
+    store = durable(folder / "floor.db") if number == last else None
     parent = os.getppid()
     while True:
-        while not take.poll(ORPHAN_LOOK_MS):
+        while number > 0 and not take.poll(ORPHAN_LOOK_MS):
             if os.getppid() != parent:
                 return  # the bench was killed
-        message = take.recv()
+        message = take.recv() if number > 0 else peer.recv(READ_BYTES)
+        if not message:
+            return  # the same, by its socket
         if store is not None:
             commit(store)
-            message = repr(time.monotonic()).encode()
-        give.send(message)
+            peer.sendall(message)
+        else:
+            give.send(message)
 
 
 def durable(path: Path) -> sqlite3.Connection:

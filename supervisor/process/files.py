@@ -18,14 +18,19 @@ class SharedFile:
     """See ``World.file``. ``blocking`` declares a wait to the liveness page."""
 
     def __init__(self, path: Path, blocking: Callable[[float], AbstractContextManager[None]]) -> None:
-        self._path = path
+        self._path, self._name = path, str(path)
         self._blocking = blocking
 
     def read(self) -> bytes | None:
         try:
-            return self._path.read_bytes()
+            fd = os.open(self._name, os.O_RDONLY | os.O_CLOEXEC)  # a tenth of pathlib's time where there is none
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise StoreFailed(f"{self._path} cannot be read: {error}") from error
+        try:
+            with open(fd, "rb") as opened:
+                return opened.read()
         except OSError as error:
             raise StoreFailed(f"{self._path} cannot be read: {error}") from error
 

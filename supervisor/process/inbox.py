@@ -57,11 +57,13 @@ class Inbox:
     def take(self, at_most: int, wait_s: float = 0.0) -> Iterator[Heard]:
         """What has come, message by message; each is read when it is asked for, so the rest stays for the next time.
         ``wait_s``: for the first."""
+        if wait_s:
+            self.socket.poll(int(wait_s * 1000), zmq.POLLIN)
         for _ in range(at_most):
-            if not self.socket.poll(int(wait_s * 1000), zmq.POLLIN):
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
                 return
-            wait_s = 0.0
-            frames = self.socket.recv_multipart(copy=False)
             try:
                 heard = self._heard([frame.bytes for frame in frames], frames[-1])
             except BadMessage as error:

@@ -173,13 +173,21 @@ class RealWorld:
             self._take_streams(ready)
         if self._publisher.socket in ready:
             self._publisher.on_subscription()
+        self._dispatch_mailbox(server)
         for subscription in list(self._subscriptions.values()):
             if subscription.socket in ready:
-                subscription.on_readable(READS_A_TURN_MAX)
-        self._dispatch_mailbox(server)
+                self._take_publications(subscription, server)
         if self._inbox.socket in ready and self._ending is None:
             self._take_requests(server)
         self._fire_timers(server)
+
+    def _take_publications(self, subscription: Subscription, server: Server) -> None:
+        """Each is handled before it is looked whether there is another: to find that there is none takes as long as a
+        publication that somebody waits for."""
+        for _ in range(READS_A_TURN_MAX):
+            if self._ending is not None or subscription.socket.closed or not subscription.take():
+                return
+            self._dispatch_mailbox(server)
 
     def _sleep_ms(self) -> int:
         idle_s = self._limit_s / TURNS_PER_LIMIT

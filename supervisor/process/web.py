@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import requests
+import urllib3
 import urllib3.exceptions
 
 from supervisor.errors import HttpFailed
@@ -17,61 +18,80 @@ BODY_BYTES_MAX = 64 * 1024 * 1024
 """The largest answer that is read: 57,600 bars (the venue's limit for one request) are a fifth of it."""
 CONNECT_LIMIT_S = 3.0
 """Of the connection alone; the limit of the whole may be shorter."""
+NEVER_AGAIN = urllib3.Retry(False)
+"""An error is an error at once; a redirect is an answer."""
+NOT_SENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.LocationValueError,
+    requests.RequestException,  # of an address, before anything is asked
+    ValueError,  # of a header that is none
+)
+"""What is raised before a byte leaves. (Handshakes that fail are not here: it is not known of each of them.)"""
 
 
 class Web:
     """Requests of one process. No retry, no redirect, no cookies, no proxy or .netrc from the environment: so the
-    adapter is used without the session above it, which is a fifth of the time until an order's first byte leaves."""
+    connections that ``requests`` makes are asked without what it does above them, which was a fifth of the time from a
+    bar to its order's first byte."""
 
     def __init__(self) -> None:
         self._deadline = Deadline()
         self._adapter = DatedAdapter(self._deadline)
         self._headers = dict(requests.utils.default_headers())
+        self._pools: dict[str, Any] = {}
 
     def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
     ) -> HttpReply:
         """``timeout_s`` bounds the whole, head and body, however a venue dribbles."""
         self._deadline.until_s = time.monotonic() + timeout_s
-        limits = (min(CONNECT_LIMIT_S, timeout_s), timeout_s)
         try:
-            with self._adapter.send(self._prepared(method, url, headers, body), stream=True, timeout=limits) as answer:
-                content = _read_whole(answer, url)
-                return HttpReply(answer.status_code, lower(answer.headers), content)
-        except requests.RequestException as error:
-            raise HttpFailed(f"{method} {url}: {plain(error)}", sent=_was_sent(error)) from error
-        except urllib3.exceptions.HTTPError as error:  # in the middle of the body
+            pool, target = self._where(url)
+            answer = pool.urlopen(
+                method,
+                target,
+                body,
+                {**self._headers, **headers},
+                retries=NEVER_AGAIN,
+                redirect=False,
+                assert_same_host=False,
+                timeout=urllib3.Timeout(connect=min(CONNECT_LIMIT_S, timeout_s), read=timeout_s),
+                preload_content=False,
+            )
+            return HttpReply(answer.status, lower(answer.headers), _read_whole(answer, url))
+        except NOT_SENT as error:
+            raise HttpFailed(f"{method} {url}: {plain(error)}", sent=False) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise HttpFailed(f"{method} {url}: {plain(error)}", sent=True) from error
 
-    def _prepared(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
-    ) -> requests.PreparedRequest:
-        prepared = requests.PreparedRequest()
-        try:
-            prepared.prepare(method, url, headers={**self._headers, **headers}, data=body)
-        except (requests.RequestException, ValueError) as error:  # an address or a header that is none
-            raise HttpFailed(f"{method} {url}: {plain(error)}", sent=False) from error
-        return prepared
+    def _where(self, url: str) -> tuple[Any, str]:
+        """The connections to a server, checked and made with its first request, and what to ask there."""
+        scheme, _, rest = url.partition("://")
+        host, _, target = rest.partition("/")
+        pool = self._pools.get(f"{scheme}://{host}")
+        if pool is None:
+            prepared = requests.Request("GET", url).prepare()
+            pool = self._adapter.get_connection_with_tls_context(prepared, verify=True)
+            self._adapter.cert_verify(pool, prepared.url, True, None)  # type: ignore[no-untyped-call]
+            self._pools[f"{scheme}://{host}"] = pool
+        return pool, f"/{target}"
 
 
-def _read_whole(answer: requests.Response, url: str) -> bytes:
+def _read_whole(answer: urllib3.BaseHTTPResponse, url: str) -> bytes:
     """By what has come, not by full parts: a part of a venue that dribbles may never be full, however short each of its
-    silences is."""
+    silences is. What is not read to its end is not used again."""
     content = bytearray()
-    while part := answer.raw.read1(65536, decode_content=True):
-        content += part
-        if len(content) > BODY_BYTES_MAX:
-            raise HttpFailed(f"{url}: the answer is larger than {BODY_BYTES_MAX} bytes", sent=True)
+    try:
+        while part := answer.read1(65536, decode_content=True):
+            content += part
+            if len(content) > BODY_BYTES_MAX:
+                raise HttpFailed(f"{url}: the answer is larger than {BODY_BYTES_MAX} bytes", sent=True)
+    except BaseException:
+        answer.close()
+        raise
+    answer.release_conn()
     return bytes(content)
-
-
-def _was_sent(error: requests.RequestException) -> bool:
-    """False only where the connection itself did not come about."""
-    if isinstance(error, requests.ConnectTimeout):
-        return False
-    cause: Any = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", cause)
-    return not isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
 def plain(error: Exception) -> str:

@@ -101,15 +101,16 @@ class Subscription:
         if self._following.remove(topic):
             self.socket.set(zmq.UNSUBSCRIBE, topic.encode() + b"\0")
 
-    def on_readable(self, at_most: int) -> None:
-        for _ in range(at_most):
-            try:  # until there is nothing: to ask before each one costs as much as to take it
-                frame = self.socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            topic, head, body = parted(frame)
-            envelope = unpack(head)
-            if envelope.kind == "published":
-                self._following.published(topic, envelope.incarnation, envelope.number, body)
-            else:
-                self._following.restated(topic, envelope.incarnation, envelope.number)
+    def take(self) -> bool:
+        """The next one, if it has come. (To ask before each one costs as much as to take it.)"""
+        try:
+            frame = self.socket.recv(zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        topic, head, body = parted(frame)
+        envelope = unpack(head)
+        if envelope.kind == "published":
+            self._following.published(topic, envelope.incarnation, envelope.number, body)
+        else:
+            self._following.restated(topic, envelope.incarnation, envelope.number)
+        return True

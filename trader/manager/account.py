@@ -39,7 +39,7 @@ from trader.orders.watched import take_keeper, trail_keeper
 from trader.risk.exposure import Exposure, open_risk_usd
 from trader.risk.gates import EntryGates, entry_refusal
 from trader.risk.limits import Limits
-from trader.risk.usage import MINUTE_S, since
+from trader.risk.usage import MINUTE_S
 from trader.sessions import Session
 
 REJECTS = "rejects"
@@ -274,9 +274,9 @@ class Account:
             day_trades=self.day_trades,
             equity_usd=self.equity_usd,
             day_start_usd=seen.day_start_usd if seen is not None else None,
-            placed_in_minute=since(usage.placed, now.utc - MINUTE_S),
-            placed_today=since(usage.placed, day_utc),
-            round_trips_today=since(usage.trips, day_utc),
+            placed_in_minute=usage.placed.since(now.utc - MINUTE_S),
+            placed_today=usage.placed.since(day_utc),
+            round_trips_today=usage.trips.since(day_utc),
             part_filled_s=self._part_filled_s(symbol, now),
             open_risk_usd=self.open_risk_usd(wanted) if limits.max_open_risk_usd is not None else None,
             trading_done=self.trading_done,
@@ -402,7 +402,7 @@ class Account:
         """A session that is refused over and over goes round in a loop: it enters nothing more before a person looks
         (order-safety 4). One incident for all its symbols."""
         most, minutes = self.limits.max_rejects, self.limits.rejects_within_minutes
-        if most is None or minutes is None or since(self.journal.usage.rejects, now.utc - minutes * MINUTE_S) < most:
+        if most is None or minutes is None or self.journal.usage.rejects.since(now.utc - minutes * MINUTE_S) < most:
             return
         held = [symbol for symbol in self.session.symbols if self.journal.add_hold(symbol, REJECTS, now.utc)]
         if held:

@@ -109,7 +109,7 @@ class AccountManager(Server):
         self.timing = settings.timing
         stored = self.world.store(desk.DESK_DB)
         session = desk.read_session(stored, settings.session)
-        self.holds = HoldsReader(stored)
+        self.holds, self.halt_file = HoldsReader(stored), self.world.file(HALT_FILE)
         self.journal = Journal(self.world.store(journal_path(session.name), schema=SCHEMA), self.world.new_id)
         self.key_numbers = number_keys(self.world, self.journal, session.name)
         self.broker = open_broker(self.world, settings.connection, self.timing)
@@ -392,7 +392,7 @@ class AccountManager(Server):
         """What cannot be read holds entries; what was known of it stands on."""
         before, session = self.account.in_force, self.account.session.name
         try:
-            return in_force(self.holds.read(), self.world.file(HALT_FILE).read(), session)
+            return in_force(self.holds.read(), self.halt_file.read(), session)
         except StoreFailed as failed:
             return msgspec.structs.replace(before, unread=f"holds cannot be read: {failed}")
 

@@ -203,7 +203,7 @@ class Journal(Image):
             self.newest_intent = intent.number
             self._writes.put(("new intent", intent.number), INSERT_INTENT, intent_row, intent)
             if intent.kind is Kind.PLACE:
-                self.usage.placed.extend([intent.written_utc] * (1 + len(intent.legs)))
+                self.usage.placed.add(intent.written_utc, 1 + len(intent.legs))
         else:
             self._writes.put(("intent", intent.number), UPDATE_INTENT, outcome_row, intent)
         self.open_intents.pop(intent.number, None)

@@ -1,7 +1,7 @@
 """What the broker tells of our orders, into the journal: fills, ends, changes, and legs that show up.
 
-Acts inside a transaction, as ``execution`` does. What a frame says of one order is ``lifecycle``'s to tell, what it means
-together with others ``brackets``'; here follows what it does to position, declaration and open changes.
+Acts inside a transaction, as ``execution`` does. What a frame says of one order is ``lifecycle``'s to tell,
+what it means together with others ``brackets``'; here follows what it does to position, declaration and open changes.
 """
 
 from __future__ import annotations

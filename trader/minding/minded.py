@@ -1,7 +1,8 @@
 """What the rules of minding look at and what they answer: a position, its market, and what is to be done. PURE values.
 
 Each rule (``stop_watch``, ``closing``, ``renewal``, ``rolling``) is asked at each step what has to be done now, by what
-is; ``Minded`` is the little that it must remember over a restart. ``trader/manager/guarding.py`` puts the scene before the rules.
+is; ``Minded`` is the little that it must remember over a restart. ``trader/manager/guarding.py`` puts the scene before
+the rules.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ stamped with a later time still counts.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from bisect import bisect_right, insort
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from trader.messages import FillRow, RejectRow, Row
@@ -19,28 +19,50 @@ STAMPS_KEPT = 10_000
 MINUTE_S = 60.0
 
 
+class Stamps:
+    """Market times, in their sequence: how many lie behind a moment is asked for each entry, of thousands."""
+
+    __slots__ = ("_at_utc",)
+
+    def __init__(self) -> None:
+        self._at_utc: list[float] = []
+
+    def add(self, at_utc: float, times: int = 1) -> None:
+        for _ in range(times):
+            insort(self._at_utc, at_utc)
+        del self._at_utc[:-STAMPS_KEPT]
+
+    def since(self, from_utc: float) -> int:
+        """How many lie behind ``from_utc``."""
+        return len(self._at_utc) - bisect_right(self._at_utc, from_utc)
+
+    def clear(self) -> None:
+        self._at_utc.clear()
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self._at_utc)
+
+    def __len__(self) -> int:
+        return len(self._at_utc)
+
+
 class Usage(NamedTuple):
     """``placed``: when the intent of each new order was written. ``trips``: when a position came back to flat.
     ``rejects``: refusals since a person last released the hold that they made."""
 
-    placed: deque[float]
-    trips: deque[float]
-    rejects: deque[float]
+    placed: Stamps
+    trips: Stamps
+    rejects: Stamps
 
 
 def nothing_used() -> Usage:
-    return Usage(*(deque(maxlen=STAMPS_KEPT) for _ in Usage._fields))
-
-
-def since(stamps: Iterable[float], from_utc: float) -> int:
-    """How many lie behind ``from_utc``."""
-    return sum(at_utc > from_utc for at_utc in stamps)
+    return Usage(Stamps(), Stamps(), Stamps())
 
 
 def count_row(usage: Usage, row: Row, counted_from: int) -> None:
     """``counted_from``: the row at which a person last released the hold that refusals had made."""
     told = row.content
     if isinstance(told, FillRow) and told.position == 0:
-        usage.trips.append(told.filled_utc)
+        usage.trips.add(told.filled_utc)
     elif isinstance(told, RejectRow) and row.number > counted_from and told.gate not in WAITING_GATES:
-        usage.rejects.append(told.refused_utc)
+        usage.rejects.add(told.refused_utc)

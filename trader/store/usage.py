@@ -16,7 +16,7 @@ def read_usage(store: Store) -> Usage:
     newest = f"SELECT number, body FROM rows ORDER BY number DESC LIMIT {STAMPS_KEPT}"
     usage = nothing_used()
     for row in store.query(placed)[::-1]:
-        usage.placed.extend([row["written_utc"]] * row["n"])
+        usage.placed.add(row["written_utc"], row["n"])
     counted_from = int(store.query("SELECT max(value) AS n FROM meta WHERE name = 'rejects_from'")[0]["n"] or 0)
     for row in store.query(newest)[::-1]:
         count_row(usage, from_json(row["body"], Row), counted_from)
