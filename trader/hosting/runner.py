@@ -25,6 +25,7 @@ from trader.hosting.loader import load, parameters
 from trader.hosting.notes import died_on, note_of
 from trader.hosting.state import decode, encode
 from trader.hosting.timers import Timers
+from trader.hosting.waiting import WaitingBars
 from trader.hosting.words import Word, Words
 from trader.messages import (
     Attach,
@@ -58,10 +59,6 @@ RETRY_S = 0.25
 """A peer of the session that is not there is asked again after so many machine seconds."""
 MANAGER_LIMIT_S = 5.0
 """Machine seconds, beyond an instruction to the venue that may be under way, for a commit and its reply."""
-WAITING_BARS = 2000
-"""Bars kept while turns are slower than the market; what is beyond is asked for again later."""
-
-
 LOOK_EVERY_S = 5.0
 """Machine seconds after which a timer is looked at again at the latest: market time may be set, or stand still."""
 
@@ -93,10 +90,7 @@ class Trader(Server):
         self.parameters = parameters(self.strategy, self.session.parameters)
         self.manager, self.data_source = manager_name(self.session.name), data_source_name(self.session.name)
         self.rows: deque[Row] = deque()
-        self.waiting: deque[CleanBar] = deque()
-        self.newest: dict[tuple[str, int], int] = {}
-        self.behind: set[tuple[str, int]] = set()
-        self.unbegun: dict[tuple[str, int], int] = {}
+        self.bars = WaitingBars({})
         self.timers = Timers((), {})
         self.unbegun_timers: tuple[TimerDue, ...] = ()
         self.words = Words()
@@ -132,7 +126,7 @@ class Trader(Server):
         self.desk = attach(self.strategy, self.session.symbols, self.parameters, decode(told.state))
         self.strategy.now = self.world.now_utc()
         self._take(told.rows, told.positions)
-        self.newest = {(cursor.symbol, cursor.interval_s): cursor.closed_utc for cursor in told.cursors}
+        self.bars = WaitingBars({(each.symbol, each.interval_s): each.closed_utc for each in told.cursors})
         self.hooks.about = ""
         self.hooks.call("setup")
         self.timers = Timers(self.desk.timers.values(), {due.name: due.due_utc for due in told.timers})
@@ -170,7 +164,8 @@ class Trader(Server):
         if not self._begin_timers():
             return
         self._look_at_timers()
-        needs = [msgspec.structs.replace(need, after_utc=self.newest.get(key)) for key, need in self.desk.needs.items()]
+        newest = self.bars.newest
+        needs = [msgspec.structs.replace(need, after_utc=newest.get(key)) for key, need in self.desk.needs.items()]
         try:
             self.world.call(self.data_source, NeedBars(tuple(needs)), timeout_s=self.limit_s)
         except Refused:
@@ -191,7 +186,7 @@ class Trader(Server):
 
     def handle_info(self, message: Message) -> None:
         if isinstance(message, CleanBars):
-            self._bars(message)
+            self._take_bars(message)
             self._go_at_once()
         elif isinstance(message, LookAtTimers):
             self._look_at_timers()
@@ -245,41 +240,24 @@ class Trader(Server):
             self.positions_told = positions
             self.desk.positions = {position.symbol: position for position in positions}
 
-    def _bars(self, message: CleanBars) -> None:
-        """Bars that follow what we have. A hole means that we dropped some: they are asked for."""
-        key = (message.symbol, message.interval_s)
-        if message.warm_up:
-            for clean in message.bars:
-                self.desk.keep(_bar(clean))
+    def _take_bars(self, message: CleanBars) -> None:
+        if not message.warm_up:
+            self.bars.take(message)
             return
-        if key not in self.newest:
-            self.unbegun[key] = message.after_utc
-        newest = self.newest.setdefault(key, message.after_utc)
-        if message.after_utc > newest:
-            self.behind.add(key)
-        for clean in message.bars if key not in self.behind else ():
-            if clean.bar.closed_utc > self.newest[key]:
-                self._queue(key, clean)
-
-    def _queue(self, key: tuple[str, int], clean: CleanBar) -> None:
-        if len(self.waiting) >= WAITING_BARS or key in self.behind:
-            self.behind.add(key)
-            return
-        self.waiting.append(clean)
-        self.newest[key] = clean.bar.closed_utc
+        for clean in message.bars:
+            self.desk.keep(_bar(clean))
 
     def _read_bars(self) -> None:
         """What was dropped while too much waited."""
-        for key in list(self.behind):
-            request = BarsAfter(symbol=key[0], interval_s=key[1], after_utc=self.newest[key])
+        for key in list(self.bars.behind):
+            request = BarsAfter(symbol=key[0], interval_s=key[1], after_utc=self.bars.newest[key])
             try:
                 told = self.world.call(self.data_source, request, timeout_s=self.limit_s)
             except CallFailed as failed:
                 self.world.log.warning("bars are asked for again", symbol=key[0], error=str(failed))
                 self._go_on(RETRY_S)
                 return
-            self.behind.discard(key)
-            self._bars(told)
+            self.bars.caught_up(told)
 
     # -- turns -------------------------------------------------------------------------------------------------------
 
@@ -291,7 +269,7 @@ class Trader(Server):
 
     def _go_at_once(self) -> None:
         """What has just come is the first there is to do; what more there is follows in its turn."""
-        if self.attached and not self.going and (self.rows or self.waiting or self.behind or self.words):
+        if self.attached and not self.going and (self.rows or self.bars or self.bars.behind or self.words):
             self._go()
 
     def _go(self) -> None:
@@ -304,27 +282,27 @@ class Trader(Server):
             self._row_turn(self.rows.popleft())
         elif self.timers.timers and not self.unbegun_timers and (due := self.timers.due(self.world.now_utc())):
             self._timer_turn(TimerDue(*due))
-        elif self.waiting and self.unbegun and not self._begin_series():
+        elif self.bars and self.bars.unbegun and not self._begin_series():
             return
-        elif self.waiting:
-            self._bar_turn(self.waiting.popleft())
-        elif self.behind:
+        elif self.bars:
+            self._bar_turn(self.bars.next())
+        elif self.bars.behind:
             self._read_bars()
         elif self.words:
             self._word_turn(self.words.take())
-        if self.rows or self.waiting or self.words:
+        if self.rows or self.bars or self.words:
             self._go_on()
 
     def _begin_series(self) -> bool:
         """Where a fresh series begins is durable before its first turn: a bar that kills us comes again."""
-        for key, after_utc in list(self.unbegun.items()):
+        for key, after_utc in list(self.bars.unbegun.items()):
             try:
                 self.world.call(self.manager, BeginSeries(Cursor(*key, after_utc)), timeout_s=self.limit_s)
             except CallFailed as failed:
                 self.world.log.warning("the beginning is told again", symbol=key[0], error=str(failed))
                 self._go_on(RETRY_S)
                 return False
-            del self.unbegun[key]
+            del self.bars.unbegun[key]
         return True
 
     def _bar_turn(self, clean: CleanBar) -> None:
