@@ -105,7 +105,7 @@ class SimDesk(Performer[SimProcess]):
         if not process.dead:
             self.kernel.processes[process.name] = process
             self.kernel.topology += 1
-            process.world.greet()
+            process.world.publications.greet()
             process.start()
 
     def tell(self, kid: SimProcess, message: Message) -> None:

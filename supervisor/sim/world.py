@@ -9,7 +9,6 @@ import random
 import string
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from supervisor.errors import BadMessage, HttpFailed, NoPeer, OutcomeUnknown, Refused
@@ -17,7 +16,6 @@ from supervisor.messages import (
     Event,
     Level,
     Message,
-    Missed,
     Predecessor,
     Recorded,
     Request,
@@ -31,17 +29,15 @@ from supervisor.process.outbox import Outbox
 from supervisor.process.server import Caller
 from supervisor.process.world import HttpReply
 from supervisor.runtime.line import LineClient, answered
-from supervisor.sim.kernel import HOP_S, NET_S, Entry, Kernel, Moment, Output, WorldEnded
+from supervisor.sim.kernel import NET_S, Entry, Kernel, Moment, Output, WorldEnded
 from supervisor.sim.ports import BROKEN, NO_ANSWER, SimFile, SimLine, SimLog, SimStore
-from supervisor.wire.codec import encode
-from supervisor.wire.rings import Body, Following, Rings
+from supervisor.sim.publications import RESTATE_S, SimPublications
 
 if TYPE_CHECKING:
     from supervisor.sim.process import SimProcess
 
 R = TypeVar("R", bound=Message)
 
-RESTATE_S = 1.0
 BASE62 = string.ascii_letters + string.digits
 
 
@@ -64,9 +60,7 @@ class SimWorld:
         self._limit_s = 0.0
         self._looks_s = float("inf")
         self._called: SimProcess | None = None
-        self._rings = Rings(self.incarnation)
-        self._followed: dict[str, Following] = {}
-        self._heard_by: dict[str, tuple[int, list[SimProcess]]] = {}
+        self.publications = SimPublications(process)
         self._outbox = Outbox(self.name, self.incarnation)
         self._resend: Entry | None = None
         self._streams: dict[int, int] = {}
@@ -153,7 +147,7 @@ class SimWorld:
     def on_call(self, request: Any, caller: Caller) -> None:
         if isinstance(request, Since):
             if not self.process.dead:
-                self._answer(caller, self._rings.missed(request))
+                self._answer(caller, self.publications.missed(request))
         else:
             self.process.put("call", request, caller)
 
@@ -220,83 +214,14 @@ class SimWorld:
     def publish(self, topic: str, message: Message) -> None:
         self._boundary()
         self.at_moment("publishes", type(message).__name__)
-        kernel = self.kernel
-        body = message if kernel.calm else encode(message)
-        number = self._rings.add(topic, body)
-        lost = False
-        for peer in self._subscribers(topic):
-            if kernel.calm:
-                kernel.post(HOP_S, peer.world.on_published, self.name, topic, self.incarnation, number, body)
-            elif kernel.chances.loses_publication(kernel.draw):
-                lost = True
-            else:
-                lane = (self.name, peer.name, "publication")
-                kernel.hop(lane, peer.world.on_published, self.name, topic, self.incarnation, number, body)
-        if lost:
-            kernel.post(RESTATE_S, self._restate, topic)
+        self.publications.publish(topic, message)
 
     def subscribe(self, to: str, topic: str) -> None:
         self.check_alive()
-        tell = partial(self.process.put, "info")
-        self._followed.setdefault(to, Following(to, self._fetch, tell)).add(topic)
-        self.kernel.topology += 1
-        peer = self._peer(to)
-        if peer is not None:
-            self.kernel.hop((self.name, to, "subscribe"), peer.world.welcome, self.process, topic)
+        self.publications.subscribe(to, topic)
 
     def unsubscribe(self, to: str, topic: str) -> None:
-        following = self._followed.get(to)
-        if following is not None:
-            following.remove(topic)
-            self.kernel.topology += 1
-
-    def greet(self) -> None:
-        """We have just begun: those who have subscribed to our name before reach us now."""
-        for peer in list(self.kernel.processes.values()):
-            for topic in peer.world.topics_of(self.name):
-                self.kernel.hop((peer.name, self.name, "subscribe"), self.welcome, peer, topic)
-
-    def topics_of(self, publisher: str) -> tuple[str, ...]:
-        following = self._followed.get(publisher)
-        return tuple(following.topics) if following is not None else ()
-
-    def welcome(self, subscriber: SimProcess, topic: str) -> None:
-        if not self.process.dead:
-            self._restate_to(subscriber, topic)
-
-    def _restate(self, topic: str) -> None:
-        if not self.process.dead:
-            for peer in self._subscribers(topic):
-                self._restate_to(peer, topic)
-
-    def _restate_to(self, peer: SimProcess, topic: str) -> None:
-        lane, number = (self.name, peer.name, "publication"), self._rings.last(topic)
-        self.kernel.hop(lane, peer.world.on_restated, self.name, topic, self.incarnation, number)
-
-    def _subscribers(self, topic: str) -> list[SimProcess]:
-        """Looked up when somebody has come, gone or subscribed since."""
-        topology, found = self._heard_by.get(topic, (-1, []))
-        if topology != self.kernel.topology:
-            found = [peer for peer in self.kernel.processes.values() if topic in peer.world.topics_of(self.name)]
-            self._heard_by[topic] = (self.kernel.topology, found)
-        return found
-
-    def on_published(self, publisher: str, topic: str, incarnation: int, number: int, body: Body) -> None:
-        following = self._followed.get(publisher)
-        if following is not None and not self.process.dead:
-            following.published(topic, incarnation, number, body)
-
-    def on_restated(self, publisher: str, topic: str, incarnation: int, number: int) -> None:
-        following = self._followed.get(publisher)
-        if following is not None and not self.process.dead:
-            following.restated(topic, incarnation, number)
-
-    def _fetch(self, to: str, request: Since) -> Missed:
-        """The kernel runs this, not the process: the base fetches what was missed without the server's knowing."""
-        peer = self._peer(to)
-        if peer is None:
-            raise NoPeer(f"{to} is not there")
-        return peer.world._rings.missed(request)
+        self.publications.unsubscribe(to, topic)
 
     # -- the venue ---------------------------------------------------------------------------------------------
 
