@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import os
 import random
 import secrets
 import string
@@ -42,7 +41,7 @@ from supervisor.process.outbox import Outbox
 from supervisor.process.secrets import read_secret
 from supervisor.process.server import Caller, Server
 from supervisor.process.store import SqliteStore
-from supervisor.process.stream import Stream
+from supervisor.process.streams import Streams
 from supervisor.process.web import Web
 from supervisor.process.world import HttpReply
 from supervisor.runtime.line import Line
@@ -112,13 +111,12 @@ class RealWorld:
         self._order = itertools.count()
         self._mailbox: deque[Message] = deque()
         self._clock = Clock(birth.settings.clock_file)
-        self._streams: dict[int, Stream] = {}
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._outbox = Outbox(self.name, self.incarnation)
         self._ending: tuple[Literal["normal", "shutdown", "expected"], str] | None = None
         self._poller = zmq.Poller()
+        self._streams = Streams(self._poller)
         door = (self._inbox.door.socket,) if self._inbox.door else ()
-        for source in (self._inbox.socket, self._publisher.socket, self._wake, line.fd, *door):
+        for source in (self._inbox.socket, self._publisher.socket, line.fd, *door):
             self._poller.register(source, zmq.POLLIN)
         limit_memory(limits.memory_mib)
 
@@ -169,8 +167,7 @@ class RealWorld:
         if self._line.waiting or self._line.fd in ready:
             self._mailbox.extend(self._line.read())
         self._inbox.look_at_door()
-        if self._streams or self._wake in ready:
-            self._take_streams(ready)
+        self._mailbox.extend(self._streams.take(ready))
         if self._publisher.socket in ready:
             self._publisher.on_subscription()
         self._dispatch_mailbox(server)
@@ -225,7 +222,7 @@ class RealWorld:
             self.log.warning(text, kind=kind, times_since_last_told=count)
         self._publisher.restate_all()
         self._flush_events()
-        self._end_silent_streams()
+        self._mailbox.extend(self._streams.overdue(self.now_s()))
         self.after(RESTATE_S, Beat())
 
     # -- requests from others ----------------------------------------------------------------------
@@ -334,38 +331,10 @@ class RealWorld:
             return self._web.request(method, url, headers, body, timeout_s)
 
     def stream(self, url: str, *, headers: Mapping[str, str]) -> int:
-        number = next(self._order) + 1
-        self._streams[number] = Stream(number, url, dict(headers), self._wake)
-        return number
+        return self._streams.open(url, headers)
 
     def close_stream(self, stream: int) -> None:
-        opened = self._streams.pop(stream, None)
-        if opened is not None:
-            self._poll(opened.fd, -1)
-            opened.close()
-
-    def _take_streams(self, ready: Mapping[Any, int]) -> None:
-        woken = self._wake in ready
-        if woken:
-            os.eventfd_read(self._wake)
-        for stream in self._streams.values():
-            before = stream.fd
-            if woken or before in ready:
-                self._mailbox.extend(stream.take())
-                self._poll(before, stream.fd)
-
-    def _end_silent_streams(self) -> None:
-        for stream in self._streams.values():
-            before = stream.fd
-            self._mailbox.extend(stream.overdue(self.now_s()))
-            self._poll(before, stream.fd)
-
-    def _poll(self, before: int, now: int) -> None:
-        """A stream's socket: from the moment it is open until it is closed."""
-        if before != now and before >= 0:
-            self._poller.unregister(before)
-        if before != now and now >= 0:
-            self._poller.register(now, zmq.POLLIN)
+        self._streams.close(stream)
 
     def store(self, path: str, *, schema: str | None = None) -> SqliteStore:
         return SqliteStore(self._in_home(path), schema)
