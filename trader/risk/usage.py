@@ -45,6 +45,11 @@ class Stamps:
     def __len__(self) -> int:
         return len(self._at_utc)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stamps) and self._at_utc == other._at_utc
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 class Usage(NamedTuple):
     """``placed``: when the intent of each new order was written. ``trips``: when a position came back to flat.
