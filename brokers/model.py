@@ -179,7 +179,7 @@ class Account(Value, frozen=True):
 
 class Instrument(Value, frozen=True):
     """``symbol`` is the dated contract: for a continuous symbol (@ES) it is the one now in front. ``expires_utc``: the
-    date on which it ends, as the venue tells it; None where it tells none. First notice it does not tell."""
+    date on which it ends, as the venue tells it; None where it tells none."""
 
     symbol: str
     kind: str

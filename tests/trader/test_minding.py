@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,7 @@ from trader.minding.closing import MINUTE_S, flat_at_close, overnight_margin
 from trader.minding.closing import wants_read as close_wants_read
 from trader.minding.minded import DAY_S, NOTHING_MINDED, Act, Minded, Past, Price, Scene, Words, beyond
 from trader.minding.renewal import TOLD_DAYS, covered_for, ends_utc, stop_expires
-from trader.minding.rolling import contract_ends, entry_refusal
+from trader.minding.rolling import contract_ends, entry_refusal, last_day, notice_utc
 from trader.minding.stop_watch import INERT_S, INERT_TICKS, overdue_utc, past, stop_inert, stop_passed, wants_read
 from trader.orders.intents import Purpose
 from trader.orders.lifecycle import OwnOrder
@@ -367,11 +368,30 @@ def test_covered_says_for_which_hours() -> None:
 
 def test_no_entry_in_the_last_days_of_a_contract() -> None:
     ends = replace(ES, expires_utc=NOW_UTC)
-    assert entry_refusal(ends, 3, NOW_UTC - 3 * DAY_S - 1) == ""
-    assert "no entry in the last 3 days" in entry_refusal(ends, 3, NOW_UTC - 3 * DAY_S)
-    assert entry_refusal(ends, 3, NOW_UTC + DAY_S)
-    assert entry_refusal(ends, None, NOW_UTC) == ""
-    assert entry_refusal(ES, 3, NOW_UTC) == ""
+    assert entry_refusal(ends, None, 3, NOW_UTC - 3 * DAY_S - 1) == ""
+    assert "no entry in the last 3 days" in entry_refusal(ends, None, 3, NOW_UTC - 3 * DAY_S)
+    assert entry_refusal(ends, None, 3, NOW_UTC + DAY_S)
+    assert entry_refusal(ends, None, None, NOW_UTC) == ""
+    assert entry_refusal(ES, None, 3, NOW_UTC) == ""
+
+
+def test_what_comes_first_of_a_contracts_end_and_its_first_notice_counts() -> None:
+    gold = replace(ES, symbol="GCZ13", expires_utc=NOW_UTC + 30 * DAY_S)
+    notice = NOW_UTC + 3 * DAY_S
+    assert last_day(gold, notice) == (notice, "first notice of GCZ13 is")
+    assert last_day(gold, NOW_UTC + 60 * DAY_S) == (NOW_UTC + 30 * DAY_S, "GCZ13 ends")
+    assert last_day(ES, None) is None
+    assert last_day(ES, notice) is not None, "also where the venue tells no end"
+    assert last_day(None, notice) is None
+    assert entry_refusal(gold, notice, 3, NOW_UTC).startswith("first notice of GCZ13 is ")
+    assert entry_refusal(gold, notice, 3, NOW_UTC - 1) == ""
+    held = scene(instrument=gold, first_notice_utc=notice, now_utc=notice - DAY_S)
+    act = contract_ends(held, NOTHING_MINDED)
+    assert act is not None
+    assert act.told is not None
+    assert "first notice" in act.told.text
+    assert contract_ends(replace(held, now_utc=notice - DAY_S - 1), NOTHING_MINDED) is None
+    assert notice_utc(datetime.date(2013, 11, 29)) == 1_385_683_200
 
 
 def test_a_position_the_day_before_its_contract_ends_pages_once() -> None:

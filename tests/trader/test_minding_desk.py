@@ -283,6 +283,25 @@ def test_no_entry_in_the_last_days_before_the_contract_ends() -> None:
     assert refused_by(desk) == ["expiry"]
 
 
+def test_first_notice_as_the_configuration_says_ends_entries_and_pages_before_the_contract_does() -> None:
+    desk = desk_of()
+    made = Instrument(SYMBOL, "FUTURE", Decimal("0.01"), Decimal(1), expires_utc=desk.world.now_utc() + 60 * DAY_S)
+    desk.world.answer(BOOKS, ReadInstrument, InstrumentRead(made))
+    desk.arguments["symbols"] = {SYMBOL: {"first_notice": "2013-10-11"}}
+    desk.restart()
+    desk.long_and_covered()
+    desk.world.advance(1.0)
+    assert "contract.ends" not in desk.events()
+    account = desk.manager.account
+    day = account.first_notice_utc[SYMBOL]
+    account.first_notice_utc[SYMBOL] = desk.world.now_utc() + DAY_S
+    desk.world.advance(2.0)
+    assert desk.events().count("contract.ends") == 1
+    assert day == 1_381_449_600
+    desk.declare(2)
+    assert refused_by(desk) == ["expiry"]
+
+
 def test_a_position_pages_the_day_before_its_contract_ends() -> None:
     desk = contract(4 * DAY_S)
     desk.long_and_covered()

@@ -77,7 +77,7 @@ class Account:
     ``hours``: by symbol, missing where they are unknown; ``closing_s``: so long before a close no entry goes.
     ``last_word``: of this trader's turns that consumed nothing. ``market``: the newest price known, by symbol;
     ``past``: stops that it has passed; ``read_utc``: when the newest good read was asked for; ``margin_usd``: what the
-    account's positions need over night.
+    account's positions need over night. ``first_notice_utc``: of contracts, as a person says.
     """
 
     def __init__(
@@ -128,6 +128,7 @@ class Account:
         self.past: dict[str, Past] = {}
         self.read_utc = 0.0
         self.margin_usd: Decimal | None = None
+        self.first_notice_utc: dict[str, float] = {}
         self.reserve: Reserve | None = None
         self._resting = False
         self._differed_at_rest: dict[str, Decimal] = {}
@@ -288,10 +289,14 @@ class Account:
             quantity=self._entry_quantity(wanted),
             instrument=self.journal.instruments.get(symbol),
             market=market_refusal(symbol, self.moment(symbol, now)),
-            expiry=expiry_refusal(self.journal.instruments.get(symbol), limits.last_days_without_entry, now.utc),
+            expiry=self._expiry(symbol, now),
             stop_passed=self._stop_passed(wanted),
         )
         return entry_refusal(gates)
+
+    def _expiry(self, symbol: str, now: Now) -> str:
+        instrument, notice_utc = self.journal.instruments.get(symbol), self.first_notice_utc.get(symbol)
+        return expiry_refusal(instrument, notice_utc, self.limits.last_days_without_entry, now.utc)
 
     def open_risk_usd(self, wanted: Declaration) -> Decimal | None:
         """Of all that this session holds or is entering, with this declaration as the symbol's; None: no bound."""

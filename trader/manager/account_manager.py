@@ -76,6 +76,7 @@ from trader.messages import (
     Turn,
     TurnDone,
 )
+from trader.minding.rolling import notice_utc
 from trader.orders.intents import Intent, IntentState, Kind, Purpose, change, placing
 from trader.sessions import data_source_name, journal_path, trader_name
 from trader.store import desk
@@ -116,6 +117,8 @@ class AccountManager(Server):
         capabilities, protection = self.broker.capabilities, settings.protection
         self.account = Account(session, self.journal, self.timing, settings.limits, capabilities, protection)
         self.account.live_connection = settings.connection.environment == "LIVE"
+        notices = ((symbol, about.first_notice) for symbol, about in settings.symbols.items())
+        self.account.first_notice_utc = {symbol: notice_utc(day) for symbol, day in notices if day is not None}
         self.trader, self.data_source = trader_name(session.name), data_source_name(session.name)
         self.books = paths.books(settings.connection.name, session.account)
         self.inquiry = Inquiry()

@@ -103,6 +103,7 @@ def scene(account: Account, symbol: str, now: Now) -> Scene:
         unsettled=account.unsettled(symbol),
         flattening=account.flattening,
         instrument=journal.instruments.get(symbol),
+        first_notice_utc=account.first_notice_utc.get(symbol),
         price=price if price is not None and price.at_utc >= holding.as_of_utc else None,
         past=account.past.get(symbol),
         read_utc=account.read_utc,

@@ -75,7 +75,8 @@ class Scene(Value, frozen=True, kw_only=True):
     """All that is known of one symbol. ``flattening``: a person wants it closed. ``price``: the newest known, if it is
     no older than the position. ``read_utc``: when the newest good read of the account was asked for. ``closes_utc``: of
     the market, where it is open and its hours are known. ``not_flat``: why it cannot be said that nothing is left; ""
-    where it can. ``margin_usd``: what the account's positions need over night."""
+    where it can. ``margin_usd``: what the account's positions need over night. ``first_notice_utc``: of the contract, as
+    a person says."""
 
     words: Words
     declaration: Declaration
@@ -86,6 +87,7 @@ class Scene(Value, frozen=True, kw_only=True):
     unsettled: bool = False
     flattening: bool = False
     instrument: Instrument | None = None
+    first_notice_utc: float | None = None
     price: Price | None = None
     past: Past | None = None
     read_utc: float = 0.0
