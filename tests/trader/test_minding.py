@@ -341,6 +341,17 @@ def test_margin_that_the_account_does_not_have_over_night_pages_before_the_close
         assert overnight_margin(scene(**{**short, **enough}), NOTHING_MINDED) is None
 
 
+def test_of_stocks_the_buying_power_over_night_tells_it() -> None:
+    near_utc = {"closes_utc": NOW_UTC + 600, "equity_usd": Decimal(9_000)}
+    for lacking in ("-1250.5", "0"):
+        act = overnight_margin(scene(**near_utc, overnight_free_usd=Decimal(lacking)), NOTHING_MINDED)
+        assert act is not None
+        assert act.told is not None
+        assert lacking in act.told.text
+    for enough in (None, Decimal("0.01")):
+        assert overnight_margin(scene(**near_utc, overnight_free_usd=enough), NOTHING_MINDED) is None
+
+
 # -- the ends of stops and contracts -----------------------------------------------------------------------------------
 
 

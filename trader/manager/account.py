@@ -77,7 +77,8 @@ class Account:
     ``hours``: by symbol, missing where they are unknown; ``closing_s``: so long before a close no entry goes.
     ``last_word``: of this trader's turns that consumed nothing. ``market``: the newest price known, by symbol;
     ``past``: stops that it has passed; ``read_utc``: when the newest good read was asked for; ``margin_usd``: what the
-    account's positions need over night. ``first_notice_utc``: of contracts, as a person says.
+    account's positions need over night, ``overnight_free_usd``: what may be held then beyond them.
+    ``first_notice_utc``: of contracts, as a person says.
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class Account:
         self.past: dict[str, Past] = {}
         self.read_utc = 0.0
         self.margin_usd: Decimal | None = None
+        self.overnight_free_usd: Decimal | None = None
         self.first_notice_utc: dict[str, float] = {}
         self.reserve: Reserve | None = None
         self._resting = False

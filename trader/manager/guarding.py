@@ -65,7 +65,7 @@ def told_by_read(account: Account, snapshot: Snapshot, now: Now) -> None:
     """What a good read says besides orders and positions. Its last price of what is held is as new as they are."""
     balance = snapshot.content.balance
     account.equity_usd, account.day_trades = balance.equity_usd, balance.day_trades
-    account.margin_usd = balance.overnight_margin_usd
+    account.margin_usd, account.overnight_free_usd = balance.overnight_margin_usd, balance.overnight_free_usd
     account.read_utc = max(account.read_utc, now.utc - (now.s - snapshot.requested_s) * now.rate)
     for symbol, price in snapshot.content.last_prices.items():
         if symbol in account.session.symbols:
@@ -112,6 +112,7 @@ def scene(account: Account, symbol: str, now: Now) -> Scene:
         not_flat=not_flat(account, symbol, 0.0) if journal.minded(symbol).close_utc else "",
         equity_usd=account.equity_usd,
         margin_usd=account.margin_usd,
+        overnight_free_usd=account.overnight_free_usd,
     )
 
 

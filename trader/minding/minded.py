@@ -75,8 +75,8 @@ class Scene(Value, frozen=True, kw_only=True):
     """All that is known of one symbol. ``flattening``: a person wants it closed. ``price``: the newest known, if it is
     no older than the position. ``read_utc``: when the newest good read of the account was asked for. ``closes_utc``: of
     the market, where it is open and its hours are known. ``not_flat``: why it cannot be said that nothing is left; ""
-    where it can. ``margin_usd``: what the account's positions need over night. ``first_notice_utc``: of the contract, as
-    a person says."""
+    where it can. ``margin_usd``: what the account's positions need over night, ``overnight_free_usd``: what may be held
+    then beyond them. ``first_notice_utc``: of the contract, as a person says."""
 
     words: Words
     declaration: Declaration
@@ -96,6 +96,7 @@ class Scene(Value, frozen=True, kw_only=True):
     not_flat: str = ""
     equity_usd: Decimal | None = None
     margin_usd: Decimal | None = None
+    overnight_free_usd: Decimal | None = None
 
     @property
     def symbol(self) -> str:
