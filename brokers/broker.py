@@ -93,6 +93,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     durations: tuple[Duration, ...] = tuple(Duration)
     gtc_days_max: int | None = None
     """A GTC order ends by itself after so many days; None: never."""
+    renews_by_replace: bool | None = None
+    """A replace gives it that many new ones, also one that changes nothing; None: nobody knows."""
     trailing_native: bool = False
     """The venue moves a trailing stop itself."""
     groups: tuple[GroupKind, ...] = ()

@@ -29,9 +29,9 @@ from brokers.tradestation.emulator.switches import MEANING, ORDER_RULES, Switche
 from feeds.config import ConnectionConfig, Timing
 from supervisor.messages import Done, Message, Subscribed
 from tests.trader.session_world import ARGUMENTS, MANAGER, OPENED_UTC, SESSION, SOURCE, SYMBOL, TRADER, session_world
+from trader.arguments import SymbolConfig
 from trader.cli import common
 from trader.cli.main import EXIT_CODES, main
-from trader.arguments import SymbolConfig
 from trader.config import DeskSection, parse_config
 from trader.hosting.code import find_code
 from trader.hosting.runner import Trader

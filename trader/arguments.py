@@ -24,8 +24,8 @@ class SymbolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class SessionArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``session`` is the name; the rest of it is read from desk.db at each start. ``limits``: of this session, the
-    desk's included. ``connection``: of its orders for the account manager, of its data for the other two. ``symbols``: of
-    the whole desk."""
+    desk's included. ``connection``: of its orders for the account manager, of its data for the other two. ``symbols``:
+    of the whole desk."""
 
     session: str
     connection: ConnectionConfig

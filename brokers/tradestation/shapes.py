@@ -93,8 +93,8 @@ class AccountsPage(Page, frozen=True, kw_only=True):
 
 
 class BalanceDetailShape(Shape, frozen=True):
-    """``day_trades`` and ``overnight_buying_power``: accounts of stocks only; ``initial_margin``: of futures only. Taken
-    as they come, so that no read of an account fails by them."""
+    """``day_trades`` and ``overnight_buying_power``: accounts of stocks only; ``initial_margin``: of futures only.
+    Taken as they come, so that no read of an account fails by them."""
 
     day_trades: str | int | float | None = None
     initial_margin: Any = None

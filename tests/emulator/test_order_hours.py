@@ -14,6 +14,7 @@ from brokers.tradestation.emulator.instruments import Instrument, instrument
 from brokers.tradestation.emulator.market import Bar, Market, Series
 from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
+from brokers.tradestation.emulator.switches import Switches
 from tests.emulator.support import FUTURES, MARGIN, START, Emulator, flat_bars, market, order
 
 HOUR = 3600
@@ -105,6 +106,37 @@ def test_an_order_expires_with_its_session(account: str, symbol: str, duration: 
     emulator = emulator_of()
     order_id = emulator.place(account, symbol, TimeInForce={"Duration": duration}, **RESTING)["OrderID"]
     assert closed_after(emulator, order_id) == ("EXP", utc(ends))
+
+
+@pytest.mark.parametrize("keeps_id", [True, False])
+@pytest.mark.parametrize(
+    ("renews", "ends", "at"),
+    [(True, "2014-01-08", "2014-01-08T22:15:00Z"), (False, "2014-01-05", "2014-01-06T22:15:00Z")],
+)
+def test_a_replace_gives_new_days_or_keeps_the_end_also_under_a_new_id(
+    keeps_id: bool, renews: bool, ends: str, at: str
+) -> None:
+    settings = Settings(
+        rules=Rules(replace_renews=renews), switches=Switches(replace_keeps_id=keeps_id), token_lifetime_s=9e6
+    )
+    emulator = Emulator(market(ESZ13=minutes(1, 3000)), settings)
+    order_id = emulator.place(FUTURES, "ESZ13", TimeInForce={"Duration": "GTC"}, **RESTING)["OrderID"]
+    emulator.pass_time(3 * 86_400)
+    _, told = emulator.reply("PUT", f"/v3/orderexecution/orders/{order_id}", {"LimitPrice": "50"})
+    assert (told["OrderID"] == order_id) is keeps_id
+    shown = emulator.get(f"/v3/brokerage/accounts/{FUTURES}/orders")["Orders"]
+    (working,) = [each for each in shown if each["OrderID"] == told["OrderID"]]
+    assert working["GoodTillDate"] == f"{ends}T00:00:00Z"
+    assert closed_after(emulator, told["OrderID"]) == ("EXP", utc(at))
+
+
+def test_a_replace_never_renews_what_is_good_to_a_date() -> None:
+    emulator = emulator_of(rules=Rules(replace_renews=True))
+    until = {"Duration": "GTD", "Expiration": "2013-10-10T00:00:00Z"}
+    order_id = emulator.place(MARGIN, "SPY", TimeInForce=until, **RESTING)["OrderID"]
+    emulator.reply("PUT", f"/v3/orderexecution/orders/{order_id}", {"LimitPrice": "50"})
+    (shown,) = emulator.get(f"/v3/brokerage/accounts/{MARGIN}/orders")["Orders"]
+    assert shown["GoodTillDate"] == "2013-10-10T00:00:00Z"
 
 
 def test_good_till_date() -> None:

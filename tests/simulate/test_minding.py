@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from brokers.tradestation.emulator.rules import Rules
+from brokers.tradestation.emulator.state import Settings
+from brokers.tradestation.emulator.switches import Switches
+from supervisor.process.world import HttpReply
+from tests.simulate.drill_world import MANAGER, Drill
 from trader.sessions import journal_path
 from trader.simulate.night import Night, Plan
 
@@ -89,3 +94,48 @@ def test_a_desk_that_told_nobody_of_what_it_kept_over_a_close_would_be_found(mon
     monkeypatch.setattr("trader.manager.guarding.RULES", ())
     problems = Night(plan(FRIDAY, 0.2, 2), flat_at_close_min=5).play().problems
     assert any("over the close of" in problem for problem in problems), problems
+
+
+# -- a stop near its end ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def near_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stop is near its end from its birth on, and what the venue gives is later by ten days."""
+    monkeypatch.setattr("trader.minding.renewal.RENEW_DAYS", 91)
+    monkeypatch.setattr("brokers.tradestation.emulator.renewal.GOOD_TILL_DAYS_MAX", 100)
+
+
+@pytest.mark.usefixtures("near_the_end")
+@pytest.mark.parametrize("renews", [True, False])
+@pytest.mark.parametrize("keeps_id", [True, False])
+@pytest.mark.parametrize("lost", ["", "answer", "manager"])
+def test_a_stop_is_renewed_by_replace_or_it_is_told_and_never_are_there_two(
+    renews: bool, keeps_id: bool, lost: str
+) -> None:
+    """Also where the answer to the replace is lost, or the account manager dies while it waits for it."""
+    rules, switches = Rules(replace_renews=renews), Switches(replace_keeps_id=keeps_id)
+    drill = Drill(settings=Settings(rules=rules, switches=switches))
+    puts: list[int] = []
+
+    def spoil(method: str, path: str, answer: HttpReply | None) -> HttpReply | None:
+        if method == "PUT":
+            puts.append(len(drill.stops))
+            if lost == "manager" and len(puts) == 1:
+                drill.desk.kill_process(MANAGER)
+            return None if lost and len(puts) == 1 else answer
+        return answer
+
+    drill.spoil = spoil
+    drill.until(lambda: drill.ours == 1)
+    drill.until(lambda: drill.events("stop.renewed", "stop.not_renewed"), 400.0)
+    drill.run(60.0)
+    assert [event["kind"] for event in drill.events("stop.renewed", "stop.not_renewed")] == [
+        "stop.renewed" if renews else "stop.not_renewed"
+    ]
+    assert puts == [1]
+    assert len(drill.stops) == 1
+    assert drill.theirs == 1
+    assert drill.events("uncovered") == []
+    assert bool(drill.deaths) == (lost == "manager")
+    drill.judge(bars=not lost)

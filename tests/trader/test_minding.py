@@ -11,12 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokers.model import Instrument, OrderStatus, OrderType, Side
+from brokers.model import Instrument, OrderStatus, OrderType, Side, Trail
 from trader.hours.market_hours import Moment, Phase
 from trader.minding.closing import MINUTE_S, flat_at_close, overnight_margin
 from trader.minding.closing import wants_read as close_wants_read
-from trader.minding.minded import DAY_S, NOTHING_MINDED, Act, Minded, Past, Price, Scene, Words, beyond
-from trader.minding.renewal import TOLD_DAYS, covered_for, ends_utc, stop_expires
+from trader.minding.cover import covered_for
+from trader.minding.minded import DAY_S, NOTHING_MINDED, Act, Minded, Past, Price, Renewal, Scene, Words, beyond
+from trader.minding.renewal import (
+    CALM_PRICE_S,
+    CALM_TICKS,
+    LATER_S,
+    RENEW_DAYS,
+    RENEWAL_READS,
+    TOLD_DAYS,
+    asked,
+    ends_utc,
+    renew,
+    stop_expires,
+)
 from trader.minding.rolling import contract_ends, entry_refusal, last_day, notice_utc
 from trader.minding.stop_watch import INERT_S, INERT_TICKS, overdue_utc, past, stop_inert, stop_passed, wants_read
 from trader.orders.intents import Purpose
@@ -370,6 +382,98 @@ def test_the_end_of_a_stop_is_told_days_before_and_is_over_with_that_order() -> 
     assert stop_expires(scene(orders=(stop(good_till_utc=ends),)), act.minded) is None
     anew = stop(order_id="8", good_till_utc=ends + 90 * DAY_S)
     assert kind(stop_expires(scene(orders=(anew,)), act.minded)) == "stop.expiry_over"
+
+
+NEAR_END = NOW_UTC + RENEW_DAYS * DAY_S
+CALM = {"price": at(str(100 + CALM_TICKS * TICK)), "orders": (stop(good_till_utc=NEAR_END),)}
+
+
+def wanted(**changes: Any) -> Renewal | None:
+    act = renew(scene(**{**CALM, **changes}), NOTHING_MINDED)
+    return None if act is None else act.minded.renewal
+
+
+def test_days_before_its_end_at_a_calm_moment_a_stop_is_to_be_replaced_by_itself() -> None:
+    assert wanted() == Renewal("7", NEAR_END)
+    assert wanted(moment=Moment(Phase.UNKNOWN)) is not None, "a fresh price shows that the market trades"
+    assert RENEW_DAYS > TOLD_DAYS
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        {"now_utc": NOW_UTC - 1},
+        {"price": None},
+        {"price": at("104.75")},
+        {"price": at("200", NOW_UTC - CALM_PRICE_S - 6)},
+        {"moment": Moment(Phase.CLOSED)},
+        {"moment": Moment(Phase.CLOSING)},
+        {"held": Decimal(0)},
+        {"unsettled": True},
+        {"flattening": True},
+        {"declaration": replace(DECLARED, quantity=Decimal(0))},
+        {"declaration": replace(DECLARED, stop_by_person="changed")},
+        {"orders": (stop(good_till_utc=NEAR_END, pending="replace"),)},
+        {"orders": (stop(good_till_utc=NEAR_END, trail=Trail(amount=Decimal(5))),)},
+        {"words": Words(gtc_days_max=90, renews_by_replace=False)},
+    ],
+)
+def test_at_no_other_moment_and_never_one_that_a_person_moved_or_the_venue_trails(why: dict[str, Any]) -> None:
+    assert wanted(**why) is None
+
+
+def test_what_is_no_calm_moment_any_more_before_it_was_asked_waits_for_the_next() -> None:
+    act = renew(scene(**{**CALM, "price": at("101")}), Minded(renewal=Renewal("7", NEAR_END)))
+    assert act == Act(NOTHING_MINDED)
+
+
+def under_way(**changes: Any) -> Scene:
+    return scene(**{**CALM, "read_utc": NOW_UTC - 1, **changes})
+
+
+ASKED = Minded(renewal=Renewal("7", NEAR_END, NOW_UTC - 5))
+
+
+def test_a_later_end_in_a_read_is_the_proof() -> None:
+    later = stop(good_till_utc=NEAR_END + LATER_S)
+    act = renew(under_way(orders=(later,)), ASKED)
+    assert (kind(act), act and act.minded) == ("stop.renewed", NOTHING_MINDED)
+    renamed = stop(order_id="8", renews="7", good_till_utc=NEAR_END + 80 * DAY_S)
+    assert kind(renew(under_way(orders=(renamed,)), ASKED)) == "stop.renewed"
+    assert renew(under_way(orders=(replace(later, pending="replace"),)), ASKED) is None
+
+
+def test_reads_that_show_the_old_end_say_that_it_was_kept_and_it_is_tried_once_a_stop() -> None:
+    minded = ASKED
+    for read in range(RENEWAL_READS):
+        seen = under_way(read_utc=NOW_UTC + read, now_utc=NOW_UTC + read)
+        act = renew(seen, minded)
+        assert act is not None
+        assert kind(act) == ("stop.not_renewed" if read == RENEWAL_READS - 1 else "")
+        minded = act.minded
+        assert renew(seen, minded) is None, "one read is counted once"
+    tomorrow = under_way(now_utc=NOW_UTC + DAY_S, read_utc=NOW_UTC + DAY_S)
+    assert renew(tomorrow, minded) is None
+    told = under_way(now_utc=NEAR_END - TOLD_DAYS * DAY_S)
+    assert kind(stop_expires(told, minded)) == "stop.expires", "as where nothing can be renewed"
+    anew = renew(under_way(orders=(stop(order_id="9"),)), minded)
+    assert anew == Act(NOTHING_MINDED), "the next stop is another one"
+    after_all = under_way(orders=(stop(good_till_utc=NEAR_END + 80 * DAY_S),))
+    assert kind(renew(after_all, minded)) == "stop.renewed", "the strategy has moved it since, say"
+
+
+def test_a_venue_that_is_said_to_renew_is_tried_each_day() -> None:
+    words = Words(gtc_days_max=90, renews_by_replace=True)
+    failed = Minded(renewal=Renewal("7", NEAR_END, NOW_UTC - DAY_S, failed=True))
+    assert renew(under_way(words=words), failed) == Act(NOTHING_MINDED)
+    assert renew(under_way(words=words, now_utc=NOW_UTC - 1), failed) is None
+
+
+def test_any_replace_of_it_is_the_one_that_was_wanted() -> None:
+    want = Minded(renewal=Renewal("7", NEAR_END))
+    assert asked(want, "7", NOW_UTC).renewal == Renewal("7", NEAR_END, NOW_UTC)
+    assert asked(want, "8", NOW_UTC) is want
+    assert asked(ASKED, "7", NOW_UTC) is ASKED
 
 
 def test_covered_says_for_which_hours() -> None:

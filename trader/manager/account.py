@@ -29,8 +29,8 @@ from trader.messages import (
     PositionView,
     RejectRow,
 )
+from trader.minding.cover import covered_for
 from trader.minding.minded import Past, Price, beyond
-from trader.minding.renewal import covered_for
 from trader.minding.rolling import entry_refusal as expiry_refusal
 from trader.orders.intents import AGAIN, Intent, IntentState, Kind, Settling
 from trader.orders.lifecycle import OwnOrder
@@ -247,7 +247,12 @@ class Account:
             children=self.capabilities.children,
             takes_native=self.takes_native,
             uncovered_s=self._uncovered_s(symbol, now),
+            renew=self._to_renew(symbol),
         )
+
+    def _to_renew(self, symbol: str) -> str:
+        renewal = self.journal.minded(symbol).renewal
+        return renewal.order_id if renewal is not None and renewal.wanted else ""
 
     def _uncovered_s(self, symbol: str, now: Now) -> float:
         bare = self.journal.uncovered.get(symbol)

@@ -15,7 +15,7 @@ from trader.manager.halting import not_flat
 from trader.minding import closing, stop_watch
 from trader.minding.closing import flat_at_close, overnight_margin
 from trader.minding.minded import Act, Minded, Past, Price, Scene, Words
-from trader.minding.renewal import stop_expires
+from trader.minding.renewal import renew, stop_expires
 from trader.minding.rolling import contract_ends
 from trader.minding.stop_watch import stop_inert, stop_passed
 
@@ -24,6 +24,7 @@ RULES: tuple[Callable[[Scene, Minded], Act | None], ...] = (
     stop_inert,
     flat_at_close,
     overnight_margin,
+    renew,
     stop_expires,
     contract_ends,
 )
@@ -93,6 +94,7 @@ def scene(account: Account, symbol: str, now: Now) -> Scene:
             session.inert_stop,
             session.flat_at_close_min,
             account.capabilities.gtc_days_max,
+            account.capabilities.renews_by_replace,
             account.timing.late_machine_s,
         ),
         declaration=journal.declaration(symbol),

@@ -39,12 +39,30 @@ class Past(Value, frozen=True):
     since_utc: float
 
 
+class Renewal(Value, frozen=True):
+    """A stop that is given new days by a replace. ``ends_utc``: when it ended before; ``asked_utc``: when the replace
+    was written, 0 before; ``reads``: so many asked for since then show the old end, the newest at ``read_utc``;
+    ``failed``: it was told that it keeps it."""
+
+    order_id: str
+    ends_utc: float
+    asked_utc: float = 0.0
+    reads: int = 0
+    read_utc: float = 0.0
+    failed: bool = False
+
+    @property
+    def wanted(self) -> bool:
+        return not self.asked_utc
+
+
 class Minded(Value, frozen=True):
     """What is remembered of one symbol, in the journal. ``passed``: its declared stop waits, by the policy ``page``.
     ``inert``: the stop that was told as inert, with its price; ``inert_closes``: it is cancelled and the position
     closed. ``close_utc``: the close before which the position is to be flat; ``close_missed``: it was told that it was
     not; ``kept``: since then the stop protects what is left. ``margin_utc``: the close before which the margin was
-    told. ``expiring``: the stop whose end was told; ``rolls``: the contract's end was told."""
+    told. ``expiring``: the stop whose end was told; ``rolls``: the contract's end was told. ``renewal``: of the
+    stop that ends next."""
 
     passed: bool = False
     inert: str = ""
@@ -56,6 +74,7 @@ class Minded(Value, frozen=True):
     margin_utc: float = 0.0
     expiring: str = ""
     rolls: bool = False
+    renewal: Renewal | None = None
 
 
 NOTHING_MINDED = Minded()
@@ -68,6 +87,7 @@ class Words(Value, frozen=True):
     inert_stop: InertStop = "page"
     flat_at_close_min: int = 0
     gtc_days_max: int | None = None
+    renews_by_replace: bool | None = None
     machine_allowance_s: float = 5.0
 
 

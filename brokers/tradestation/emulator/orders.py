@@ -202,7 +202,10 @@ def _replacement(state: State, order: Order, body: Body, at_utc: float) -> book.
         raise bad_request(f"{REPLACE_FAILED}: {refusal}")
     if order_type == "Market":
         stop_price = limit_price = trail = None
-    return book.OrderReplaced(order.order_id, int(quantity), order_type, stop_price, at_utc, limit_price, trail, terms)
+    until_day = renewal.renewed_day(order, at_utc) if state.rules.replace_renews else 0
+    return book.OrderReplaced(
+        order.order_id, int(quantity), order_type, stop_price, at_utc, limit_price, trail, terms, until_day
+    )
 
 
 def _changed_terms(state: State, order: Order, options: Body) -> book.Terms | None:
