@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -197,6 +198,32 @@ def test_an_extended_order_fills_before_the_open() -> None:
     body = {"OrderType": "Limit", "LimitPrice": "101", "TimeInForce": {"Duration": "DYP"}}
     order_id = emulator.place(MARGIN, "SPY", **body)["OrderID"]
     assert emulator.state.ledger.orders[order_id].status == "FLL"
+
+
+@pytest.mark.parametrize(("fires", "at_utc"), [(True, "2013-10-07T20:41:00Z"), (False, "2013-10-08T13:30:00Z")])
+def test_a_stop_for_extended_hours_fires_then_or_waits_for_regular_ones_as_a_rule_says(
+    fires: bool, at_utc: str
+) -> None:
+    """The market falls in the evening, and stays there."""
+    evening = 6 * 60 + 41
+    bars = market(SPY=[*minutes(1, evening), *minutes(evening + 1, 3000, "98")])
+    emulator = Emulator(bars, Settings(rules=Rules(extended_stops=fires), token_lifetime_s=9e6))
+    emulator.place(MARGIN, "SPY")
+    stop = {"OrderType": "StopMarket", "StopPrice": "99", "TradeAction": "SELL", "TimeInForce": {"Duration": "GCP"}}
+    emulator.place(MARGIN, "SPY", **stop)
+    emulator.pass_time(86_400)
+    _, fill = emulator.state.ledger.fills
+    assert (fill.at_utc, fill.price) == (utc(at_utc), Decimal(98))
+
+
+def test_a_stop_for_extended_hours_cannot_be_turned_into_a_market_order() -> None:
+    emulator = emulator_of()
+    emulator.place(MARGIN, "SPY")
+    stop = {"OrderType": "StopMarket", "StopPrice": "99", "TradeAction": "SELL", "TimeInForce": {"Duration": "GCP"}}
+    order_id = emulator.place(MARGIN, "SPY", **stop)["OrderID"]
+    status, told = emulator.reply("PUT", f"/v3/orderexecution/orders/{order_id}", {"OrderType": "Market"})
+    assert (status, "Market orders are not accepted with GCP" in told["Message"]) == (400, True)
+    assert emulator.state.ledger.orders[order_id].status == "ACK"
 
 
 def test_in_the_pause_a_futures_order_is_held_until_the_market_opens() -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from brokers.tradestation.emulator.book import AccountSpec
 from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
 from brokers.tradestation.emulator.switches import Switches
 from supervisor.process.world import HttpReply
+from tests.simulate import drill_world
 from tests.simulate.drill_world import MANAGER, Drill
+from trader.demo.script import Stand
 from trader.sessions import journal_path
 from trader.simulate.night import Night, Plan
 
@@ -94,6 +98,35 @@ def test_a_desk_that_told_nobody_of_what_it_kept_over_a_close_would_be_found(mon
     monkeypatch.setattr("trader.manager.guarding.RULES", ())
     problems = Night(plan(FRIDAY, 0.2, 2), flat_at_close_min=5).play().problems
     assert any("over the close of" in problem for problem in problems), problems
+
+
+# -- extended hours ---------------------------------------------------------------------------------------------------
+
+AFTERNOON_UTC = datetime.fromisoformat("2013-10-08T19:30:00+00:00").timestamp()
+CLOSES_UTC, EVENING_ENDS_UTC = AFTERNOON_UTC + 1800, AFTERNOON_UTC + 4.5 * 3600
+
+
+@pytest.mark.parametrize("fires", [True, False])
+def test_what_is_held_in_the_evening_is_told_as_bare_whatever_the_venues_stops_do_then(
+    fires: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether they fire. Once for the stretch, also where the account manager dies in it; the exit of a
+    person's order, the stop's form and the books are right either way."""
+    monkeypatch.setattr(drill_world, "STAND", Stand("drill", "SPY", "SIM100001M", drill_world.STRATEGY))
+    monkeypatch.setattr(drill_world, "ACCOUNT", AccountSpec("SIM100001M", "Margin", Decimal(100_000)))
+    settings = Settings(rules=Rules(extended_stops=fires))
+    drill = Drill(begin_utc=AFTERNOON_UTC, settings=settings, extended_hours=True)
+    drill.until(lambda: drill.theirs == 1 and drill.ours == 1 and drill.stops)
+    assert [stop.duration for stop in drill.stops] == ["GCP"]
+    drill.until(lambda: drill.events("uncovered.extended"), 120.0)
+    drill.desk.kill_process(MANAGER)
+    drill.until(lambda: drill.events("uncovered.extended_over"), 1000.0)
+    (bare,), (over,) = drill.events("uncovered.extended"), drill.events("uncovered.extended_over")
+    assert 0 <= bare["market_utc"] - CLOSES_UTC < 60.0
+    assert 0 <= over["market_utc"] - EVENING_ENDS_UTC < 60.0
+    assert drill.events("uncovered") == []
+    assert drill.deaths
+    drill.judge(bars=False)
 
 
 # -- a stop near its end ----------------------------------------------------------------------------------------------

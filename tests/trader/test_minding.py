@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokers.model import Instrument, OrderStatus, OrderType, Side, Trail
+from brokers.model import Duration, Instrument, OrderStatus, OrderType, Side, Trail
 from trader.hours.market_hours import Moment, Phase
 from trader.minding.closing import MINUTE_S, flat_at_close, overnight_margin
 from trader.minding.closing import wants_read as close_wants_read
-from trader.minding.cover import covered_for
+from trader.minding.cover import bare_outside, covered_for
 from trader.minding.minded import DAY_S, NOTHING_MINDED, Act, Minded, Past, Price, Renewal, Scene, Words, beyond
 from trader.minding.renewal import (
     CALM_PRICE_S,
@@ -476,9 +476,63 @@ def test_any_replace_of_it_is_the_one_that_was_wanted() -> None:
     assert asked(ASKED, "7", NOW_UTC) is ASKED
 
 
-def test_covered_says_for_which_hours() -> None:
-    assert covered_for(Instrument("SPY", "STOCK", TICK, Decimal(1))) == "regular hours"
-    assert covered_for(ES) == "all hours of its market"
+SPY = Instrument("SPY", "STOCK", TICK, Decimal(1))
+IN_FORM = stop(duration=Duration.GTC_EXTENDED)
+
+
+@pytest.mark.parametrize(
+    ("stops", "fires", "extended", "told"),
+    [
+        ([stop()], None, False, "regular hours"),
+        ([stop()], True, True, "regular hours; bare in extended hours"),
+        ([IN_FORM], True, True, "regular and extended hours"),
+        ([IN_FORM, stop()], True, True, "regular hours; bare in extended hours"),
+        ([IN_FORM], False, True, "regular hours; bare in extended hours"),
+        ([IN_FORM], None, True, "regular hours; bare in extended hours, as far as anybody knows"),
+    ],
+)
+def test_covered_says_for_which_hours(stops: list[OwnOrder], fires: bool | None, extended: bool, told: str) -> None:
+    assert covered_for(SPY, stops, fires, extended=extended) == told
+    assert covered_for(ES, stops, fires, extended=extended) == "all hours of its market"
+    assert covered_for(None, stops, fires, extended=extended) == ""
+
+
+def outside(fires: bool | None, *stops: OwnOrder, **changes: Any) -> Scene:
+    words = Words(gtc_days_max=90, extended_stops=fires)
+    return scene(words=words, orders=stops, outside=True, instrument=SPY, moment=Moment(Phase.CLOSED), **changes)
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        (outside(None, IN_FORM), "is not known to fire now"),
+        (outside(False, IN_FORM), "does not fire now"),
+        (outside(True, stop()), "is for regular hours"),
+        (outside(True), "has no working stop"),
+        (outside(True, IN_FORM, held=Decimal(2)), "protects less"),
+    ],
+)
+def test_outside_regular_hours_a_position_is_bare_but_for_stops_that_are_known_to_fire_then(
+    seen: Scene, why: str
+) -> None:
+    act = bare_outside(seen, NOTHING_MINDED)
+    assert act is not None
+    assert act.told is not None
+    assert (act.told.kind, act.told.level, act.told.state) == ("uncovered.extended", "NOTIFY", "opened")
+    assert why in act.told.text
+    assert bare_outside(replace(seen, now_utc=NOW_UTC + 60), act.minded) is None, "once for each stretch"
+    for over in ({"outside": False}, {"held": Decimal(0)}):
+        after = bare_outside(replace(seen, now_utc=NOW_UTC + 90.5, **over), act.minded)
+        assert after is not None
+        assert after.told is not None
+        assert (after.told.kind, after.minded) == ("uncovered.extended_over", NOTHING_MINDED)
+        assert "90.500 market seconds" in after.told.text
+
+
+def test_no_such_word_where_the_stop_fires_or_the_session_is_for_regular_hours() -> None:
+    assert bare_outside(outside(True, IN_FORM), NOTHING_MINDED) is None
+    assert bare_outside(replace(outside(None, IN_FORM), outside=False), NOTHING_MINDED) is None
+    assert bare_outside(outside(None, held=Decimal(0)), NOTHING_MINDED) is None
 
 
 def test_no_entry_in_the_last_days_of_a_contract() -> None:

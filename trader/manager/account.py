@@ -24,18 +24,17 @@ from trader.holds import NOTHING_STANDS
 from trader.hours.market_hours import UNKNOWN_HOURS, HoursConfig, MarketHours, Moment
 from trader.hours.market_hours import entry_refusal as market_refusal
 from trader.manager.journal import Journal
+from trader.manager.protection import stop_becomes_exit, view
 from trader.messages import (
     CleanBar,
     PositionView,
     RejectRow,
 )
-from trader.minding.cover import covered_for
 from trader.minding.minded import Past, Price, beyond
 from trader.minding.rolling import entry_refusal as expiry_refusal
 from trader.orders.intents import AGAIN, Intent, IntentState, Kind, Settling
 from trader.orders.lifecycle import OwnOrder
 from trader.orders.target import Declaration, Place, Situation, clamped, promised
-from trader.orders.watched import take_keeper, trail_keeper
 from trader.risk.exposure import Exposure, open_risk_usd
 from trader.risk.gates import EntryGates, entry_refusal
 from trader.risk.limits import Limits
@@ -74,7 +73,8 @@ class Account:
     ``flatten_since_s``: when this life took up the flatten that is under way. ``seen``, ``equity_usd`` and
     ``day_trades``: the venue's account as the books last told it. ``prices``: last closes, where a limit needs them.
     ``reserve``: asks for a part of the account's own limits before an entry is written; None where it has none.
-    ``hours``: by symbol, missing where they are unknown; ``closing_s``: so long before a close no entry goes.
+    ``hours``: by symbol, missing where they are unknown; ``extended_hours``: with what is before and
+    after regular ones, where the session is for these; ``closing_s``: so long before a close no entry goes.
     ``last_word``: of this trader's turns that consumed nothing. ``market``: the newest price known, by symbol;
     ``past``: stops that it has passed; ``read_utc``: when the newest good read was asked for; ``margin_usd``: what the
     account's positions need over night, ``overnight_free_usd``: what may be held then beyond them.
@@ -116,6 +116,7 @@ class Account:
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}
         self.hours: dict[str, MarketHours] = {}
+        self.extended_hours: dict[str, MarketHours] = {}
         self.closing_s = HoursConfig().closing_s
         self.in_force = NOTHING_STANDS
         self.flatten_since_s = 0.0
@@ -243,7 +244,7 @@ class Account:
             seen=self.differed.get(symbol),
             unsettled=unsettled,
             entry_refusal=self.refusal(declaration, now, late=declaration.late) if missing else None,
-            replace_to_market=self.capabilities.replace_to_market and not self.journal.minded(symbol).inert_closes,
+            replace_to_market=stop_becomes_exit(self, symbol),
             children=self.capabilities.children,
             takes_native=self.takes_native,
             uncovered_s=self._uncovered_s(symbol, now),
@@ -445,28 +446,9 @@ class Account:
     def views(self) -> tuple[PositionView, ...]:
         """Made anew where something has changed, or was agreed for the first time."""
         if not self._views or self._views_agreed != len(self.agreed_s):
-            self._views = tuple(map(self._view, self.session.symbols))
+            self._views = tuple([view(self, symbol) for symbol in self.session.symbols])
             self._views_agreed = len(self.agreed_s)
         return self._views
-
-    def _view(self, symbol: str) -> PositionView:
-        held, d = self.journal.holding(symbol), self.journal.declaration(symbol)
-        stops = [order.stop_price for order in self.working_of(symbol) if order.protecting]
-        told = [price for price in stops if price is not None]
-        return PositionView(
-            symbol=symbol,
-            quantity=held.quantity,
-            average_price=held.average_price,
-            stop=(min(told) if held.quantity > 0 else max(told)) if told and len(told) == len(stops) else None,
-            as_of_utc=held.as_of_utc,
-            agreed=symbol in self.agreed_s and symbol not in self.differed,
-            take=d.take,
-            trail=d.trail,
-            stop_held_by="venue" if stops else "",
-            take_held_by=take_keeper(d, held.quantity, self.working_of(symbol)),
-            trail_held_by=trail_keeper(d, self.working_of(symbol)),
-            covered=covered_for(self.journal.instruments.get(symbol)) if stops else "",
-        )
 
 
 def _plain(value: Any) -> Any:

@@ -55,6 +55,7 @@ from trader.manager.inquiry import Inquiry
 from trader.manager.journal import SCHEMA, Journal
 from trader.manager.key_numbers import number_keys
 from trader.manager.order_frames import frames
+from trader.manager.protection import protective
 from trader.manager.reserving import Reserving
 from trader.manager.settlement import held_when_overdue, overdue_since_s, settle_by_history
 from trader.manager.step import Step
@@ -329,7 +330,8 @@ class AccountManager(Server):
         if intent.kind is Kind.PLACE:
             self.key_numbers.reserve(intent.number)
             instrument = self.journal.instruments.get(intent.symbol)
-            order = placing(intent, self.account.session.account, instrument)
+            duration = protective(self.account, intent.symbol)
+            order = placing(intent, self.account.session.account, instrument, duration)
             return self.broker.place_with_children(order) if order.children else self.broker.place(order)
         if intent.kind is Kind.CANCEL:
             return self.broker.cancel(intent.order_id)

@@ -10,9 +10,20 @@ from decimal import Decimal
 
 import msgspec
 
-from brokers.model import Accepted, Grouped, GroupOutcome, OrderStatus, OrderType, Outcome, RefusedByVenue, Unknown
+from brokers.model import (
+    Accepted,
+    Duration,
+    Grouped,
+    GroupOutcome,
+    OrderStatus,
+    OrderType,
+    Outcome,
+    RefusedByVenue,
+    Unknown,
+)
 from trader.manager.account import Account, Now, Reserve
 from trader.manager.brackets import ANSWERED, Answered, answered
+from trader.manager.protection import protective
 from trader.minding import renewal
 from trader.orders.intents import AGAIN, Intent, IntentState, Kind, Purpose, Settling, remembered
 from trader.orders.lifecycle import OwnOrder, given_up, placed
@@ -242,6 +253,9 @@ def _not_renewed(account: Account, intent: Intent, why: str, now: Now) -> None:
 def refused_by(account: Account, refused: Intent | OwnOrder, gate: str, why: str, now: Now) -> None:
     """Told to the strategy, and not tried again before it declares anew. A stop or exit that cannot be had pages."""
     journal, symbol = account.journal, refused.symbol
+    placed_stop = refused.purpose is Purpose.STOP and (isinstance(refused, OwnOrder) or refused.kind is Kind.PLACE)
+    if placed_stop and extended_form_refused(account, symbol, why, now):
+        return
     account.reject(now, symbol, gate, f"{refused.purpose} refused: {why}", refused.quantity)
     declaration = journal.declaration(symbol)
     if refused.purpose is Purpose.ENTRY:
@@ -251,6 +265,17 @@ def refused_by(account: Account, refused: Intent | OwnOrder, gate: str, why: str
     if not (isinstance(refused, OwnOrder) and refused.parent):  # a leg: its stop is placed once more, by itself
         journal.declare(replace(declaration, refused=(*declaration.refused, refused.purpose)))
     account.event(now, f"{refused.purpose}.refused", "PAGE", f"{symbol}: {refused.purpose} refused: {why}")
+
+
+def extended_form_refused(account: Account, symbol: str, why: str, now: Now) -> bool:
+    """A stop that was placed in the form for extended hours may have been refused for that form: once, the other one is
+    tried at once."""
+    if protective(account, symbol) is not Duration.GTC_EXTENDED:
+        return False
+    account.journal.mind(symbol, replace(account.journal.minded(symbol), regular_stops=True))
+    text = f"{symbol}: the venue refused a stop for extended hours ({why}); stops are for regular hours from now on"
+    account.event(now, "stop.regular_form", "NOTIFY", text)
+    return True
 
 
 def _unknown(account: Account, intent: Intent, result: Unknown, now: Now) -> None:

@@ -12,8 +12,10 @@ from feeds.messages import Snapshot
 from trader.hours.market_hours import UNKNOWN_HOURS, Phase
 from trader.manager.account import Account, Now
 from trader.manager.halting import not_flat
+from trader.manager.protection import outside
 from trader.minding import closing, stop_watch
 from trader.minding.closing import flat_at_close, overnight_margin
+from trader.minding.cover import bare_outside
 from trader.minding.minded import Act, Minded, Past, Price, Scene, Words
 from trader.minding.renewal import renew, stop_expires
 from trader.minding.rolling import contract_ends
@@ -24,6 +26,7 @@ RULES: tuple[Callable[[Scene, Minded], Act | None], ...] = (
     stop_inert,
     flat_at_close,
     overnight_margin,
+    bare_outside,
     renew,
     stop_expires,
     contract_ends,
@@ -95,6 +98,7 @@ def scene(account: Account, symbol: str, now: Now) -> Scene:
             session.flat_at_close_min,
             account.capabilities.gtc_days_max,
             account.capabilities.renews_by_replace,
+            account.capabilities.extended_stops,
             account.timing.late_machine_s,
         ),
         declaration=journal.declaration(symbol),
@@ -110,6 +114,7 @@ def scene(account: Account, symbol: str, now: Now) -> Scene:
         past=account.past.get(symbol),
         read_utc=account.read_utc,
         moment=moment,
+        outside=outside(account, symbol, now),
         closes_utc=hours.next_close(now.utc) if opened else None,
         not_flat=not_flat(account, symbol, 0.0) if journal.minded(symbol).close_utc else "",
         equity_usd=account.equity_usd,

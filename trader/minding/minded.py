@@ -62,7 +62,8 @@ class Minded(Value, frozen=True):
     closed. ``close_utc``: the close before which the position is to be flat; ``close_missed``: it was told that it was
     not; ``kept``: since then the stop protects what is left. ``margin_utc``: the close before which the margin was
     told. ``expiring``: the stop whose end was told; ``rolls``: the contract's end was told. ``renewal``: of the
-    stop that ends next."""
+    stop that ends next. ``bare_utc``: since when it was told as bare in extended hours. ``regular_stops``: the venue
+    has refused a stop in the form for extended hours, so the next ones are for regular hours."""
 
     passed: bool = False
     inert: str = ""
@@ -75,6 +76,8 @@ class Minded(Value, frozen=True):
     expiring: str = ""
     rolls: bool = False
     renewal: Renewal | None = None
+    bare_utc: float = 0.0
+    regular_stops: bool = False
 
 
 NOTHING_MINDED = Minded()
@@ -88,6 +91,7 @@ class Words(Value, frozen=True):
     flat_at_close_min: int = 0
     gtc_days_max: int | None = None
     renews_by_replace: bool | None = None
+    extended_stops: bool | None = None
     machine_allowance_s: float = 5.0
 
 
@@ -96,7 +100,8 @@ class Scene(Value, frozen=True, kw_only=True):
     no older than the position. ``read_utc``: when the newest good read of the account was asked for. ``closes_utc``: of
     the market, where it is open and its hours are known. ``not_flat``: why it cannot be said that nothing is left; ""
     where it can. ``margin_usd``: what the account's positions need over night, ``overnight_free_usd``: what may be held
-    then beyond them. ``first_notice_utc``: of the contract, as a person says."""
+    then beyond them. ``first_notice_utc``: of the contract, as a person says. ``outside``: of
+    a session for extended hours, it is before or after regular ones and the market trades."""
 
     words: Words
     declaration: Declaration
@@ -112,6 +117,7 @@ class Scene(Value, frozen=True, kw_only=True):
     past: Past | None = None
     read_utc: float = 0.0
     moment: Moment = Moment(Phase.UNKNOWN)
+    outside: bool = False
     closes_utc: float | None = None
     not_flat: str = ""
     equity_usd: Decimal | None = None

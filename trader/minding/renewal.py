@@ -2,9 +2,9 @@
 
 A GTC order ends after so many days. Whether a replace gives it new ones no venue's reference says, so it is tried: some
 days before, at a calm moment, the stop is replaced by itself (same order, price and size: no moment without it, never
-two), and reads say what came of it. Where its end stays, or nothing may be tried, the end is told some days before;
-when it comes the stop is a declared one that is missing, and the planner places it at once (``target``), as a rule right
-after a close, with which such orders end.
+two), and reads say what came of it. Where its end stays, or nothing may be tried, the end is told days before;
+when it comes the stop is a declared one that is missing, and the planner places it at once (``target``), as a rule
+right after a close, with which such orders end.
 
 Left alone are stops that a person has moved, and those that the venue trails: a replace would begin their trail anew.
 """
