@@ -363,6 +363,17 @@ def test_a_stop_is_replaced_by_itself_and_works_on_with_an_end_that_is_no_earlie
     assert market.client.capabilities.renews_by_replace is None
 
 
+def test_a_stop_for_extended_hours_is_no_market_order_and_works_on(market: Desk) -> None:
+    """So says ``Capabilities.extended_market``: it has to be cancelled before an exit goes."""
+    assert not market.client.capabilities.extended_market
+    at = market.last - 60
+    wanted = placing(market, Side.SELL, OrderType.STOP_MARKET, stop_price=at, duration=Duration.GTC_EXTENDED)
+    stop = placed(market, wanted)
+    assert isinstance(market.client.replace(stop, Change(to_market=True)), RefusedByVenue)
+    after = read(market, stop.order_id)
+    assert (after.type, after.working, after.stop_price) == (OrderType.STOP_MARKET, True, at)
+
+
 @pytest.mark.parametrize("trail", [Trail(amount=Decimal(10)), Trail(percent=Decimal(5))])
 def test_a_trail_comes_back_as_it_was_sent(market: Desk, trail: Trail) -> None:
     assert placed(market, placing(market, Side.SELL, OrderType.STOP_MARKET, trail=trail)).trail == trail

@@ -26,9 +26,12 @@ from trader.minding.renewal import (
     TOLD_DAYS,
     asked,
     ends_utc,
+    not_sent,
+    refused,
     renew,
     stop_expires,
 )
+from trader.minding.renewal import under_way as is_under_way
 from trader.minding.rolling import contract_ends, entry_refusal, last_day, notice_utc
 from trader.minding.stop_watch import INERT_S, INERT_TICKS, overdue_utc, past, stop_inert, stop_passed, wants_read
 from trader.orders.intents import Purpose
@@ -395,7 +398,6 @@ def wanted(**changes: Any) -> Renewal | None:
 
 def test_days_before_its_end_at_a_calm_moment_a_stop_is_to_be_replaced_by_itself() -> None:
     assert wanted() == Renewal("7", NEAR_END)
-    assert wanted(moment=Moment(Phase.UNKNOWN)) is not None, "a fresh price shows that the market trades"
     assert RENEW_DAYS > TOLD_DAYS
 
 
@@ -408,6 +410,7 @@ def test_days_before_its_end_at_a_calm_moment_a_stop_is_to_be_replaced_by_itself
         {"price": at("200", NOW_UTC - CALM_PRICE_S - 6)},
         {"moment": Moment(Phase.CLOSED)},
         {"moment": Moment(Phase.CLOSING)},
+        {"moment": Moment(Phase.UNKNOWN)},
         {"held": Decimal(0)},
         {"unsettled": True},
         {"flattening": True},
@@ -467,6 +470,50 @@ def test_a_venue_that_is_said_to_renew_is_tried_each_day() -> None:
     failed = Minded(renewal=Renewal("7", NEAR_END, NOW_UTC - DAY_S, failed=True))
     assert renew(under_way(words=words), failed) == Act(NOTHING_MINDED)
     assert renew(under_way(words=words, now_utc=NOW_UTC - 1), failed) is None
+
+
+HAPPENS = ["waits", "near", "far", "asks", "answers", "renews", "refuses", "fails", "reads", "moves", "ends"]
+
+
+@given(st.sampled_from([None, False, True]), st.lists(st.sampled_from(HAPPENS), max_size=40))
+def test_whatever_happens_a_stop_is_asked_once_at_a_calm_moment_and_nothing_is_said_that_no_read_shows(
+    known: bool | None, history: list[str]
+) -> None:
+    minded, now, read_utc, price = NOTHING_MINDED, NOW_UTC, 0.0, "200"
+    order, declared, asks = stop(good_till_utc=NEAR_END), DECLARED, 0
+    for number, happens in enumerate(history):
+        now += 3600.0 if happens == "waits" else 1.0
+        if happens in ("near", "far"):
+            price = "101" if happens == "near" else "200"
+        elif happens == "asks" and minded.renewal is not None and minded.renewal.wanted:
+            assert known is not False
+            assert (declared.stop_by_person, price, order.pending) == ("", "200", "")
+            minded, order, asks = asked(minded, order.order_id, now), replace(order, pending="replace"), asks + 1
+        elif happens in ("answers", "renews") and order.pending:
+            later_s = 80 * DAY_S if happens == "renews" else 0.0
+            order = replace(order, pending="", good_till_utc=(order.good_till_utc or 0.0) + later_s)
+        elif happens in ("refuses", "fails") and order.pending:
+            assert is_under_way(minded, order.order_id)
+            order, sent = replace(order, pending=""), happens == "refuses"
+            minded = refused(minded, SYMBOL, "no").minded if sent else not_sent(minded, order.order_id)
+            asks -= not sent
+        elif happens == "reads":
+            read_utc = now
+        elif happens == "moves":
+            declared = replace(declared, stop_by_person="changed")
+        elif happens == "ends":
+            order, declared, asks = stop(order_id=f"next{number}", good_till_utc=now + 9 * DAY_S), DECLARED, 0
+        words = Words(gtc_days_max=90, renews_by_replace=known)
+        seen = scene(words=words, now_utc=now, read_utc=read_utc, orders=(order,), declaration=declared)
+        seen = replace(seen, price=at(price, now))
+        while (act := renew(seen, minded)) is not None:
+            assert (act.declaration, act.hold) == (None, ""), "it changes nothing that is declared"
+            assert act.minded != minded
+            if kind(act) == "stop.renewed":
+                assert minded.renewal is not None
+                assert (order.good_till_utc or 0.0) >= minded.renewal.ends_utc + LATER_S
+            minded = act.minded
+        assert asks <= (1 if known is None else 0 if known is False else len(history))
 
 
 def test_any_replace_of_it_is_the_one_that_was_wanted() -> None:

@@ -336,7 +336,9 @@ def test_the_end_of_a_stop_is_told_and_when_it_comes_the_stop_is_placed_again() 
 def near_its_end(**words: Any) -> tuple[Desk, str, float]:
     """Long, its stop ends in nine days, the market trades far above it."""
     desk = desk_of(**words)
+    write(desk, (-3600, 10_000))
     desk.long_and_covered()
+    desk.world.advance(LOOK_EVERY_S)
     (stop,) = working(desk)
     ends_utc = float(int(desk.world.now_utc()) + 9 * DAY_S)
     desk.change(stop, good_till_utc=ends_utc)

@@ -65,8 +65,8 @@ class Account:
     said where it did not. ``differs_since``: since when reads differ, and the level it was told at. ``changed_s``: our
     newest fill, acknowledgement or instruction. ``not_ours``: symbols in which a new journal found a position.
     ``streamed``: positions as the stream tells them. ``looked``: symbols that a person released after their position
-    had vanished. ``told_by_history``: other people's orders that may have closed it; ``history_next_s``: when it is asked
-    again. ``want_read``: somebody should read the account soon. ``search_since_utc``: an order of ours may have
+    had vanished. ``told_by_history``: other people's orders that may have closed it; ``history_next_s``: when it is
+    asked again. ``want_read``: somebody should read the account soon. ``search_since_utc``: an order of ours may have
     closed since then and be in history. ``missing``: working orders of ours that the newest read did not show, with the
     moment since which history is to be searched for them (None: it was). ``unread``: what the venue said instead of the
     newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that refuses a symbol's

@@ -27,7 +27,7 @@ LATER_S = DAY_S / 2
 CALM_TICKS = 20
 """So far from the stop nothing fires while the replace is on its way."""
 CALM_PRICE_S = 300.0
-"""Market seconds, and the machine allowance: a price that is older does not show that the market trades now."""
+"""Market seconds, and the machine allowance: a price that is older says nothing of where the market is now."""
 EXPIRING = "stop_expires"
 """Name of the incident."""
 
@@ -90,12 +90,12 @@ def _begun(scene: Scene, minded: Minded) -> Act | None:
 
 
 def _calm(scene: Scene, minded: Minded, stop: OwnOrder) -> bool:
-    """The market trades, far from the stop; nothing is under way, and nobody wants the position closed. Of stops that
-    no replace should touch no moment is."""
+    """The market is open by its hours and trades far from the stop; nothing is under way, and nobody wants the position
+    closed. Of stops that no replace should touch no moment is."""
     declared, price, instrument = scene.declaration, scene.price, scene.instrument
     if declared.stop_by_person or stop.trail is not None or stop.stop_price is None:
         return False
-    if scene.moment.phase not in (Phase.OPEN, Phase.UNKNOWN) or price is None or instrument is None:
+    if scene.moment.phase is not Phase.OPEN or price is None or instrument is None:
         return False
     closing = scene.exits or scene.flattening or declared.quantity * scene.held <= 0
     if closing or stop.pending or not stop.protecting or minded.close_utc or minded.inert or minded.passed:
