@@ -116,6 +116,28 @@ def test_a_stop_that_is_refused_for_its_form_is_placed_for_regular_hours_at_once
     assert len(desk.sent("POST")) == tried + 1, "the refused form is not tried again"
 
 
+def test_where_the_other_form_is_refused_too_the_form_was_not_why() -> None:
+    desk = desk_of()
+    desk.on_order, desk.refuse_leg = refuse_all_stops, "StopMarket"
+    desk.ready()
+    desk.declare(1)
+    desk.fill(next(iter(desk.orders)))
+    desk.stream()
+    desk.world.advance(5.0)
+    assert len(desk.sent("POST")) == 2, "the entry, and its stop once more by itself"
+    assert (told(desk, "stop.regular_form"), told(desk, "stop.refused")) == (1, 1)
+    desk.on_order = None
+    desk.declare(1, "165")
+    (stop,) = stops(desk)
+    assert desk.orders[stop].duration is Duration.GTC_EXTENDED
+
+
+def refuse_all_stops(request: HttpRequest) -> Any:
+    if msgspec.json.decode(request.body or b"")["OrderType"] == "StopMarket":
+        return reply({"Orders": [{"Error": "FAILED", "Message": "the market is beyond the stop"}]})
+    return None
+
+
 def refuse_the_form(request: HttpRequest) -> Any:
     """Stops for extended hours, where they come alone."""
     body = msgspec.json.decode(request.body or b"")

@@ -269,10 +269,11 @@ def refused_by(account: Account, refused: Intent | OwnOrder, gate: str, why: str
 
 def extended_form_refused(account: Account, symbol: str, why: str, now: Now) -> bool:
     """A stop that was placed in the form for extended hours may have been refused for that form: once, the other one is
-    tried at once."""
-    if protective(account, symbol) is not Duration.GTC_EXTENDED:
+    tried at once. Where that is refused as well, the form was not why."""
+    in_form = protective(account, symbol) is Duration.GTC_EXTENDED
+    account.journal.mind(symbol, replace(account.journal.minded(symbol), regular_stops=in_form))
+    if not in_form:
         return False
-    account.journal.mind(symbol, replace(account.journal.minded(symbol), regular_stops=True))
     text = f"{symbol}: the venue refused a stop for extended hours ({why}); stops are for regular hours from now on"
     account.event(now, "stop.regular_form", "NOTIFY", text)
     return True
