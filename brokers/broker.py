@@ -93,6 +93,12 @@ class Capabilities(msgspec.Struct, frozen=True):
     durations: tuple[Duration, ...] = tuple(Duration)
     gtc_days_max: int | None = None
     """A GTC order ends by itself after so many days; None: never."""
+    renews_by_replace: bool | None = None
+    """A replace gives it that many new ones, also one that changes nothing; None: nobody knows."""
+    extended_stops: bool | None = None
+    """A stop-market order with a duration for extended hours fires in these, too; None: nobody knows."""
+    extended_market: bool = True
+    """Market orders may have such a duration; where not, a stop that has one cannot be turned into one."""
     trailing_native: bool = False
     """The venue moves a trailing stop itself."""
     groups: tuple[GroupKind, ...] = ()

@@ -158,13 +158,15 @@ class Position(Value, frozen=True):
 
 class Balance(Value, frozen=True):
     """``day_trades``: in the last five business days, where the venue counts them. ``overnight_margin_usd``: what all
-    that is held needs over night, where the venue tells it (of futures)."""
+    that is held needs over night, where the venue tells it (of futures). ``overnight_free_usd``: what may be held over
+    night beyond that, where the venue tells it (of stocks on margin); 0 or less: as much as may be is held, or more."""
 
     account: str
     cash_usd: Decimal
     equity_usd: Decimal
     day_trades: int | None = None
     overnight_margin_usd: Decimal | None = None
+    overnight_free_usd: Decimal | None = None
 
 
 class Account(Value, frozen=True):
@@ -179,7 +181,7 @@ class Account(Value, frozen=True):
 
 class Instrument(Value, frozen=True):
     """``symbol`` is the dated contract: for a continuous symbol (@ES) it is the one now in front. ``expires_utc``: the
-    date on which it ends, as the venue tells it; None where it tells none. First notice it does not tell."""
+    date on which it ends, as the venue tells it; None where it tells none."""
 
     symbol: str
     kind: str

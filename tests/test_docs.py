@@ -29,6 +29,7 @@ from brokers.tradestation.emulator.switches import MEANING, ORDER_RULES, Switche
 from feeds.config import ConnectionConfig, Timing
 from supervisor.messages import Done, Message, Subscribed
 from tests.trader.session_world import ARGUMENTS, MANAGER, OPENED_UTC, SESSION, SOURCE, SYMBOL, TRADER, session_world
+from trader.arguments import SymbolConfig
 from trader.cli import common
 from trader.cli.main import EXIT_CODES, main
 from trader.config import DeskSection, parse_config
@@ -246,7 +247,7 @@ def test_no_section_tells_of_a_command_that_is_not_there() -> None:
     assert told == known
 
 
-@pytest.mark.parametrize("section", [DeskSection, ConnectionConfig, Timing, LimitsSection])
+@pytest.mark.parametrize("section", [DeskSection, ConnectionConfig, Timing, LimitsSection, SymbolConfig])
 def test_every_configuration_key_is_in_operating(section: type[msgspec.Struct]) -> None:
     keys = {row[0].strip("`") for row in rows(doc("operating.md"))}
     assert not set(section.__struct_fields__) - keys

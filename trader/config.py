@@ -5,6 +5,7 @@
 [timing]                    # machine periods, all optional
 [limits]                    # of entries; below it .sessions.NAME and .accounts.ID (trader/risk/limits.py)
 [market_hours]              # by which calendar a symbol trades, where its kind does not tell
+[symbols.NAME]              # what the venue does not tell of it
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import msgspec
 
 from brokers.tradestation.addresses import API_HOSTS
 from feeds.config import ConnectionConfig, Timing
-from trader.arguments import Protection
-from trader.hours.market_hours import DAY_S, HoursConfig
+from trader.arguments import Protection, SymbolConfig
+from trader.hours.market_hours import DAY_S, HoursConfig, root_of
 from trader.risk.limits import LIVE_NEEDS, LimitsSection, faults
 
 CONFIG_FILE = "nightdesk.toml"
@@ -57,6 +58,7 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timing: Timing = Timing()
     limits: LimitsSection = LimitsSection()
     market_hours: HoursConfig = HoursConfig()
+    symbols: dict[str, SymbolConfig] = {}
 
 
 def read_config(home: Path) -> DeskConfig:
@@ -103,6 +105,12 @@ def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
         raise BadConfig(
             f"{where}: market_hours.closing_s is {config.market_hours.closing_s}, wanted: 0 or more and below {DAY_S}."
         )
+    for symbol, about in config.symbols.items():
+        if about.first_notice is not None and (not root_of(symbol) or symbol.startswith("@")):
+            raise BadConfig(
+                f"{where}: symbols.{symbol}.first_notice: {symbol} is no dated contract (GCZ13), so it has no first "
+                "notice. Mend the file; nothing was started."
+            )
     for name, each in config.connections.items():
         if not CONNECTION_NAME.fullmatch(name):
             raise BadConfig(f"{where}: connection name {name!r}: wanted 1 to 40 of a-z 0-9 _ -. Mend the file.")

@@ -58,6 +58,8 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inert_stop: InertStop = "page"
     flat_at_close_min: int = 0
     """So many market minutes before each close entries end and the position is closed; 0: it is kept."""
+    extended_hours: bool = False
+    """Stops and takes of stocks are for the time before and after regular hours, too."""
 
     @property
     def feeds_from(self) -> str:

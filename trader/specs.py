@@ -76,6 +76,7 @@ def session_spec(session: Session, config: DeskConfig) -> ChildSpec:
         "protection": config.desk.protection,
         "limits": plain(limits_of(config.limits, session.name)),
         "market_hours": msgspec.to_builtins(config.market_hours),
+        "symbols": msgspec.to_builtins(config.symbols),
     }
     of_data = {**arguments, "connection": msgspec.to_builtins(config.connections[session.feeds_from])}
     last_words_s = 2 * config.timing.http_limit_s + config.timing.connect_limit_s + LAST_WORDS_S

@@ -101,6 +101,7 @@ class TradeStation(Broker):
         key_length_max=KEY_LENGTH_MAX,
         durations=tuple(each for each in Duration if each is not Duration.FOK),
         gtc_days_max=90,
+        extended_market=False,  # Market with DYP is refused [report]
         trailing_native=True,
         groups=(GroupKind.OCO, GroupKind.BRACKET, GroupKind.NORMAL),
         children=True,

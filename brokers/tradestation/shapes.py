@@ -93,17 +93,19 @@ class AccountsPage(Page, frozen=True, kw_only=True):
 
 
 class BalanceDetailShape(Shape, frozen=True):
-    """``day_trades``: accounts of stocks only; ``initial_margin``: of futures only. Taken as they come, so that no read
-    of an account fails by them."""
+    """``day_trades`` and ``overnight_buying_power``: accounts of stocks only; ``initial_margin``: of futures only.
+    Taken as they come, so that no read of an account fails by them."""
 
     day_trades: str | int | float | None = None
     initial_margin: Any = None
+    overnight_buying_power: Any = None
 
 
 class BalanceShape(Shape, frozen=True):
     account_id: str
     cash_balance: Decimal
     equity: Decimal
+    account_type: str | None = ""
     balance_detail: BalanceDetailShape | None = None
 
 

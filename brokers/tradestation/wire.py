@@ -89,18 +89,23 @@ def account(shape: AccountShape) -> Account:
     )
 
 
+MARGIN = "Margin"
+"""The type of account that may owe something over night: in a cash account to have nothing left is no trouble."""
 DAY_TRADES_DIGITS = 6
 """Of a count of five days; what is longer is no count."""
 
 
 def balance(shape: BalanceShape) -> Balance:
-    told = str(shape.balance_detail.day_trades) if shape.balance_detail is not None else ""
+    detail = shape.balance_detail
+    told = str(detail.day_trades) if detail is not None else ""
+    on_margin = detail is not None and shape.account_type == MARGIN
     return Balance(
         account=shape.account_id,
         cash_usd=finite(shape.cash_balance),
         equity_usd=finite(shape.equity),
         day_trades=int(told) if told.isascii() and told.isdigit() and len(told) <= DAY_TRADES_DIGITS else None,
-        overnight_margin_usd=_if_number(shape.balance_detail.initial_margin) if shape.balance_detail else None,
+        overnight_margin_usd=_if_number(detail.initial_margin) if detail is not None else None,
+        overnight_free_usd=_if_number(detail.overnight_buying_power) if detail is not None and on_margin else None,
     )
 
 

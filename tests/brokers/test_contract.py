@@ -347,6 +347,33 @@ def test_limit_and_stop_limit_come_back_with_their_prices_and_move(market: Desk)
     assert (order.stop_price, order.limit_price) == (at + 50, at + 51)
 
 
+@pytest.mark.parametrize("renews", [True, False])
+def test_a_stop_is_replaced_by_itself_and_works_on_with_an_end_that_is_no_earlier(market: Desk, renews: bool) -> None:
+    """Whether it is later, a venue shows and no reference says (``Capabilities.renews_by_replace``)."""
+    market.tell("switch", {"replace_renews": renews})
+    stop = placing(market, Side.SELL, OrderType.STOP_MARKET, stop_price=market.last - 60, duration=Duration.GTC)
+    before = placed(market, stop)
+    told = market.client.replace(before, Change(stop_price=before.stop_price))
+    assert isinstance(told, Accepted)
+    after = read(market, told.order_id)
+    assert (after.working, after.stop_price, after.quantity) == (True, before.stop_price, before.quantity)
+    assert before.good_till_utc is not None
+    assert after.good_till_utc is not None
+    assert after.good_till_utc >= before.good_till_utc
+    assert market.client.capabilities.renews_by_replace is None
+
+
+def test_a_stop_for_extended_hours_is_no_market_order_and_works_on(market: Desk) -> None:
+    """So says ``Capabilities.extended_market``: it has to be cancelled before an exit goes."""
+    assert not market.client.capabilities.extended_market
+    at = market.last - 60
+    wanted = placing(market, Side.SELL, OrderType.STOP_MARKET, stop_price=at, duration=Duration.GTC_EXTENDED)
+    stop = placed(market, wanted)
+    assert isinstance(market.client.replace(stop, Change(to_market=True)), RefusedByVenue)
+    after = read(market, stop.order_id)
+    assert (after.type, after.working, after.stop_price) == (OrderType.STOP_MARKET, True, at)
+
+
 @pytest.mark.parametrize("trail", [Trail(amount=Decimal(10)), Trail(percent=Decimal(5))])
 def test_a_trail_comes_back_as_it_was_sent(market: Desk, trail: Trail) -> None:
     assert placed(market, placing(market, Side.SELL, OrderType.STOP_MARKET, trail=trail)).trail == trail

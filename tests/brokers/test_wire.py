@@ -66,6 +66,25 @@ def test_the_margin_over_night_is_known_of_futures_and_no_read_fails_by_it() -> 
         assert wire.balance(shape).equity_usd == Decimal(100_125)
 
 
+@pytest.mark.parametrize(
+    ("kind", "told", "free_usd"),
+    [
+        (b"Margin", b'"-1250.5"', Decimal("-1250.5")),
+        (b"Margin", b'"n/a"', None),
+        (b"Margin", b"null", None),
+        (b"Cash", b'"0"', None),  # all of its cash is invested: no trouble
+    ],
+)
+def test_what_may_be_held_over_night_is_known_of_stocks_on_margin(
+    kind: bytes, told: bytes, free_usd: Decimal | None
+) -> None:
+    body = golden.BALANCES.replace(b'"Futures"', b'"%s"' % kind)
+    body = body.replace(b'"InitialMargin":"15500"', b'"OvernightBuyingPower":' + told, 1)
+    (shape,) = decoded(body, BalancesPage).balances
+    assert wire.balance(shape).overnight_free_usd == free_usd
+    assert wire.balance(shape).overnight_margin_usd is None
+
+
 def test_a_position_is_understood() -> None:
     page = decoded(golden.POSITIONS, PositionsPage)
     assert wire.position(page.positions[0]) == Position(

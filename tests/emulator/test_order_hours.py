@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from brokers.tradestation.emulator.instruments import Instrument, instrument
 from brokers.tradestation.emulator.market import Bar, Market, Series
 from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
+from brokers.tradestation.emulator.switches import Switches
 from tests.emulator.support import FUTURES, MARGIN, START, Emulator, flat_bars, market, order
 
 HOUR = 3600
@@ -107,6 +109,37 @@ def test_an_order_expires_with_its_session(account: str, symbol: str, duration: 
     assert closed_after(emulator, order_id) == ("EXP", utc(ends))
 
 
+@pytest.mark.parametrize("keeps_id", [True, False])
+@pytest.mark.parametrize(
+    ("renews", "ends", "at"),
+    [(True, "2014-01-08", "2014-01-08T22:15:00Z"), (False, "2014-01-05", "2014-01-06T22:15:00Z")],
+)
+def test_a_replace_gives_new_days_or_keeps_the_end_also_under_a_new_id(
+    keeps_id: bool, renews: bool, ends: str, at: str
+) -> None:
+    settings = Settings(
+        rules=Rules(replace_renews=renews), switches=Switches(replace_keeps_id=keeps_id), token_lifetime_s=9e6
+    )
+    emulator = Emulator(market(ESZ13=minutes(1, 3000)), settings)
+    order_id = emulator.place(FUTURES, "ESZ13", TimeInForce={"Duration": "GTC"}, **RESTING)["OrderID"]
+    emulator.pass_time(3 * 86_400)
+    _, told = emulator.reply("PUT", f"/v3/orderexecution/orders/{order_id}", {"LimitPrice": "50"})
+    assert (told["OrderID"] == order_id) is keeps_id
+    shown = emulator.get(f"/v3/brokerage/accounts/{FUTURES}/orders")["Orders"]
+    (working,) = [each for each in shown if each["OrderID"] == told["OrderID"]]
+    assert working["GoodTillDate"] == f"{ends}T00:00:00Z"
+    assert closed_after(emulator, told["OrderID"]) == ("EXP", utc(at))
+
+
+def test_a_replace_never_renews_what_is_good_to_a_date() -> None:
+    emulator = emulator_of(rules=Rules(replace_renews=True))
+    until = {"Duration": "GTD", "Expiration": "2013-10-10T00:00:00Z"}
+    order_id = emulator.place(MARGIN, "SPY", TimeInForce=until, **RESTING)["OrderID"]
+    emulator.reply("PUT", f"/v3/orderexecution/orders/{order_id}", {"LimitPrice": "50"})
+    (shown,) = emulator.get(f"/v3/brokerage/accounts/{MARGIN}/orders")["Orders"]
+    assert shown["GoodTillDate"] == "2013-10-10T00:00:00Z"
+
+
 def test_good_till_date() -> None:
     emulator = emulator_of()
     until = {"Duration": "GTD", "Expiration": "2013-10-10T00:00:00Z"}
@@ -165,6 +198,32 @@ def test_an_extended_order_fills_before_the_open() -> None:
     body = {"OrderType": "Limit", "LimitPrice": "101", "TimeInForce": {"Duration": "DYP"}}
     order_id = emulator.place(MARGIN, "SPY", **body)["OrderID"]
     assert emulator.state.ledger.orders[order_id].status == "FLL"
+
+
+@pytest.mark.parametrize(("fires", "at_utc"), [(True, "2013-10-07T20:41:00Z"), (False, "2013-10-08T13:30:00Z")])
+def test_a_stop_for_extended_hours_fires_then_or_waits_for_regular_ones_as_a_rule_says(
+    fires: bool, at_utc: str
+) -> None:
+    """The market falls in the evening, and stays there."""
+    evening = 6 * 60 + 41
+    bars = market(SPY=[*minutes(1, evening), *minutes(evening + 1, 3000, "98")])
+    emulator = Emulator(bars, Settings(rules=Rules(extended_stops=fires), token_lifetime_s=9e6))
+    emulator.place(MARGIN, "SPY")
+    stop = {"OrderType": "StopMarket", "StopPrice": "99", "TradeAction": "SELL", "TimeInForce": {"Duration": "GCP"}}
+    emulator.place(MARGIN, "SPY", **stop)
+    emulator.pass_time(86_400)
+    _, fill = emulator.state.ledger.fills
+    assert (fill.at_utc, fill.price) == (utc(at_utc), Decimal(98))
+
+
+def test_a_stop_for_extended_hours_cannot_be_turned_into_a_market_order() -> None:
+    emulator = emulator_of()
+    emulator.place(MARGIN, "SPY")
+    stop = {"OrderType": "StopMarket", "StopPrice": "99", "TradeAction": "SELL", "TimeInForce": {"Duration": "GCP"}}
+    order_id = emulator.place(MARGIN, "SPY", **stop)["OrderID"]
+    status, told = emulator.reply("PUT", f"/v3/orderexecution/orders/{order_id}", {"OrderType": "Market"})
+    assert (status, "Market orders are not accepted with GCP" in told["Message"]) == (400, True)
+    assert emulator.state.ledger.orders[order_id].status == "ACK"
 
 
 def test_in_the_pause_a_futures_order_is_held_until_the_market_opens() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
+from brokers.tradestation import wire
 from brokers.tradestation.emulator import book, orders
 from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
+from brokers.tradestation.shapes import BalancesPage, decoded
 from tests.emulator.support import FUTURES, MARGIN, Emulator, bar, flat_bars, market
 
 ORDERS = f"/v3/brokerage/stream/accounts/{FUTURES}/orders"
@@ -356,3 +359,16 @@ def test_names_in_any_case_and_numbers_as_numbers() -> None:
     }  # fmt: skip
     code, answer = emulator.reply("POST", "/v3/orderexecution/orders", body)
     assert (code, answer["Orders"][0]["Message"]) == (200, "Sent order: Buy 2 ESZ13 @ 990.25 Limit")
+
+
+@pytest.mark.parametrize(("shares", "free"), [(1000, "100000"), (2000, "0"), (3000, "-100000")])
+def test_a_margin_account_that_holds_more_than_it_may_over_night_says_so(shares: int, free: str) -> None:
+    """By day four times the equity may be bought, over night twice."""
+    emulator = Emulator(market(SPY=flat_bars(1, 60, "100")), Settings(rules=Rules(print_quantity_stocks=0)))
+    emulator.place(MARGIN, "SPY", Quantity=str(shares))
+    emulator.pass_time(5)
+    path = f"/v3/brokerage/accounts/{MARGIN}/balances"
+    (shown,) = emulator.get(path)["Balances"]
+    assert shown["BalanceDetail"]["OvernightBuyingPower"] == free
+    (read,) = decoded(msgspec.json.encode(emulator.get(path)), BalancesPage).balances
+    assert wire.balance(read).overnight_free_usd == Decimal(free)

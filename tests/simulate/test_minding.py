@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from brokers.tradestation.emulator.book import AccountSpec
+from brokers.tradestation.emulator.rules import Rules
+from brokers.tradestation.emulator.state import Settings
+from brokers.tradestation.emulator.switches import Switches
+from supervisor.process.world import HttpReply
+from tests.simulate import drill_world
+from tests.simulate.drill_world import MANAGER, Drill
+from trader.demo.script import Stand
 from trader.sessions import journal_path
 from trader.simulate.night import Night, Plan
 
@@ -89,3 +98,77 @@ def test_a_desk_that_told_nobody_of_what_it_kept_over_a_close_would_be_found(mon
     monkeypatch.setattr("trader.manager.guarding.RULES", ())
     problems = Night(plan(FRIDAY, 0.2, 2), flat_at_close_min=5).play().problems
     assert any("over the close of" in problem for problem in problems), problems
+
+
+# -- extended hours ---------------------------------------------------------------------------------------------------
+
+AFTERNOON_UTC = datetime.fromisoformat("2013-10-08T19:30:00+00:00").timestamp()
+CLOSES_UTC, EVENING_ENDS_UTC = AFTERNOON_UTC + 1800, AFTERNOON_UTC + 4.5 * 3600
+
+
+@pytest.mark.parametrize("fires", [True, False])
+def test_what_is_held_in_the_evening_is_told_as_bare_whatever_the_venues_stops_do_then(
+    fires: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether they fire. Once for the stretch, also where the account manager dies in it; the exit of a
+    person's order, the stop's form and the books are right either way."""
+    monkeypatch.setattr(drill_world, "STAND", Stand("drill", "SPY", "SIM100001M", drill_world.STRATEGY))
+    monkeypatch.setattr(drill_world, "ACCOUNT", AccountSpec("SIM100001M", "Margin", Decimal(100_000)))
+    settings = Settings(rules=Rules(extended_stops=fires))
+    drill = Drill(begin_utc=AFTERNOON_UTC, settings=settings, extended_hours=True)
+    drill.until(lambda: drill.theirs == 1 and drill.ours == 1 and drill.stops)
+    assert [stop.duration for stop in drill.stops] == ["GCP"]
+    drill.until(lambda: drill.events("uncovered.extended"), 120.0)
+    drill.desk.kill_process(MANAGER)
+    drill.until(lambda: drill.events("uncovered.extended_over"), 1000.0)
+    (bare,), (over,) = drill.events("uncovered.extended"), drill.events("uncovered.extended_over")
+    assert 0 <= bare["market_utc"] - CLOSES_UTC < 60.0
+    assert 0 <= over["market_utc"] - EVENING_ENDS_UTC < 60.0
+    assert drill.events("uncovered") == []
+    assert drill.deaths
+    drill.judge(bars=False)
+
+
+# -- a stop near its end ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def near_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stop is near its end from its birth on, and what the venue gives is later by ten days."""
+    monkeypatch.setattr("trader.minding.renewal.RENEW_DAYS", 91)
+    monkeypatch.setattr("brokers.tradestation.emulator.renewal.GOOD_TILL_DAYS_MAX", 100)
+
+
+@pytest.mark.usefixtures("near_the_end")
+@pytest.mark.parametrize("renews", [True, False])
+@pytest.mark.parametrize("keeps_id", [True, False])
+@pytest.mark.parametrize("lost", ["", "answer", "manager"])
+def test_a_stop_is_renewed_by_replace_or_it_is_told_and_never_are_there_two(
+    renews: bool, keeps_id: bool, lost: str
+) -> None:
+    """Also where the answer to the replace is lost, or the account manager dies while it waits for it."""
+    rules, switches = Rules(replace_renews=renews), Switches(replace_keeps_id=keeps_id)
+    drill = Drill(settings=Settings(rules=rules, switches=switches))
+    puts: list[int] = []
+
+    def spoil(method: str, path: str, answer: HttpReply | None) -> HttpReply | None:
+        if method == "PUT":
+            puts.append(len(drill.stops))
+            if lost == "manager" and len(puts) == 1:
+                drill.desk.kill_process(MANAGER)
+            return None if lost and len(puts) == 1 else answer
+        return answer
+
+    drill.spoil = spoil
+    drill.until(lambda: drill.ours == 1)
+    drill.until(lambda: drill.events("stop.renewed", "stop.not_renewed"), 400.0)
+    drill.run(60.0)
+    assert [event["kind"] for event in drill.events("stop.renewed", "stop.not_renewed")] == [
+        "stop.renewed" if renews else "stop.not_renewed"
+    ]
+    assert puts == [1]
+    assert len(drill.stops) == 1
+    assert drill.theirs == 1
+    assert drill.events("uncovered") == []
+    assert bool(drill.deaths) == (lost == "manager")
+    drill.judge(bars=not lost)

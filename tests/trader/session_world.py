@@ -54,6 +54,7 @@ JOURNAL = f"sessions/{NAME}.db"
 TIMING = Timing()
 SIDES = {"BUY": Side.BUY, "BUYTOCOVER": Side.BUY, "SELL": Side.SELL, "SELLSHORT": Side.SELL}
 TYPES = {"Market": OrderType.MARKET, "StopMarket": OrderType.STOP_MARKET, "Limit": OrderType.LIMIT}
+DURATIONS = {"GTC": Duration.GTC, "GCP": Duration.GTC_EXTENDED, "DAY": Duration.DAY}
 OPENED_UTC = 1_381_154_400
 
 SESSION = Session(
@@ -173,7 +174,7 @@ class Desk:
             opened_utc=float(int(self.world.now_utc())),
             stop_price=Decimal(body["StopPrice"]) if "StopPrice" in body else None,
             limit_price=Decimal(body["LimitPrice"]) if "LimitPrice" in body else None,
-            duration=Duration.GTC if body["TimeInForce"]["Duration"] == "GTC" else Duration.DAY,
+            duration=DURATIONS[body["TimeInForce"]["Duration"]],
             trail=Trail(amount=Decimal(trail["Amount"])) if trail else None,
             links=links,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,13 +11,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokers.model import Instrument, OrderStatus, OrderType, Side
+from brokers.model import Duration, Instrument, OrderStatus, OrderType, Side, Trail
 from trader.hours.market_hours import Moment, Phase
 from trader.minding.closing import MINUTE_S, flat_at_close, overnight_margin
 from trader.minding.closing import wants_read as close_wants_read
-from trader.minding.minded import DAY_S, NOTHING_MINDED, Act, Minded, Past, Price, Scene, Words, beyond
-from trader.minding.renewal import TOLD_DAYS, covered_for, ends_utc, stop_expires
-from trader.minding.rolling import contract_ends, entry_refusal
+from trader.minding.cover import bare_outside, covered_for
+from trader.minding.minded import DAY_S, NOTHING_MINDED, Act, Minded, Past, Price, Renewal, Scene, Words, beyond
+from trader.minding.renewal import (
+    CALM_PRICE_S,
+    CALM_TICKS,
+    LATER_S,
+    RENEW_DAYS,
+    RENEWAL_READS,
+    TOLD_DAYS,
+    asked,
+    ends_utc,
+    not_sent,
+    refused,
+    renew,
+    stop_expires,
+)
+from trader.minding.renewal import under_way as is_under_way
+from trader.minding.rolling import contract_ends, entry_refusal, last_day, notice_utc
 from trader.minding.stop_watch import INERT_S, INERT_TICKS, overdue_utc, past, stop_inert, stop_passed, wants_read
 from trader.orders.intents import Purpose
 from trader.orders.lifecycle import OwnOrder
@@ -340,6 +356,17 @@ def test_margin_that_the_account_does_not_have_over_night_pages_before_the_close
         assert overnight_margin(scene(**{**short, **enough}), NOTHING_MINDED) is None
 
 
+def test_of_stocks_the_buying_power_over_night_tells_it() -> None:
+    near_utc = {"closes_utc": NOW_UTC + 600, "equity_usd": Decimal(9_000)}
+    for lacking in ("-1250.5", "0"):
+        act = overnight_margin(scene(**near_utc, overnight_free_usd=Decimal(lacking)), NOTHING_MINDED)
+        assert act is not None
+        assert act.told is not None
+        assert lacking in act.told.text
+    for enough in (None, Decimal("0.01")):
+        assert overnight_margin(scene(**near_utc, overnight_free_usd=enough), NOTHING_MINDED) is None
+
+
 # -- the ends of stops and contracts -----------------------------------------------------------------------------------
 
 
@@ -360,18 +387,227 @@ def test_the_end_of_a_stop_is_told_days_before_and_is_over_with_that_order() -> 
     assert kind(stop_expires(scene(orders=(anew,)), act.minded)) == "stop.expiry_over"
 
 
-def test_covered_says_for_which_hours() -> None:
-    assert covered_for(Instrument("SPY", "STOCK", TICK, Decimal(1))) == "regular hours"
-    assert covered_for(ES) == "all hours of its market"
+NEAR_END = NOW_UTC + RENEW_DAYS * DAY_S
+CALM = {"price": at(str(100 + CALM_TICKS * TICK)), "orders": (stop(good_till_utc=NEAR_END),)}
+
+
+def wanted(**changes: Any) -> Renewal | None:
+    act = renew(scene(**{**CALM, **changes}), NOTHING_MINDED)
+    return None if act is None else act.minded.renewal
+
+
+def test_days_before_its_end_at_a_calm_moment_a_stop_is_to_be_replaced_by_itself() -> None:
+    assert wanted() == Renewal("7", NEAR_END)
+    assert RENEW_DAYS > TOLD_DAYS
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        {"now_utc": NOW_UTC - 1},
+        {"price": None},
+        {"price": at("104.75")},
+        {"price": at("200", NOW_UTC - CALM_PRICE_S - 6)},
+        {"moment": Moment(Phase.CLOSED)},
+        {"moment": Moment(Phase.CLOSING)},
+        {"moment": Moment(Phase.UNKNOWN)},
+        {"held": Decimal(0)},
+        {"unsettled": True},
+        {"flattening": True},
+        {"declaration": replace(DECLARED, quantity=Decimal(0))},
+        {"declaration": replace(DECLARED, stop_by_person="changed")},
+        {"orders": (stop(good_till_utc=NEAR_END, pending="replace"),)},
+        {"orders": (stop(good_till_utc=NEAR_END, trail=Trail(amount=Decimal(5))),)},
+        {"words": Words(gtc_days_max=90, renews_by_replace=False)},
+    ],
+)
+def test_at_no_other_moment_and_never_one_that_a_person_moved_or_the_venue_trails(why: dict[str, Any]) -> None:
+    assert wanted(**why) is None
+
+
+def test_what_is_no_calm_moment_any_more_before_it_was_asked_waits_for_the_next() -> None:
+    act = renew(scene(**{**CALM, "price": at("101")}), Minded(renewal=Renewal("7", NEAR_END)))
+    assert act == Act(NOTHING_MINDED)
+
+
+def under_way(**changes: Any) -> Scene:
+    return scene(**{**CALM, "read_utc": NOW_UTC - 1, **changes})
+
+
+ASKED = Minded(renewal=Renewal("7", NEAR_END, NOW_UTC - 5))
+
+
+def test_a_later_end_in_a_read_is_the_proof() -> None:
+    later = stop(good_till_utc=NEAR_END + LATER_S)
+    act = renew(under_way(orders=(later,)), ASKED)
+    assert (kind(act), act and act.minded) == ("stop.renewed", NOTHING_MINDED)
+    renamed = stop(order_id="8", renews="7", good_till_utc=NEAR_END + 80 * DAY_S)
+    assert kind(renew(under_way(orders=(renamed,)), ASKED)) == "stop.renewed"
+    assert renew(under_way(orders=(replace(later, pending="replace"),)), ASKED) is None
+
+
+def test_reads_that_show_the_old_end_say_that_it_was_kept_and_it_is_tried_once_a_stop() -> None:
+    minded = ASKED
+    for read in range(RENEWAL_READS):
+        seen = under_way(read_utc=NOW_UTC + read, now_utc=NOW_UTC + read)
+        act = renew(seen, minded)
+        assert act is not None
+        assert kind(act) == ("stop.not_renewed" if read == RENEWAL_READS - 1 else "")
+        minded = act.minded
+        assert renew(seen, minded) is None, "one read is counted once"
+    tomorrow = under_way(now_utc=NOW_UTC + DAY_S, read_utc=NOW_UTC + DAY_S)
+    assert renew(tomorrow, minded) is None
+    told = under_way(now_utc=NEAR_END - TOLD_DAYS * DAY_S)
+    assert kind(stop_expires(told, minded)) == "stop.expires", "as where nothing can be renewed"
+    anew = renew(under_way(orders=(stop(order_id="9"),)), minded)
+    assert anew == Act(NOTHING_MINDED), "the next stop is another one"
+    after_all = under_way(orders=(stop(good_till_utc=NEAR_END + 80 * DAY_S),))
+    assert kind(renew(after_all, minded)) == "stop.renewed", "the strategy has moved it since, say"
+
+
+def test_a_venue_that_is_said_to_renew_is_tried_each_day() -> None:
+    words = Words(gtc_days_max=90, renews_by_replace=True)
+    failed = Minded(renewal=Renewal("7", NEAR_END, NOW_UTC - DAY_S, failed=True))
+    assert renew(under_way(words=words), failed) == Act(NOTHING_MINDED)
+    assert renew(under_way(words=words, now_utc=NOW_UTC - 1), failed) is None
+
+
+HAPPENS = ["waits", "near", "far", "asks", "answers", "renews", "refuses", "fails", "reads", "moves", "ends"]
+
+
+@given(st.sampled_from([None, False, True]), st.lists(st.sampled_from(HAPPENS), max_size=40))
+def test_whatever_happens_a_stop_is_asked_once_at_a_calm_moment_and_nothing_is_said_that_no_read_shows(
+    known: bool | None, history: list[str]
+) -> None:
+    minded, now, read_utc, price = NOTHING_MINDED, NOW_UTC, 0.0, "200"
+    order, declared, asks = stop(good_till_utc=NEAR_END), DECLARED, 0
+    for number, happens in enumerate(history):
+        now += 3600.0 if happens == "waits" else 1.0
+        if happens in ("near", "far"):
+            price = "101" if happens == "near" else "200"
+        elif happens == "asks" and minded.renewal is not None and minded.renewal.wanted:
+            assert known is not False
+            assert (declared.stop_by_person, price, order.pending) == ("", "200", "")
+            minded, order, asks = asked(minded, order.order_id, now), replace(order, pending="replace"), asks + 1
+        elif happens in ("answers", "renews") and order.pending:
+            later_s = 80 * DAY_S if happens == "renews" else 0.0
+            order = replace(order, pending="", good_till_utc=(order.good_till_utc or 0.0) + later_s)
+        elif happens in ("refuses", "fails") and order.pending:
+            assert is_under_way(minded, order.order_id)
+            order, sent = replace(order, pending=""), happens == "refuses"
+            minded = refused(minded, SYMBOL, "no").minded if sent else not_sent(minded, order.order_id)
+            asks -= not sent
+        elif happens == "reads":
+            read_utc = now
+        elif happens == "moves":
+            declared = replace(declared, stop_by_person="changed")
+        elif happens == "ends":
+            order, declared, asks = stop(order_id=f"next{number}", good_till_utc=now + 9 * DAY_S), DECLARED, 0
+        words = Words(gtc_days_max=90, renews_by_replace=known)
+        seen = scene(words=words, now_utc=now, read_utc=read_utc, orders=(order,), declaration=declared)
+        seen = replace(seen, price=at(price, now))
+        while (act := renew(seen, minded)) is not None:
+            assert (act.declaration, act.hold) == (None, ""), "it changes nothing that is declared"
+            assert act.minded != minded
+            if kind(act) == "stop.renewed":
+                assert minded.renewal is not None
+                assert (order.good_till_utc or 0.0) >= minded.renewal.ends_utc + LATER_S
+            minded = act.minded
+        assert asks <= (1 if known is None else 0 if known is False else len(history))
+
+
+def test_any_replace_of_it_is_the_one_that_was_wanted() -> None:
+    want = Minded(renewal=Renewal("7", NEAR_END))
+    assert asked(want, "7", NOW_UTC).renewal == Renewal("7", NEAR_END, NOW_UTC)
+    assert asked(want, "8", NOW_UTC) is want
+    assert asked(ASKED, "7", NOW_UTC) is ASKED
+
+
+SPY = Instrument("SPY", "STOCK", TICK, Decimal(1))
+IN_FORM = stop(duration=Duration.GTC_EXTENDED)
+
+
+@pytest.mark.parametrize(
+    ("stops", "fires", "extended", "told"),
+    [
+        ([stop()], None, False, "regular hours"),
+        ([stop()], True, True, "regular hours; bare in extended hours"),
+        ([IN_FORM], True, True, "regular and extended hours"),
+        ([IN_FORM, stop()], True, True, "regular hours; bare in extended hours"),
+        ([IN_FORM], False, True, "regular hours; bare in extended hours"),
+        ([IN_FORM], None, True, "regular hours; bare in extended hours, as far as anybody knows"),
+    ],
+)
+def test_covered_says_for_which_hours(stops: list[OwnOrder], fires: bool | None, extended: bool, told: str) -> None:
+    assert covered_for(SPY, stops, fires, extended=extended) == told
+    assert covered_for(ES, stops, fires, extended=extended) == "all hours of its market"
+    assert covered_for(None, stops, fires, extended=extended) == ""
+
+
+def outside(fires: bool | None, *stops: OwnOrder, **changes: Any) -> Scene:
+    words = Words(gtc_days_max=90, extended_stops=fires)
+    return scene(words=words, orders=stops, outside=True, instrument=SPY, moment=Moment(Phase.CLOSED), **changes)
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        (outside(None, IN_FORM), "is not known to fire now"),
+        (outside(False, IN_FORM), "does not fire now"),
+        (outside(True, stop()), "is for regular hours"),
+        (outside(True), "has no working stop"),
+        (outside(True, IN_FORM, held=Decimal(2)), "protects less"),
+    ],
+)
+def test_outside_regular_hours_a_position_is_bare_but_for_stops_that_are_known_to_fire_then(
+    seen: Scene, why: str
+) -> None:
+    act = bare_outside(seen, NOTHING_MINDED)
+    assert act is not None
+    assert act.told is not None
+    assert (act.told.kind, act.told.level, act.told.state) == ("uncovered.extended", "NOTIFY", "opened")
+    assert why in act.told.text
+    assert bare_outside(replace(seen, now_utc=NOW_UTC + 60), act.minded) is None, "once for each stretch"
+    for over in ({"outside": False}, {"held": Decimal(0)}):
+        after = bare_outside(replace(seen, now_utc=NOW_UTC + 90.5, **over), act.minded)
+        assert after is not None
+        assert after.told is not None
+        assert (after.told.kind, after.minded) == ("uncovered.extended_over", NOTHING_MINDED)
+        assert "90.500 market seconds" in after.told.text
+
+
+def test_no_such_word_where_the_stop_fires_or_the_session_is_for_regular_hours() -> None:
+    assert bare_outside(outside(True, IN_FORM), NOTHING_MINDED) is None
+    assert bare_outside(replace(outside(None, IN_FORM), outside=False), NOTHING_MINDED) is None
+    assert bare_outside(outside(None, held=Decimal(0)), NOTHING_MINDED) is None
 
 
 def test_no_entry_in_the_last_days_of_a_contract() -> None:
     ends = replace(ES, expires_utc=NOW_UTC)
-    assert entry_refusal(ends, 3, NOW_UTC - 3 * DAY_S - 1) == ""
-    assert "no entry in the last 3 days" in entry_refusal(ends, 3, NOW_UTC - 3 * DAY_S)
-    assert entry_refusal(ends, 3, NOW_UTC + DAY_S)
-    assert entry_refusal(ends, None, NOW_UTC) == ""
-    assert entry_refusal(ES, 3, NOW_UTC) == ""
+    assert entry_refusal(ends, None, 3, NOW_UTC - 3 * DAY_S - 1) == ""
+    assert "no entry in the last 3 days" in entry_refusal(ends, None, 3, NOW_UTC - 3 * DAY_S)
+    assert entry_refusal(ends, None, 3, NOW_UTC + DAY_S)
+    assert entry_refusal(ends, None, None, NOW_UTC) == ""
+    assert entry_refusal(ES, None, 3, NOW_UTC) == ""
+
+
+def test_what_comes_first_of_a_contracts_end_and_its_first_notice_counts() -> None:
+    gold = replace(ES, symbol="GCZ13", expires_utc=NOW_UTC + 30 * DAY_S)
+    notice = NOW_UTC + 3 * DAY_S
+    assert last_day(gold, notice) == (notice, "first notice of GCZ13 is")
+    assert last_day(gold, NOW_UTC + 60 * DAY_S) == (NOW_UTC + 30 * DAY_S, "GCZ13 ends")
+    assert last_day(ES, None) is None
+    assert last_day(ES, notice) is not None, "also where the venue tells no end"
+    assert last_day(None, notice) is None
+    assert entry_refusal(gold, notice, 3, NOW_UTC).startswith("first notice of GCZ13 is ")
+    assert entry_refusal(gold, notice, 3, NOW_UTC - 1) == ""
+    held = scene(instrument=gold, first_notice_utc=notice, now_utc=notice - DAY_S)
+    act = contract_ends(held, NOTHING_MINDED)
+    assert act is not None
+    assert act.told is not None
+    assert "first notice" in act.told.text
+    assert contract_ends(replace(held, now_utc=notice - DAY_S - 1), NOTHING_MINDED) is None
+    assert notice_utc(datetime.date(2013, 11, 29)) == 1_385_683_200
 
 
 def test_a_position_the_day_before_its_contract_ends_pages_once() -> None:

@@ -17,11 +17,13 @@ from trader.store.hours import write_hours
 DAY_S = 86_400
 
 
-def write(desk: Desk, *intervals: tuple[float, float], written_utc: float | None = None) -> None:
+def write(
+    desk: Desk, *intervals: tuple[float, float], written_utc: float | None = None, calendar: str = "XNYS"
+) -> None:
     """As the recorder does, when the hours' writer has asked it: intervals in seconds from now."""
     now = int(desk.world.now_utc())
     request = WriteMarketHours(
-        calendar="XNYS",
+        calendar=calendar,
         opens_utc=tuple(now + int(opens) for opens, _ in intervals),
         closes_utc=tuple(now + int(closes) for _, closes in intervals),
         from_utc=now - 10 * DAY_S,

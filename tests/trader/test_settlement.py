@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from brokers.model import Order, OrderStatus, OrderType
+from brokers.model import Order, OrderStatus, OrderType, Side
 from feeds.messages import AskHistory, AskOrders, OrdersRead, PositionsSeen
 from supervisor.errors import HttpFailed
-from tests.trader.session_world import BOOKS, SYMBOL, Desk
+from tests.trader.session_world import ACCOUNT, BOOKS, SYMBOL, Desk
 from tests.trader.test_account_manager import with_a_lost_stop
 from trader.messages import ReleaseHold
 from trader.orders.intents import Intent, Kind, Purpose, remembered
@@ -331,6 +331,92 @@ def test_a_position_that_vanished_is_cross_checked_and_adopted_once_a_person_has
     assert desk.manager.journal.holding(SYMBOL).quantity == 0
     (adopted,) = desk.query("SELECT data FROM events WHERE kind = 'divergence.adopted'")
     assert '"profit":"unknown"' in adopted["data"]
+
+
+def by_phone(desk: Desk, quantity: int, closed_utc: float) -> Order:
+    """A person's order that has closed, as history has it."""
+    side, amount = (Side.SELL if quantity < 0 else Side.BUY), D(abs(quantity))
+    return Order(
+        "hand9", ACCOUNT, SYMBOL, side, OrderType.MARKET, amount, OrderStatus.FILLED, "FLL", closed_utc,
+        amount, D(165), closed_utc=closed_utc,
+    )  # fmt: skip
+
+
+def vanished(desk: Desk) -> None:
+    """The position is gone from the reads, and nothing shows why."""
+    desk.world.advance(5.0)
+    desk.by_hand(-1, shown=False)
+    for _ in range(3):
+        desk.read()
+    assert desk.manager.journal.holds_of(SYMBOL) == ("unexplained",)
+
+
+def test_a_closing_fill_that_history_shows_resolves_a_vanished_position_by_itself(desk: Desk) -> None:
+    vanished(desk)
+    desk.history["hand9"] = by_phone(desk, -1, desk.world.now_utc())
+    desk.world.advance(1.0)
+    desk.search()
+    desk.read()
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    assert desk.manager.journal.holds_of(SYMBOL) == ("divergence",), "a person's close is adopted as any other"
+    (over,) = [row["text"] for row in desk.query("SELECT kind, text FROM events") if row["kind"] == "unexplained.over"]
+    assert "hand9, by history" in over
+    (adopted,) = desk.query("SELECT data FROM events WHERE kind = 'divergence.adopted'")
+    assert '"explained":true' in adopted["data"]
+    assert not desk.orders["2"].working, "now its stop is an orphan"
+    assert desk.manager.account.told_by_history == {}
+
+
+@pytest.mark.parametrize(("quantity", "later_s"), [(-1, -3600.0), (1, 0.0), (-2, 0.0)])
+def test_fills_that_do_not_explain_it_leave_it_held_and_its_stop_working(
+    desk: Desk, quantity: int, later_s: float
+) -> None:
+    """From before we knew of the position, to the other side, or of another size."""
+    vanished(desk)
+    desk.history["hand9"] = by_phone(desk, quantity, desk.world.now_utc() + later_s)
+    desk.world.advance(1.0)
+    desk.search()
+    for _ in range(3):
+        desk.read()
+    assert desk.manager.journal.holds_of(SYMBOL) == ("unexplained",)
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+    assert desk.orders["2"].working
+
+
+def test_history_is_asked_again_while_nothing_explains_it_and_not_with_every_read(desk: Desk) -> None:
+    vanished(desk)
+    asked = 0
+    for _ in range(65):
+        desk.world.advance(10.0)
+        asked += sum(isinstance(message, AskHistory) for to, message in desk.world.casts if to == BOOKS)
+        desk.search()
+        desk.read()
+    assert asked == 3, "at once, and every five minutes"
+    desk.history["hand9"] = by_phone(desk, -1, desk.world.now_utc())
+    for _ in range(35):
+        desk.world.advance(10.0)
+        desk.search()
+        desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0, "it was told hours late"
+
+
+def test_a_closing_fill_that_shows_up_late_in_todays_orders_resolves_it_too(desk: Desk) -> None:
+    vanished(desk)
+    desk.orders["hand9"] = by_phone(desk, -1, desk.world.now_utc())
+    desk.read()
+    assert desk.manager.journal.holds_of(SYMBOL) == ("divergence",)
+    assert desk.events().count("unexplained.over") == 1
+
+
+def test_so_does_the_fill_of_our_own_stop(desk: Desk) -> None:
+    vanished(desk)
+    desk.position = 1
+    desk.fill("2", "166")
+    desk.read()
+    assert desk.manager.journal.holds_of(SYMBOL) == ()
+    (over,) = [row["text"] for row in desk.query("SELECT kind, text FROM events") if row["kind"] == "unexplained.over"]
+    assert "what closed the position is known now" in over
 
 
 def test_a_difference_that_stays_raises_its_level(desk: Desk) -> None:

@@ -147,6 +147,19 @@ def test_stops_are_rounded_to_the_tick_on_the_safe_side() -> None:
     assert safe_stop(Decimal("-0.30"), Side.BUY, tick) == Decimal("-0.25")
 
 
+def test_a_stop_that_is_to_be_renewed_is_replaced_by_itself_and_no_other() -> None:
+    first, second = (order(Purpose.STOP, Side.SELL, 1, "166", order_id=each) for each in "12")
+    held = situation(2, 2, first, second)
+    assert plan(held) == ()
+    assert plan(replace(held, renew="2")) == (ReplaceStop(second, Decimal(1), Decimal(166)),)
+    assert plan(replace(held, renew="3")) == ()
+    pending = replace(second, pending="replace")
+    assert plan(situation(2, 2, first, pending, renew="2")) == ()
+    assert ReplaceStop(first, Decimal(1), Decimal(166)) not in plan(situation(0, 1, first, renew="1")), (
+        "it becomes the exit"
+    )
+
+
 # -- whatever fills, in whatever sequence ------------------------------------------------------------------------------
 
 
@@ -158,6 +171,7 @@ class Market:
         self.position = Decimal(0)
         self.orders: dict[str, OwnOrder] = {}
         self.bound = Decimal(0)
+        self.renew = ""
         self.declare(0)
 
     def declare(self, quantity: int) -> None:
@@ -166,9 +180,15 @@ class Market:
         self.bound = max(in_flight, abs(self.position), abs(self.declaration.quantity))
 
     def look(self) -> Situation:
+        orders = tuple(self.orders.values())
         return Situation(
-            self.declaration, self.position, tuple(self.orders.values()), SPY, 0.0, replace_to_market=self.to_market
+            self.declaration, self.position, orders, SPY, 0.0, replace_to_market=self.to_market, renew=self.renew
         )
+
+    def wants_renewed(self) -> None:
+        """A stop is to be replaced by itself, or none is."""
+        stops = [o.order_id for o in self.orders.values() if o.working and o.purpose is Purpose.STOP]
+        self.renew = self.data.draw(st.sampled_from(["", *stops]))
 
     def step(self) -> bool:
         """One plan; False when there was nothing to do."""
@@ -186,6 +206,7 @@ class Market:
                 OrderStatus.WORKING,
             )  # fmt: skip
         elif isinstance(action, ReplaceStop | StopToMarket):
+            self.renew = "" if action.order.order_id == self.renew else self.renew
             market = isinstance(action, StopToMarket)
             kind = OrderType.MARKET if market else OrderType.STOP_MARKET
             price = None if isinstance(action, StopToMarket) else action.stop_price
@@ -257,6 +278,7 @@ def test_no_subset_of_fills_crosses_zero_or_exceeds_the_larger_exposure(data: st
     for quantity in data.draw(st.lists(st.integers(-4, 4), min_size=1, max_size=5)):
         market.declare(quantity)
         for _ in range(data.draw(st.integers(0, 6))):
+            market.wants_renewed()
             market.step()
             market.answer()
             market.check()

@@ -31,7 +31,7 @@ from trader.config import BadConfig, DeskConfig, read_config
 from trader.desk.commands import AddSession, RemoveSession, StartSession, StopSession
 from trader.holds import EVERYBODY
 from trader.hosting.code import BadStrategy, find_code
-from trader.hours.market_hours import calendar_of, said
+from trader.hours.market_hours import calendar_of, root_of, said
 from trader.messages import SessionStatus
 from trader.risk.limits import limits_of, live_refusal
 from trader.risk.limits import shown as shown_limits
@@ -105,6 +105,11 @@ for command in (hold, flatten, release):
     metavar="[MINUTES]",
     help=f"Close the position so many market minutes before each close, {FLAT_AT_CLOSE_MIN} where no number is said.",
 )
+@click.option(
+    "--extended-hours",
+    is_flag=True,
+    help="Of stocks: stops and takes are for the time before and after regular hours, too, in the venue's form for it.",
+)
 @home_option
 @click.pass_context
 def add(
@@ -121,6 +126,7 @@ def add(
     stop_passed: StopPassed,
     inert_stop: InertStop,
     flat_at_close_min: int | None,
+    extended_hours: bool,
     home: str | None,
 ) -> None:
     """Store a session with a copy of its strategy's code. It is off until `session start`."""
@@ -146,6 +152,7 @@ def add(
         stop_passed=stop_passed,
         inert_stop=inert_stop,
         flat_at_close_min=flat_at_close_min or 0,
+        extended_hours=extended_hours,
     )
     unknown = [each for each in symbols if flat_at_close_min and not calendar_of(each, config.market_hours)]
     if unknown:
@@ -153,6 +160,8 @@ def add(
             f"{', '.join(unknown)}: nobody knows when its market closes, so nothing can be flat by then. Name its "
             "calendar in nightdesk.toml ([market_hours] calendars). It was not added."
         )
+    if extended_hours:
+        _check_extended(symbols, config)
     refusal = live_refusal(new, config.connections[new.connection].environment, config.limits)
     if refusal is not None:
         raise BadConfiguration(f"{refusal}. It was not added.")
@@ -378,7 +387,24 @@ def protection_lines(row: Session) -> list[str]:
         f"a stop that the market has passed  {passed}",
         f"a stop that does not fire  {inert}",
         f"flat at the close  {flat}",
+        f"stops and takes  {'for extended hours too' if row.extended_hours else 'for regular hours'}",
     ]
+
+
+def _check_extended(symbols: tuple[str, ...], config: DeskConfig) -> None:
+    """Futures have no such hours; of a stock it must be known when they are."""
+    futures = [each for each in symbols if root_of(each)]
+    if futures:
+        raise BadUsage(
+            f"{', '.join(futures)}: a future has no extended hours, its stops work whenever its market trades. Leave "
+            "--extended-hours out. It was not added."
+        )
+    unknown = [each for each in symbols if each not in config.market_hours.extended]
+    if unknown:
+        raise BadConfiguration(
+            f"{', '.join(unknown)}: its bars before and after regular hours are not asked for. Name it in "
+            "nightdesk.toml ([market_hours] extended). It was not added."
+        )
 
 
 def _left_resting(status: SessionStatus | None) -> list[str]:

@@ -24,18 +24,17 @@ from trader.holds import NOTHING_STANDS
 from trader.hours.market_hours import UNKNOWN_HOURS, HoursConfig, MarketHours, Moment
 from trader.hours.market_hours import entry_refusal as market_refusal
 from trader.manager.journal import Journal
+from trader.manager.protection import stop_becomes_exit, view
 from trader.messages import (
     CleanBar,
     PositionView,
     RejectRow,
 )
 from trader.minding.minded import Past, Price, beyond
-from trader.minding.renewal import covered_for
 from trader.minding.rolling import entry_refusal as expiry_refusal
 from trader.orders.intents import AGAIN, Intent, IntentState, Kind, Settling
 from trader.orders.lifecycle import OwnOrder
 from trader.orders.target import Declaration, Place, Situation, clamped, promised
-from trader.orders.watched import take_keeper, trail_keeper
 from trader.risk.exposure import Exposure, open_risk_usd
 from trader.risk.gates import EntryGates, entry_refusal
 from trader.risk.limits import Limits
@@ -66,7 +65,8 @@ class Account:
     said where it did not. ``differs_since``: since when reads differ, and the level it was told at. ``changed_s``: our
     newest fill, acknowledgement or instruction. ``not_ours``: symbols in which a new journal found a position.
     ``streamed``: positions as the stream tells them. ``looked``: symbols that a person released after their position
-    had vanished. ``want_read``: somebody should read the account soon. ``search_since_utc``: an order of ours may have
+    had vanished. ``told_by_history``: other people's orders that may have closed it; ``history_next_s``: when it is
+    asked again. ``want_read``: somebody should read the account soon. ``search_since_utc``: an order of ours may have
     closed since then and be in history. ``missing``: working orders of ours that the newest read did not show, with the
     moment since which history is to be searched for them (None: it was). ``unread``: what the venue said instead of the
     newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that refuses a symbol's
@@ -74,10 +74,12 @@ class Account:
     ``flatten_since_s``: when this life took up the flatten that is under way. ``seen``, ``equity_usd`` and
     ``day_trades``: the venue's account as the books last told it. ``prices``: last closes, where a limit needs them.
     ``reserve``: asks for a part of the account's own limits before an entry is written; None where it has none.
-    ``hours``: by symbol, missing where they are unknown; ``closing_s``: so long before a close no entry goes.
+    ``hours``: by symbol, missing where they are unknown; ``extended_hours``: with what is before and
+    after regular ones, where the session is for these; ``closing_s``: so long before a close no entry goes.
     ``last_word``: of this trader's turns that consumed nothing. ``market``: the newest price known, by symbol;
     ``past``: stops that it has passed; ``read_utc``: when the newest good read was asked for; ``margin_usd``: what the
-    account's positions need over night.
+    account's positions need over night, ``overnight_free_usd``: what may be held then beyond them.
+    ``first_notice_utc``: of contracts, as a person says.
     """
 
     def __init__(
@@ -110,11 +112,14 @@ class Account:
         self.differs_since: dict[str, tuple[float, Level]] = {}
         self.streamed: dict[str, Decimal] = {}
         self.looked: set[str] = set()
+        self.told_by_history: dict[str, Order] = {}
+        self.history_next_s = 0.0
         self.last_word = 0
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
         self.repeats: dict[str, tuple[str, int]] = {}
         self.hours: dict[str, MarketHours] = {}
+        self.extended_hours: dict[str, MarketHours] = {}
         self.closing_s = HoursConfig().closing_s
         self.in_force = NOTHING_STANDS
         self.flatten_since_s = 0.0
@@ -128,6 +133,8 @@ class Account:
         self.past: dict[str, Past] = {}
         self.read_utc = 0.0
         self.margin_usd: Decimal | None = None
+        self.overnight_free_usd: Decimal | None = None
+        self.first_notice_utc: dict[str, float] = {}
         self.reserve: Reserve | None = None
         self._resting = False
         self._differed_at_rest: dict[str, Decimal] = {}
@@ -240,11 +247,16 @@ class Account:
             seen=self.differed.get(symbol),
             unsettled=unsettled,
             entry_refusal=self.refusal(declaration, now, late=declaration.late) if missing else None,
-            replace_to_market=self.capabilities.replace_to_market and not self.journal.minded(symbol).inert_closes,
+            replace_to_market=stop_becomes_exit(self, symbol),
             children=self.capabilities.children,
             takes_native=self.takes_native,
             uncovered_s=self._uncovered_s(symbol, now),
+            renew=self._to_renew(symbol),
         )
+
+    def _to_renew(self, symbol: str) -> str:
+        renewal = self.journal.minded(symbol).renewal
+        return renewal.order_id if renewal is not None and renewal.wanted else ""
 
     def _uncovered_s(self, symbol: str, now: Now) -> float:
         bare = self.journal.uncovered.get(symbol)
@@ -288,10 +300,14 @@ class Account:
             quantity=self._entry_quantity(wanted),
             instrument=self.journal.instruments.get(symbol),
             market=market_refusal(symbol, self.moment(symbol, now)),
-            expiry=expiry_refusal(self.journal.instruments.get(symbol), limits.last_days_without_entry, now.utc),
+            expiry=self._expiry(symbol, now),
             stop_passed=self._stop_passed(wanted),
         )
         return entry_refusal(gates)
+
+    def _expiry(self, symbol: str, now: Now) -> str:
+        instrument, notice_utc = self.journal.instruments.get(symbol), self.first_notice_utc.get(symbol)
+        return expiry_refusal(instrument, notice_utc, self.limits.last_days_without_entry, now.utc)
 
     def open_risk_usd(self, wanted: Declaration) -> Decimal | None:
         """Of all that this session holds or is entering, with this declaration as the symbol's; None: no bound."""
@@ -433,28 +449,9 @@ class Account:
     def views(self) -> tuple[PositionView, ...]:
         """Made anew where something has changed, or was agreed for the first time."""
         if not self._views or self._views_agreed != len(self.agreed_s):
-            self._views = tuple(map(self._view, self.session.symbols))
+            self._views = tuple([view(self, symbol) for symbol in self.session.symbols])
             self._views_agreed = len(self.agreed_s)
         return self._views
-
-    def _view(self, symbol: str) -> PositionView:
-        held, d = self.journal.holding(symbol), self.journal.declaration(symbol)
-        stops = [order.stop_price for order in self.working_of(symbol) if order.protecting]
-        told = [price for price in stops if price is not None]
-        return PositionView(
-            symbol=symbol,
-            quantity=held.quantity,
-            average_price=held.average_price,
-            stop=(min(told) if held.quantity > 0 else max(told)) if told and len(told) == len(stops) else None,
-            as_of_utc=held.as_of_utc,
-            agreed=symbol in self.agreed_s and symbol not in self.differed,
-            take=d.take,
-            trail=d.trail,
-            stop_held_by="venue" if stops else "",
-            take_held_by=take_keeper(d, held.quantity, self.working_of(symbol)),
-            trail_held_by=trail_keeper(d, self.working_of(symbol)),
-            covered=covered_for(self.journal.instruments.get(symbol)) if stops else "",
-        )
 
 
 def _plain(value: Any) -> Any:

@@ -55,6 +55,7 @@ from trader.manager.inquiry import Inquiry
 from trader.manager.journal import SCHEMA, Journal
 from trader.manager.key_numbers import number_keys
 from trader.manager.order_frames import frames
+from trader.manager.protection import protective
 from trader.manager.reserving import Reserving
 from trader.manager.settlement import held_when_overdue, overdue_since_s, settle_by_history
 from trader.manager.step import Step
@@ -76,6 +77,7 @@ from trader.messages import (
     Turn,
     TurnDone,
 )
+from trader.minding.rolling import notice_utc
 from trader.orders.intents import Intent, IntentState, Kind, Purpose, change, placing
 from trader.sessions import data_source_name, journal_path, trader_name
 from trader.store import desk
@@ -116,6 +118,8 @@ class AccountManager(Server):
         capabilities, protection = self.broker.capabilities, settings.protection
         self.account = Account(session, self.journal, self.timing, settings.limits, capabilities, protection)
         self.account.live_connection = settings.connection.environment == "LIVE"
+        notices = ((symbol, about.first_notice) for symbol, about in settings.symbols.items())
+        self.account.first_notice_utc = {symbol: notice_utc(day) for symbol, day in notices if day is not None}
         self.trader, self.data_source = trader_name(session.name), data_source_name(session.name)
         self.books = paths.books(settings.connection.name, session.account)
         self.inquiry = Inquiry()
@@ -326,7 +330,8 @@ class AccountManager(Server):
         if intent.kind is Kind.PLACE:
             self.key_numbers.reserve(intent.number)
             instrument = self.journal.instruments.get(intent.symbol)
-            order = placing(intent, self.account.session.account, instrument)
+            duration = protective(self.account, intent.symbol)
+            order = placing(intent, self.account.session.account, instrument, duration)
             return self.broker.place_with_children(order) if order.children else self.broker.place(order)
         if intent.kind is Kind.CANCEL:
             return self.broker.cancel(intent.order_id)

@@ -10,9 +10,21 @@ from decimal import Decimal
 
 import msgspec
 
-from brokers.model import Accepted, Grouped, GroupOutcome, OrderStatus, OrderType, Outcome, RefusedByVenue, Unknown
+from brokers.model import (
+    Accepted,
+    Duration,
+    Grouped,
+    GroupOutcome,
+    OrderStatus,
+    OrderType,
+    Outcome,
+    RefusedByVenue,
+    Unknown,
+)
 from trader.manager.account import Account, Now, Reserve
 from trader.manager.brackets import ANSWERED, Answered, answered
+from trader.manager.protection import protective
+from trader.minding import renewal
 from trader.orders.intents import AGAIN, Intent, IntentState, Kind, Purpose, Settling, remembered
 from trader.orders.lifecycle import OwnOrder, given_up, placed
 from trader.orders.target import Action, Cancel, Place, RefuseEntry, ReplaceStop, StopToMarket, clamped, plan
@@ -109,6 +121,8 @@ def _change(account: Account, action: Action, now: Now) -> Intent:
         asked["asked_type"] = OrderType.MARKET
     elif isinstance(action, ReplaceStop):
         asked |= {"asked_stop_price": action.stop_price, "asked_trail": action.trail}
+        minded = account.journal.minded(order.symbol)
+        account.journal.mind(order.symbol, renewal.asked(minded, order.order_id, now.utc))
     else:
         asked["asked_limit_price"] = action.limit_price
     order = replace(order, pending="replace", pending_since_s=now.s, unsure=False, **asked)
@@ -214,13 +228,34 @@ def _refused(account: Account, intent: Intent, result: RefusedByVenue, now: Now)
         account.want_read = True
         return
     if order is not None:
-        account.journal.write_order(given_up(order))
+        order = given_up(order)
+        account.journal.write_order(order)
+        if _only_renews(account, intent, order):
+            _not_renewed(account, intent, result.reason, now)
+            return
     refused_by(account, intent, "venue", result.reason, now)
+
+
+def _only_renews(account: Account, intent: Intent, order: OwnOrder) -> bool:
+    """It would have changed nothing of a stop but its end."""
+    under_way = renewal.under_way(account.journal.minded(intent.symbol), intent.order_id)
+    return under_way and terms_of(intent) == terms_of(order)
+
+
+def _not_renewed(account: Account, intent: Intent, why: str, now: Now) -> None:
+    """The stop works on as it was: nothing is wrong with it that a person, or the strategy, should hear of now."""
+    act = renewal.refused(account.journal.minded(intent.symbol), intent.symbol, why)
+    account.journal.mind(intent.symbol, act.minded)
+    if act.told is not None:
+        account.event(now, act.told.kind, act.told.level, act.told.text, order_id=intent.order_id)
 
 
 def refused_by(account: Account, refused: Intent | OwnOrder, gate: str, why: str, now: Now) -> None:
     """Told to the strategy, and not tried again before it declares anew. A stop or exit that cannot be had pages."""
     journal, symbol = account.journal, refused.symbol
+    placed_stop = refused.purpose is Purpose.STOP and (isinstance(refused, OwnOrder) or refused.kind is Kind.PLACE)
+    if placed_stop and extended_form_refused(account, symbol, why, now):
+        return
     account.reject(now, symbol, gate, f"{refused.purpose} refused: {why}", refused.quantity)
     declaration = journal.declaration(symbol)
     if refused.purpose is Purpose.ENTRY:
@@ -232,6 +267,18 @@ def refused_by(account: Account, refused: Intent | OwnOrder, gate: str, why: str
     account.event(now, f"{refused.purpose}.refused", "PAGE", f"{symbol}: {refused.purpose} refused: {why}")
 
 
+def extended_form_refused(account: Account, symbol: str, why: str, now: Now) -> bool:
+    """A stop that was placed in the form for extended hours may have been refused for that form: once, the other one is
+    tried at once. Where that is refused as well, the form was not why."""
+    in_form = protective(account, symbol) is Duration.GTC_EXTENDED
+    account.journal.mind(symbol, replace(account.journal.minded(symbol), regular_stops=in_form))
+    if not in_form:
+        return False
+    text = f"{symbol}: the venue refused a stop for extended hours ({why}); stops are for regular hours from now on"
+    account.event(now, "stop.regular_form", "NOTIFY", text)
+    return True
+
+
 def _unknown(account: Account, intent: Intent, result: Unknown, now: Now) -> None:
     if result.sent:
         doubt(account, intent, result.reason, now)
@@ -241,6 +288,8 @@ def _unknown(account: Account, intent: Intent, result: Unknown, now: Now) -> Non
     else:
         settled(account, intent, IntentState.REFUSED, f"not sent: {result.reason}", now)
         account.journal.write_order(given_up(account.journal.orders[intent.order_id]))
+        minded = account.journal.minded(intent.symbol)
+        account.journal.mind(intent.symbol, renewal.not_sent(minded, intent.order_id))
 
 
 def send_again(account: Account, now: Now) -> list[Intent]:

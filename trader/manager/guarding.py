@@ -12,10 +12,12 @@ from feeds.messages import Snapshot
 from trader.hours.market_hours import UNKNOWN_HOURS, Phase
 from trader.manager.account import Account, Now
 from trader.manager.halting import not_flat
+from trader.manager.protection import outside
 from trader.minding import closing, stop_watch
 from trader.minding.closing import flat_at_close, overnight_margin
+from trader.minding.cover import bare_outside
 from trader.minding.minded import Act, Minded, Past, Price, Scene, Words
-from trader.minding.renewal import stop_expires
+from trader.minding.renewal import renew, stop_expires
 from trader.minding.rolling import contract_ends
 from trader.minding.stop_watch import stop_inert, stop_passed
 
@@ -24,6 +26,8 @@ RULES: tuple[Callable[[Scene, Minded], Act | None], ...] = (
     stop_inert,
     flat_at_close,
     overnight_margin,
+    bare_outside,
+    renew,
     stop_expires,
     contract_ends,
 )
@@ -65,7 +69,7 @@ def told_by_read(account: Account, snapshot: Snapshot, now: Now) -> None:
     """What a good read says besides orders and positions. Its last price of what is held is as new as they are."""
     balance = snapshot.content.balance
     account.equity_usd, account.day_trades = balance.equity_usd, balance.day_trades
-    account.margin_usd = balance.overnight_margin_usd
+    account.margin_usd, account.overnight_free_usd = balance.overnight_margin_usd, balance.overnight_free_usd
     account.read_utc = max(account.read_utc, now.utc - (now.s - snapshot.requested_s) * now.rate)
     for symbol, price in snapshot.content.last_prices.items():
         if symbol in account.session.symbols:
@@ -93,6 +97,8 @@ def scene(account: Account, symbol: str, now: Now) -> Scene:
             session.inert_stop,
             session.flat_at_close_min,
             account.capabilities.gtc_days_max,
+            account.capabilities.renews_by_replace,
+            account.capabilities.extended_stops,
             account.timing.late_machine_s,
         ),
         declaration=journal.declaration(symbol),
@@ -103,14 +109,17 @@ def scene(account: Account, symbol: str, now: Now) -> Scene:
         unsettled=account.unsettled(symbol),
         flattening=account.flattening,
         instrument=journal.instruments.get(symbol),
+        first_notice_utc=account.first_notice_utc.get(symbol),
         price=price if price is not None and price.at_utc >= holding.as_of_utc else None,
         past=account.past.get(symbol),
         read_utc=account.read_utc,
         moment=moment,
+        outside=outside(account, symbol, now),
         closes_utc=hours.next_close(now.utc) if opened else None,
         not_flat=not_flat(account, symbol, 0.0) if journal.minded(symbol).close_utc else "",
         equity_usd=account.equity_usd,
         margin_usd=account.margin_usd,
+        overnight_free_usd=account.overnight_free_usd,
     )
 
 

@@ -6,7 +6,7 @@ import math
 
 from supervisor.process.world import World
 from trader.hours.book import HoursBook
-from trader.hours.market_hours import HoursConfig, Moment, Phase, calendar_of
+from trader.hours.market_hours import EXTENDED, HoursConfig, Moment, Phase, calendar_of
 from trader.manager.account import Account, Now
 from trader.messages import SessionRow
 from trader.minding.closing import MINUTE_S
@@ -25,7 +25,10 @@ class HoursWatch:
         self._told_unknown: set[str] = set()
         account.closing_s = max(config.closing_s, account.session.flat_at_close_min * MINUTE_S)
         for symbol in account.session.symbols:
-            self._book.follow(symbol, calendar_of(symbol, config))
+            calendar = calendar_of(symbol, config)
+            self._book.follow(symbol, calendar)
+            if account.session.extended_hours:
+                self._book.follow(symbol + EXTENDED, calendar + EXTENDED)
         self._read()
 
     def look(self, now: Now) -> dict[str, Moment]:
@@ -57,7 +60,9 @@ class HoursWatch:
 
     def _read(self) -> None:
         self._book.look()
-        self._account.hours = {symbol: self._book.of(symbol) for symbol in self._account.session.symbols}
+        symbols = self._account.session.symbols
+        self._account.hours = {symbol: self._book.of(symbol) for symbol in symbols}
+        self._account.extended_hours = {symbol: self._book.of(symbol + EXTENDED) for symbol in symbols}
 
     def _look_at_unknown(self, symbol: str, moment: Moment, now: Now) -> None:
         incident = f"hours:{self._world.name}:{symbol}"

@@ -14,10 +14,10 @@ import msgspec
 from brokers.model import ZERO, Order, OrderStatus
 from trader.manager.account import Account, Now
 from trader.manager.brackets import Claimed, claim, claim_by_looks, in_sequence, judged, not_taken, owe
-from trader.manager.execution import refused_by, settled
+from trader.manager.execution import extended_form_refused, refused_by, settled
 from trader.messages import FillRow
 from trader.orders.intents import IntentState, Kind, Purpose, Settling
-from trader.orders.legs import Leg
+from trader.orders.legs import Leg, LegPurpose
 from trader.orders.lifecycle import NOTHING_ASKED, Asked, Happening, OwnOrder, What, as_asked, asking, given_up, seen
 from trader.orders.position import Holding, after_fill
 from trader.orders.target import Declaration, clamped, same_side
@@ -48,6 +48,8 @@ def _take(account: Account, found: Claimed, now: Now) -> OwnOrder:
 def _leg_refused(account: Account, symbol: str, leg: Leg, quantity: Decimal, now: Now) -> None:
     """The entry was taken and this was not. A stop is placed by itself once there is something to protect."""
     text = f"{symbol}: the venue took the entry and refused its {leg.purpose}"
+    if leg.purpose is LegPurpose.STOP and extended_form_refused(account, symbol, "in a bracket", now):
+        return
     account.reject(now, symbol, "venue", f"{leg.purpose} refused, the entry was taken", quantity)
     account.event(now, f"{leg.purpose}.refused", "PAGE", text)
 

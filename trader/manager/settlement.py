@@ -17,7 +17,7 @@ from trader.manager.account import Account, Now
 from trader.manager.brackets import give_up_legs, likely, proven
 from trader.manager.execution import DUPLICATE, may_go_again, overdue, renamed, settled, settling_since
 from trader.manager.order_frames import ended_by_other, frames, take_legs
-from trader.manager.turns import UNSETTLED, VANISHED
+from trader.manager.turns import UNEXPLAINED, UNSETTLED, VANISHED
 from trader.orders.intents import (
     AGAIN,
     SETTLING_READS,
@@ -65,6 +65,7 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
     """Orders that closed before the venue's today: what an intent became may have left today's with the day."""
     account.search_since_utc = None
     take_legs(account, orders, now)
+    account.told_by_history = {order.order_id: order for order in orders if _may_have_closed(account, order)}
     for intent in _unknown(account, Kind.PLACE):
         if _searched(account, intent, since_utc):
             found = _candidates(account, intent, orders)
@@ -81,6 +82,14 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
         if missed_since_utc is not None and missed_since_utc >= since_utc:
             _vanished(account, order_id, now)
     account.want_read = True
+
+
+def _may_have_closed(account: Account, order: Order) -> bool:
+    """Somebody else's, of a position that has vanished unexplained, and done after we last knew of it."""
+    symbol, journal = order.symbol, account.journal
+    asked = UNEXPLAINED in journal.holds_of(symbol) and symbol in account.session.symbols
+    after = order.closed_utc is not None and order.closed_utc >= journal.holding(symbol).as_of_utc
+    return asked and after and not journal.knows_order(order.order_id)
 
 
 def _searched(account: Account, intent: Intent, since_utc: float) -> bool:

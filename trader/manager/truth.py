@@ -14,8 +14,8 @@ from supervisor.messages import Level
 from trader.accounting.money import Adoption
 from trader.manager.account import Account, Now
 from trader.manager.image import Uncovered
-from trader.manager.settlement import hold, settle_intents
-from trader.manager.turns import DIVERGENCE
+from trader.manager.settlement import HISTORY_S, hold, settle_intents
+from trader.manager.turns import DIVERGENCE, UNEXPLAINED
 from trader.messages import SyncRow
 from trader.orders.intents import Purpose
 from trader.orders.position import Holding
@@ -29,6 +29,9 @@ PAGE_AFTER_S = 300.0
 """Machine seconds after which a difference that stays is told, and pages: two cycles of the books, and ten."""
 UNCOVERED_PAGE_S = 5.0
 """Machine seconds an open position may be without its stop before it pages: a stop is placed after the entry's fill."""
+HISTORY_EVERY_S = 300.0
+"""Machine seconds between two searches of history for what closed a position that vanished: it may be hours late, and a
+venue counts such reads."""
 replace = msgspec.structs.replace
 
 
@@ -36,12 +39,18 @@ def read(account: Account, snapshot: Snapshot, now: Now) -> None:
     """One good snapshot of the account. ``account.want_read`` says afterwards whether it must be confirmed soon."""
     orders = snapshot.content.orders
     settle_intents(account, orders, snapshot.requested_s, now)
-    theirs = [o for o in orders if not account.journal.knows_order(o.order_id)]
+    theirs = [o for o in (*orders, *_of_history(account, orders)) if not account.journal.knows_order(o.order_id)]
     account.foreign_working = sum(order.working for order in theirs)
     deltas = foreign_fills(theirs, (), account.journal.foreign)
     ours = [_ours(account, symbol) for symbol in account.session.symbols]
     for finding in reconcile(ours, snapshot.content.positions, deltas, snapshot.requested_s):
         _found(account, finding, snapshot, theirs, now)
+
+
+def _of_history(account: Account, orders: tuple[Order, ...]) -> list[Order]:
+    """Other people's orders that history told when a position had vanished, and that today's do not show."""
+    shown = {order.order_id for order in orders}
+    return [order for order in account.told_by_history.values() if order.order_id not in shown]
 
 
 def _ours(account: Account, symbol: str) -> Ours:
@@ -78,7 +87,8 @@ def _found(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
             account.want_read = True
         elif finding.verdict is Truth.UNEXPLAINED:
             text = f"position {finding.ours} vanished without a closing fill; it is not believed, its stop stays"
-            hold(account, symbol, "unexplained", f"{text}; {_cross_check(account, symbol, snapshot)}", now)
+            hold(account, symbol, UNEXPLAINED, f"{text}; {_cross_check(account, symbol, snapshot)}", now)
+            _search_history(account, symbol, now)
         else:
             _adopt(account, finding, snapshot, theirs, now)
 
@@ -103,7 +113,26 @@ def _cross_check(account: Account, symbol: str, snapshot: Snapshot) -> str:
     told = account.streamed.get(symbol)
     stream = "says nothing" if told is None else f"says {told}"
     balance = snapshot.content.balance
-    return f"the stream {stream}, the balances say cash {balance.cash_usd} and equity {balance.equity_usd} USD"
+    margin_usd = balance.overnight_margin_usd
+    margin = "" if margin_usd is None else f", and {margin_usd} USD needed over night for all that is held"
+    return f"the stream {stream}, the balances say cash {balance.cash_usd} and equity {balance.equity_usd} USD{margin}"
+
+
+def _search_history(account: Account, symbol: str, now: Now) -> None:
+    """What closed the position may have left today's orders with the day, or come late: history is asked again and
+    again, as long as nothing explains it."""
+    if now.s >= account.history_next_s:
+        account.history_next_s = now.s + HISTORY_EVERY_S
+        since_utc = max(account.journal.holding(symbol).as_of_utc, now.utc - HISTORY_S * now.rate)
+        account.search_since_utc = min(since_utc, account.search_since_utc or since_utc)
+
+
+def _explained(account: Account, symbol: str, text: str, now: Now) -> None:
+    if account.journal.drop_holds(symbol, UNEXPLAINED):
+        incident = f"{UNEXPLAINED}:{symbol}"
+        account.event(now, "unexplained.over", "NOTIFY", text, incident=incident, state="resolved")
+    if not any(why == UNEXPLAINED for _, why in account.journal.holds):
+        account.told_by_history.clear()
 
 
 def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:
@@ -115,9 +144,8 @@ def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list
     if symbol not in journal.holdings:
         journal.hold_position(symbol, Holding(as_of_utc=now.utc))
     journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
-    if journal.drop_holds(symbol, "unexplained"):
-        text = f"{symbol}: the broker shows the position {finding.theirs} again"
-        account.event(now, "unexplained.over", "NOTIFY", text, incident=f"unexplained:{symbol}", state="resolved")
+    again = f"{symbol}: the broker shows the position {finding.theirs} again"
+    _explained(account, symbol, again if finding.theirs else f"{symbol}: what closed the position is known now", now)
     _found_is_over(account, symbol, f"{symbol}: what was found there is gone", now)
 
 
@@ -176,6 +204,10 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
     account.looked.discard(symbol)
     _record_adoption(account, finding, snapshot, now)
     journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
+    if finding.explained:
+        fills = ", ".join(o.order_id for o in theirs if o.symbol == symbol and o.order_id in account.told_by_history)
+        by = f" (of {fills}, by history)" if fills else ""
+        _explained(account, symbol, f"{symbol}: fills of other people's orders closed the position{by}", now)
     account.event(
         now,
         "divergence.adopted",

@@ -277,9 +277,10 @@ def release(account: Account, symbol: str, now: Now) -> None:
     """A person's word: holds go, and what the strategy declares from now on is a new decision."""
     why = account.journal.drop_holds(symbol)
     _give_up_what_no_read_settles(account, symbol, why, now)
-    declaration = account.journal.declaration(symbol)
-    if not why and not declaration.stop_by_person and not declaration.take_by_person:
+    declaration, minded = account.journal.declaration(symbol), account.journal.minded(symbol)
+    if not (why or declaration.stop_by_person or declaration.take_by_person or minded.regular_stops):
         raise Refused(f"{symbol} is not held: nothing to release")
+    account.journal.mind(symbol, replace(minded, regular_stops=False))
     account.journal.declare(
         replace(declaration, voided=False, voided_quantity=ZERO, stop_by_person="", take_by_person="")
     )

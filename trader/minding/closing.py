@@ -74,14 +74,21 @@ def wants_read(scene: Scene, minded: Minded) -> bool:
 
 def overnight_margin(scene: Scene, minded: Minded) -> Act | None:
     """Before the close: what is held over it needs more than the account has. Once for each close."""
-    closes_utc, margin_usd, equity_usd = scene.closes_utc, scene.margin_usd, scene.equity_usd
-    if not scene.held or closes_utc is None or margin_usd is None or equity_usd is None:
+    closes_utc, lacking = scene.closes_utc, _lacking(scene)
+    if not scene.held or closes_utc is None or not lacking:
         return None
     near = scene.now_utc >= closes_utc - MARGIN_S - scene.words.flat_at_close_min * MINUTE_S
-    if not near or minded.margin_utc == closes_utc or margin_usd <= equity_usd:
+    if not near or minded.margin_utc == closes_utc:
         return None
-    text = (
-        f"{scene.symbol}: {scene.held} is held and its market closes {utc_text(closes_utc)}; the account's positions"
-        f" need {margin_usd} USD over night, its equity is {equity_usd} USD"
-    )
+    text = f"{scene.symbol}: {scene.held} is held and its market closes {utc_text(closes_utc)}; {lacking}"
     return Act(replace(minded, margin_utc=closes_utc), None, Told("margin.overnight", "PAGE", text))
+
+
+def _lacking(scene: Scene) -> str:
+    """What the account lacks over night, in words; "" where it lacks nothing, or the venue does not tell."""
+    margin_usd, equity_usd, free_usd = scene.margin_usd, scene.equity_usd, scene.overnight_free_usd
+    if margin_usd is not None and equity_usd is not None and margin_usd > equity_usd:
+        return f"the account's positions need {margin_usd} USD over night, its equity is {equity_usd} USD"
+    if free_usd is not None and free_usd <= 0:
+        return f"all that the account may hold over night is held, or more: its buying power then is {free_usd} USD"
+    return ""

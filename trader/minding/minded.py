@@ -39,12 +39,31 @@ class Past(Value, frozen=True):
     since_utc: float
 
 
+class Renewal(Value, frozen=True):
+    """A stop that is given new days by a replace. ``ends_utc``: when it ended before; ``asked_utc``: when the replace
+    was written, 0 before; ``reads``: so many asked for since then show the old end, the newest at ``read_utc``;
+    ``failed``: it was told that it keeps it."""
+
+    order_id: str
+    ends_utc: float
+    asked_utc: float = 0.0
+    reads: int = 0
+    read_utc: float = 0.0
+    failed: bool = False
+
+    @property
+    def wanted(self) -> bool:
+        return not self.asked_utc
+
+
 class Minded(Value, frozen=True):
     """What is remembered of one symbol, in the journal. ``passed``: its declared stop waits, by the policy ``page``.
     ``inert``: the stop that was told as inert, with its price; ``inert_closes``: it is cancelled and the position
     closed. ``close_utc``: the close before which the position is to be flat; ``close_missed``: it was told that it was
     not; ``kept``: since then the stop protects what is left. ``margin_utc``: the close before which the margin was
-    told. ``expiring``: the stop whose end was told; ``rolls``: the contract's end was told."""
+    told. ``expiring``: the stop whose end was told; ``rolls``: the contract's end was told. ``renewal``: of the
+    stop that ends next. ``bare_utc``: since when it was told as bare in extended hours. ``regular_stops``: the venue
+    has refused a stop in the form for extended hours, so the next ones are for regular hours."""
 
     passed: bool = False
     inert: str = ""
@@ -56,6 +75,9 @@ class Minded(Value, frozen=True):
     margin_utc: float = 0.0
     expiring: str = ""
     rolls: bool = False
+    renewal: Renewal | None = None
+    bare_utc: float = 0.0
+    regular_stops: bool = False
 
 
 NOTHING_MINDED = Minded()
@@ -68,6 +90,8 @@ class Words(Value, frozen=True):
     inert_stop: InertStop = "page"
     flat_at_close_min: int = 0
     gtc_days_max: int | None = None
+    renews_by_replace: bool | None = None
+    extended_stops: bool | None = None
     machine_allowance_s: float = 5.0
 
 
@@ -75,7 +99,9 @@ class Scene(Value, frozen=True, kw_only=True):
     """All that is known of one symbol. ``flattening``: a person wants it closed. ``price``: the newest known, if it is
     no older than the position. ``read_utc``: when the newest good read of the account was asked for. ``closes_utc``: of
     the market, where it is open and its hours are known. ``not_flat``: why it cannot be said that nothing is left; ""
-    where it can. ``margin_usd``: what the account's positions need over night."""
+    where it can. ``margin_usd``: what the account's positions need over night, ``overnight_free_usd``: what may be held
+    then beyond them. ``first_notice_utc``: of the contract, as a person says. ``outside``: of
+    a session for extended hours, it is before or after regular ones and the market trades."""
 
     words: Words
     declaration: Declaration
@@ -86,14 +112,17 @@ class Scene(Value, frozen=True, kw_only=True):
     unsettled: bool = False
     flattening: bool = False
     instrument: Instrument | None = None
+    first_notice_utc: float | None = None
     price: Price | None = None
     past: Past | None = None
     read_utc: float = 0.0
     moment: Moment = Moment(Phase.UNKNOWN)
+    outside: bool = False
     closes_utc: float | None = None
     not_flat: str = ""
     equity_usd: Decimal | None = None
     margin_usd: Decimal | None = None
+    overnight_free_usd: Decimal | None = None
 
     @property
     def symbol(self) -> str:

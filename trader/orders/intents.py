@@ -109,8 +109,11 @@ def order_key(session_key: str, number: int) -> str:
     return key
 
 
-def placing(intent: Intent, account: str, instrument: Instrument | None) -> Placing:
-    """Protective stops are GTC: they outlive the day (order-safety 4, Coverage)."""
+def placing(
+    intent: Intent, account: str, instrument: Instrument | None, protective: Duration = Duration.GTC
+) -> Placing:
+    """Protective orders are GTC, or ``protective``, the form of it for extended hours: they outlive the day
+    (order-safety 4, Coverage)."""
     opens = intent.purpose is Purpose.ENTRY
     placed = Placing(
         key=intent.key,
@@ -120,12 +123,12 @@ def placing(intent: Intent, account: str, instrument: Instrument | None) -> Plac
         quantity=intent.quantity,
         type=intent.type,
         stop_price=intent.stop_price,
-        duration=Duration.GTC if intent.purpose is Purpose.STOP else Duration.DAY,
+        duration=protective if intent.purpose is Purpose.STOP else Duration.DAY,
         kind=instrument.kind if instrument is not None else "",
         short=intent.side is (Side.SELL if opens else Side.BUY),
         trail=intent.trail,
     )
-    return with_legs(placed, intent.legs)
+    return with_legs(placed, intent.legs, protective)
 
 
 def change(intent: Intent, had: Decimal | None) -> Change:

@@ -52,8 +52,8 @@ def leg_key(key: str, leg: Leg) -> str:
     return key + leg.purpose.letter
 
 
-def with_legs(entry: Placing, legs: tuple[Leg, ...]) -> Placing:
-    """The entry with its children: GTC, since they outlive the day; of two each fill reduces the other at the venue."""
+def with_legs(entry: Placing, legs: tuple[Leg, ...], duration: Duration = Duration.GTC) -> Placing:
+    """The entry with its children, which outlive the day; of two each fill reduces the other at the venue."""
     if not legs:
         return entry
     children = tuple(
@@ -66,7 +66,7 @@ def with_legs(entry: Placing, legs: tuple[Leg, ...]) -> Placing:
             type=leg.type,
             stop_price=leg.stop_price,
             limit_price=leg.limit_price,
-            duration=Duration.GTC,
+            duration=duration,
             kind=entry.kind,
             short=entry.short,
             trail=leg.trail,

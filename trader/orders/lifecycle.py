@@ -169,9 +169,9 @@ class OwnOrder(Value, frozen=True):
     @property
     def protecting(self) -> bool:
         """A stop that the broker says is working; sent is not working, one being cancelled protects no more, and one
-        for the day only does not count."""
+        for the day only does not count. (For which hours it works: ``trader/minding/cover.py``.)"""
         works = self.status is OrderStatus.WORKING and not self.cancelling and not self.out
-        works = works and self.duration is Duration.GTC
+        works = works and self.duration in (Duration.GTC, Duration.GTC_EXTENDED)
         return works and self.purpose is Purpose.STOP and not self._market
 
     @property

@@ -73,7 +73,8 @@ class Situation(Value, frozen=True):
     says instead, until the next confirms or denies it; no closing order is larger than either. ``unsettled``: a placing
     of this symbol has no outcome yet, so nothing new is placed. ``entry_refusal``: the gate and reason that forbid an
     entry now, if any. ``children``: the venue holds an entry's protective orders until it fills; ``takes_native``: a
-    take among them, tied to the stop. ``uncovered_s``: for so long a part of the position has had no working stop."""
+    take among them, tied to the stop. ``uncovered_s``: for so long a part of the position has had no working stop.
+    ``renew``: a stop that is to be replaced also where nothing of it changes."""
 
     declaration: Declaration
     position: Decimal
@@ -87,6 +88,7 @@ class Situation(Value, frozen=True):
     children: bool = False
     takes_native: bool = False
     uncovered_s: float = 0.0
+    renew: str = ""
 
 
 class Place(Value, frozen=True):
@@ -337,7 +339,8 @@ def _stop_as_declared(s: Situation, stop: OwnOrder, share: Decimal) -> list[Acti
         return [ReplaceStop(stop, total, None, trail)] if changed else []
     if d.stop is not None and not d.stop_by_person:
         price = safe_stop(d.stop, stop.side.opposite, instrument.tick_size)
-    return [ReplaceStop(stop, total, price)] if (total, price) != (stop.quantity, stop.stop_price) else []
+    changed = (total, price) != (stop.quantity, stop.stop_price)
+    return [ReplaceStop(stop, total, price)] if changed or stop.order_id == s.renew else []
 
 
 def _take_as_declared(s: Situation, take: OwnOrder, share: Decimal) -> list[Action]:

@@ -59,6 +59,7 @@ migrations = (
     ALTER TABLE session ADD COLUMN inert_stop TEXT NOT NULL DEFAULT 'page';
     ALTER TABLE session ADD COLUMN flat_at_close_min INTEGER NOT NULL DEFAULT 0
     """,
+    "ALTER TABLE session ADD COLUMN extended_hours INTEGER NOT NULL DEFAULT 0",
 )
 
 
@@ -91,6 +92,7 @@ def write_session(store: Store, session: Session) -> None:
         "wanted": session.wanted.value,
         "take_over": int(session.take_over),
         "live": int(session.live),
+        "extended_hours": int(session.extended_hours),
     }
     marks = ", ".join("?" for _ in row)
     store.execute(f"INSERT OR REPLACE INTO session ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
@@ -143,6 +145,7 @@ def _session(row: dict[str, Any]) -> Session:
             "wanted": Wanted(row["wanted"]),
             "take_over": bool(row["take_over"]),
             "live": bool(row.get("live", 0)),  # a reader may come before the recorder has brought it up to date
+            "extended_hours": bool(row.get("extended_hours", 0)),
         }
     )
 

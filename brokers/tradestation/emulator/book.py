@@ -156,6 +156,7 @@ class OrderReplaced(OfOrder, frozen=True, omit_defaults=True):
     limit_price: Decimal | None = None
     trail: Trail | None = None
     terms: Terms | None = None  # None: as they were
+    good_till_day: int = 0  # 0: as it was
 
 
 class ReplaceSent(OfOrder, frozen=True):

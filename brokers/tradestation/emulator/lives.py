@@ -84,6 +84,7 @@ def _replaced(order: Order, event: book.OrderReplaced) -> Order:
         stop_price=event.stop_price,
         limit_price=event.limit_price,
         trail=event.trail,
+        good_till_day=event.good_till_day or order.good_till_day,
         armed_utc=event.at_utc,
         replacing=None,
     )

@@ -82,6 +82,7 @@ class _Floor:
         self._about = about
         self._rules = rules
         self._bound = rules.session_hours and not about.is_future  # to its hours: a future trades where a price prints
+        self._extended = order.is_extended and (rules.extended_stops or order.order_type != "StopMarket")
         self.start_utc, self.first = self._begin()
 
     def _begin(self) -> tuple[float, Print | None]:
@@ -147,13 +148,13 @@ class _Floor:
         return limit is None or _beyond(price, limit, not self._order.is_buy)
 
     def _trades(self, at_utc: float) -> bool:
-        return not self._bound or hours.is_open(self._about, at_utc, extended=self._order.is_extended)
+        return not self._bound or hours.is_open(self._about, at_utc, extended=self._extended)
 
     def _search(self, find: Callable[[float], Print | None]) -> Print | None:
         """The first that lies in the hours of this order."""
         after_utc = self.start_utc
         while (found := find(after_utc)) is not None and not self._trades(found.at_utc):
-            session = hours.session_at(self._about, found.at_utc, extended=self._order.is_extended)
+            session = hours.session_at(self._about, found.at_utc, extended=self._extended)
             after_utc = max(found.at_utc, session.opens_utc - _JUST_BEFORE_S)
         return found
 

@@ -195,6 +195,8 @@ def _replacement(state: State, order: Order, body: Body, at_utc: float) -> book.
         or checks.price_refusal("LimitPrice", limit_price, about)
         or (checks.price_refusal("TrailingStop", trail.amount, about) if trail and trail.amount else "")
     )
+    if not refusal and order_type != order.order_type:
+        refusal = checks.duration_refusal(order.duration, order_type, about, at_utc)
     if not refusal and quantity > order.quantity:
         larger = msgspec.structs.replace(order, quantity=int(quantity), limit_price=limit_price, stop_price=stop_price)
         refusal = balances.buying_power_refusal(state, larger, about, instead_of=order.order_id)
@@ -202,7 +204,10 @@ def _replacement(state: State, order: Order, body: Body, at_utc: float) -> book.
         raise bad_request(f"{REPLACE_FAILED}: {refusal}")
     if order_type == "Market":
         stop_price = limit_price = trail = None
-    return book.OrderReplaced(order.order_id, int(quantity), order_type, stop_price, at_utc, limit_price, trail, terms)
+    until_day = renewal.renewed_day(order, at_utc) if state.rules.replace_renews else 0
+    return book.OrderReplaced(
+        order.order_id, int(quantity), order_type, stop_price, at_utc, limit_price, trail, terms, until_day
+    )
 
 
 def _changed_terms(state: State, order: Order, options: Body) -> book.Terms | None:

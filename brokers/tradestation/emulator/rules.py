@@ -26,6 +26,11 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """From "Cancel/Replace order sent." to the change: a fill within it is of the old order, and rides on an ACK."""
     replace_shows_out: bool = False
     """After a replace an OUT of the same id comes that ends nothing [client 1]."""
+    extended_stops: bool = True
+    """A StopMarket with DYP, GCP or GDP fires outside regular hours ("P forms include the extended session" [spec]);
+    off: it waits for regular hours, as the market order that it becomes would (Market with DYP is refused [report])."""
+    replace_renews: bool = False
+    """A replace gives a GTC or GCP order ninety new days; the vendor's texts do not say."""
     group_cancel_status: str = "OUT"
     """How an order ends that its group cancels: OUT, CAN, TSC or BRC."""
     cancel_ends_group: bool = False
