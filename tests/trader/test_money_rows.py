@@ -76,9 +76,33 @@ def test_a_commission_that_is_told_after_the_fill_is_not_lost_and_an_older_frame
     desk.stream()
     desk.change("1", commission_usd=D(0))
     desk.stream()
-    desk.read()
     assert book(desk).fees_usd == D("1.50")
+    desk.change("1", commission_usd=None)
+    desk.read()
+    assert book(desk).fees_usd == D("1.50"), "what is left out is not 0"
     assert [fee for *_, fee in fills(desk)] == [D("1.50")]
+
+
+def test_a_commission_that_the_venue_has_corrected_downwards_is_what_the_last_read_says_also_over_a_restart(
+    desk: Desk,
+) -> None:
+    desk.ready()
+    desk.declare(1)
+    desk.fill("1")
+    desk.change("1", commission_usd=D("2.50"))
+    desk.stream()
+    desk.change("1", commission_usd=D("1.20"))
+    desk.read()
+    assert book(desk).fees_usd == D("1.20")
+    assert [fee for *_, fee in fills(desk)] == [D("1.20")]
+    desk.restart()
+    desk.read()
+    desk.change("1", commission_usd=D(0))
+    desk.read()
+    assert book(desk).fees_usd == 0
+    desk.change("1", commission_usd=D("0.80"))
+    desk.stream()
+    assert book(desk).fees_usd == D("0.80")
 
 
 def test_fees_are_counted_once_over_a_restart(desk: Desk) -> None:
