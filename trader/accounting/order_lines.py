@@ -230,7 +230,7 @@ def foreign_fill_lines(read: Broker, ours: Iterable[Ours], since_utc: float, unt
                     quantity=order.filled_quantity,
                     price=order.average_fill_price,
                     at_utc=at_utc,
-                    fee_usd=money(order.commission_usd),
+                    fee_usd=money(order.commission_usd or ZERO),
                     their_filled_quantity=order.filled_quantity,
                     read_age_s=read.age_s,
                 )

@@ -16,7 +16,9 @@ import click
 import msgspec
 
 from feeds import paths
+from feeds.day_start import day_start
 from feeds.messages import LastSnapshot, Snapshot
+from feeds.trading_day import began_utc, trading_day
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed, NoPeer, StoreFailed
 from supervisor.process.clock import BadClock, Clock
@@ -25,7 +27,7 @@ from trader.accounting.money import Fill
 from trader.accounting.order_lines import TradedOrder
 from trader.accounting.standing import Broker, Ours, SessionBook, State, freshest
 from trader.cli.common import BadConfiguration, Failed, NoSuchSession, NotRunning, control
-from trader.cli.stored import stored
+from trader.cli.stored import stored, stored_removed
 from trader.config import BadConfig, DeskConfig, read_config
 from trader.sessions import Session, Wanted, journal_path
 from trader.store.books import read_book, read_fills
@@ -66,30 +68,45 @@ class Look(msgspec.Struct, frozen=True):
 
 
 def look(home: Path, name: str = "") -> Look:
-    """At all sessions, or at one. The broker first: what is newer in our books then shows itself as newer."""
-    sessions, config = _sessions(home, name), config_of(home)
+    """At all sessions, or at one, removed ones too: what they have made is their account's. The broker first: what is
+    newer in our books then shows itself as newer."""
+    sessions, removed = _named(stored(home), name), _named(stored_removed(home), name)
+    if name and not sessions and not removed:
+        raise NoSuchSession(f"no session is called {name!r}; `nightdesk session list` shows them")
+    config = config_of(home)
     try:
         with control(home) as client:
-            return look_with(client, home, config, sessions, client.tree().now_s)
+            return look_with(client, home, config, sessions, client.tree().now_s, removed)
     except NotRunning:
-        return look_with(None, home, config, sessions, 0.0)
+        return look_with(None, home, config, sessions, 0.0, removed)
 
 
-def look_with(client: Client | None, home: Path, config: DeskConfig, sessions: Sequence[Session], now_s: float) -> Look:
+def look_with(
+    client: Client | None,
+    home: Path,
+    config: DeskConfig,
+    sessions: Sequence[Session],
+    now_s: float,
+    removed: Sequence[Session] = (),
+) -> Look:
     """``client`` None: no desk runs. ``now_s``: its machine time."""
     clock = _clock(home, config)
     environment: dict[str, str] = {connection: each.environment for connection, each in config.connections.items()}
-    accounts = dict.fromkeys((each.connection, each.account) for each in sessions)
-    brokers = tuple(_broker(client, *each, environment.get(each[0], "?"), clock, now_s) for each in accounts)
+    accounts = dict.fromkeys((each.connection, each.account) for each in (*sessions, *removed))
     unread: list[str] = []
+    brokers = tuple(
+        _broker(client, *each, environment.get(each[0], "?"), _kind(home, *each, unread), clock, now_s)
+        for each in accounts
+    )
     ours = [Ours(each, _book(home, each, brokers, unread)) for each in sessions]
+    ours += [Ours(each, _book(home, each, brokers, unread), removed=True) for each in removed]
     return Look(home, clock.market_utc(), client is not None, environment, tuple(ours), brokers, tuple(unread))
 
 
 def _broker(
-    client: Client | None, connection: str, account: str, environment: str, clock: Clock, now_s: float
+    client: Client | None, connection: str, account: str, environment: str, kind: str, clock: Clock, now_s: float
 ) -> Broker:
-    nothing = Broker(environment, connection, account)
+    nothing = Broker(environment, connection, account, kind=kind)
     if client is None:
         return msgspec.structs.replace(nothing, why="no desk runs: nobody asks the broker")
     try:
@@ -105,6 +122,19 @@ def _read(nothing: Broker, last: Snapshot, clock: Clock, now_s: float) -> Broker
     age_s = max(0.0, now_s - last.requested_s)
     read_utc = clock.market_utc() - age_s * clock.rate()
     return msgspec.structs.replace(nothing, content=last.content, age_s=age_s, read_utc=read_utc)
+
+
+def _kind(home: Path, connection: str, account: str, unread: list[str]) -> str:
+    """By which an account's trading days are cut. Where its books have never read it, there is nothing to count yet."""
+    path = paths.day_start(connection, account)
+    try:
+        start = day_start((home / path).read_bytes(), path)
+    except FileNotFoundError:
+        return ""
+    except (OSError, StoreFailed) as error:
+        unread.append(f"when the trading day of {account} began is not known, New York's date is taken: {error}")
+        return ""
+    return start.kind if start is not None else ""
 
 
 def _book(home: Path, session: Session, brokers: Iterable[Broker], unread: list[str]) -> SessionBook:
@@ -169,7 +199,7 @@ def end(seen: Look, states: Iterable[State], *, wanted: bool) -> None:
 
 
 def accounts_json(seen: Look) -> list[dict[str, Any]]:
-    """Each account's read, without what it says."""
+    """Each account's read, without what it says; and its trading day, which is what is meant by today."""
     return [
         {
             "environment": each.environment,
@@ -178,16 +208,19 @@ def accounts_json(seen: Look) -> list[dict[str, Any]]:
             "read_age_s": each.age_s,
             "read_utc": each.read_utc or None,
             "why": each.why,
+            "day": trading_day(seen.now_utc, each.kind).isoformat(),
+            "day_began_utc": began_utc(seen.now_utc, each.kind),
         }
         for each in seen.brokers
     ]
 
 
 def ages(seen: Look) -> list[str]:
-    """For people: how old the broker's word is, by account."""
+    """For people: how old the broker's word is, by account, and since when it is today there."""
     return [
         f"{each.environment} {each.account}  broker read "
         + (f"{duration(each.age_s)} ago" if each.age_s is not None else f"absent: {each.why}")
+        + f"; today is since {stamp(began_utc(seen.now_utc, each.kind))[:16]}Z"
         for each in freshest(seen.brokers)
     ]
 
@@ -229,11 +262,8 @@ def stamp(utc: float) -> str:
     return datetime.fromtimestamp(utc, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _sessions(home: Path, name: str) -> list[Session]:
-    sessions = [each for each in stored(home) if name in ("", each.name)]
-    if name and not sessions:
-        raise NoSuchSession(f"no session is called {name!r}; `nightdesk session list` shows them")
-    return sessions
+def _named(sessions: Sequence[Session], name: str) -> list[Session]:
+    return [each for each in sessions if name in ("", each.name)]
 
 
 def config_of(home: Path) -> DeskConfig:

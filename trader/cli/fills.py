@@ -21,7 +21,12 @@ COLUMNS = (
 
 @click.command()
 @click.argument("session", default="")
-@click.option("-S", "--since", default="", help="From here on: '2026-11-19 02:00', 02:00, yesterday, -2h. All are UTC.")
+@click.option(
+    "-S",
+    "--since",
+    default="",
+    help="From here on: '2026-11-19 02:00', 02:00, -2h (UTC); today, yesterday (trading days).",
+)
 @click.option("-U", "--until", default="", help="Up to here, the same spellings.")
 @diff_option
 @as_json
@@ -49,25 +54,28 @@ def fills(
 
 def _lines(seen: Look, session: str, since: str, until: str) -> list[FillLine]:
     """In the sequence of their times."""
-    since_utc, until_utc = _moment(since, seen.now_utc, 0.0), _moment(until, seen.now_utc, float("inf"))
     lines: list[FillLine] = []
+    _window(since, until, seen.now_utc, "")  # what is no moment is refused, whether there is a session or not
     for each in seen.ours:
-        found = fills_of(seen.home, each.session, since_utc, until_utc)
+        read = seen.broker(each.session)
+        found = fills_of(seen.home, each.session, *_window(since, until, seen.now_utc, read.kind))
         where = seen.environment.get(each.session.connection, "?")
-        lines += fill_lines(each, found, seen.broker(each.session), where)
+        lines += fill_lines(each, found, read, where)
     owned = {(each.session.account, symbol) for each in seen.ours for symbol in each.session.symbols}
     for read in freshest(seen.brokers):
         on_account = of_account(seen.ours, read, seen.environment)
-        foreign = foreign_fill_lines(read, on_account, since_utc, until_utc)
+        foreign = foreign_fill_lines(read, on_account, *_window(since, until, seen.now_utc, read.kind))
         lines += [line for line in foreign if not session or (line.account, line.symbol) in owned]
     return sorted(lines, key=lambda line: line.at_utc)
 
 
-def _moment(text: str, now_utc: float, default: float) -> float:
-    if not text:
-        return default
+def _window(since: str, until: str, now_utc: float, kind: str) -> tuple[float, float]:
+    """From and to, by the days of an account of this kind."""
     try:
-        return moment_utc(text, now_utc)
+        return (
+            moment_utc(since, now_utc, kind) if since else 0.0,
+            moment_utc(until, now_utc, kind) if until else float("inf"),
+        )
     except ValueError as error:
         raise BadUsage(str(error)) from error
 

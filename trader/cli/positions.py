@@ -33,7 +33,7 @@ def positions(context: click.Context, session: str, diff: bool, as_json: bool, h
     if diff:
         ask_for(seen)
     lines = lines_of(seen, session)
-    shown = [line for line in lines if line.state.difference or not diff]
+    shown = [line for line in lines if line.state.difference or (line.shown and not diff)]
     sums = totals(lines, seen.brokers)
     if as_json:
         print_json({"now_utc": seen.now_utc, "accounts": accounts_json(seen), "positions": shown, "totals": sums})
@@ -74,4 +74,4 @@ def _for_people(seen: Look, sums: list[AccountTotal], diff: bool) -> None:
             )
     for line in ages(seen):
         click.echo(line)
-    click.echo("USD; open profit at the broker's last price, as old as its read; days begin at midnight UTC.")
+    click.echo("USD; open profit at the broker's last price, as old as its read; today is the account's trading day.")

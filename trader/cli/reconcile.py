@@ -12,7 +12,7 @@ from feeds import paths
 from feeds.messages import LastSnapshot, ReadSnapshot
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed
-from trader.accounting.standing import Standing
+from trader.accounting.standing import Standing, State
 from trader.cli.books import Look, accounts_json, age, ages, ask_for, confirmed, end, look, on_terminal, table
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
@@ -46,7 +46,8 @@ def reconcile(
     if now:
         read_anew(folder, seen, timeout_s)
     seen = confirmed(folder, session, lambda each: [x.state for x in lines_of(each, session)])
-    lines, agreed = lines_of(seen, session), _agreed(folder, seen)
+    lines = [line for line in lines_of(seen, session) if line.state is not State.PAST]
+    agreed = _agreed(folder, seen)
     if as_json:
         shown = [
             {

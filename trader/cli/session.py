@@ -42,6 +42,7 @@ from trader.sessions import (
     InertStop,
     Session,
     StopPassed,
+    journal_path,
     trader_name,
 )
 
@@ -258,10 +259,11 @@ def stop(context: click.Context, name: str, timeout_s: float, home: str | None) 
 @home_option
 @click.pass_context
 def rm(context: click.Context, name: str, home: str | None) -> None:
-    """Forget a session that is off. Its journal stays on disk."""
+    """Forget a session that is off. Its journal stays on disk, and what it has made in the sums of its account."""
     with control(home_of(context, home)) as client:
         client.call(RemoveSession(name=name))
-    click.echo(f"session {name} removed; its journal stays in sessions/{name}.db", err=True)
+    path = journal_path(name)
+    click.echo(f"session {name} removed; its journal stays in {path}, its result in its account's sums", err=True)
 
 
 # -- what the commands are made of ------------------------------------------------------------------

@@ -219,7 +219,7 @@ def money_line(line: Standing, agreed_s: float | None, position: PositionView | 
     4.2s ago``. Of take and trail it says who sees to them; a stop is always an order at the venue, and
     ``covered`` says in which hours it works.
 
-    The day is what was realised since midnight UTC, less fees; where nothing was, a flat symbol has no figures.
+    The day is what was realised in the account's trading day, less fees; where nothing was, a flat symbol has none.
     """
     told = [line.symbol, f"{line.ours} @ {text(line.average_price)}" if line.ours else "flat"]
     if line.ours:

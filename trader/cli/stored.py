@@ -31,6 +31,11 @@ def stored(home: Path) -> list[Session]:
     return _of_desk(home, desk.read_sessions)
 
 
+def stored_removed(home: Path) -> list[Session]:
+    """Those that a person has removed and whose journal is still there."""
+    return [each for each in _of_desk(home, desk.read_removed) if (home / journal_path(each.name)).exists()]
+
+
 def stored_holds(home: Path) -> Holds:
     """What a person has stopped, as desk.db has it."""
     return _of_desk(home, read_holds)
