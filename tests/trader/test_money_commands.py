@@ -257,6 +257,17 @@ def test_a_journal_that_cannot_be_read_is_said_and_the_others_are_told(home: Pat
     assert result.stdout.startswith("es\t")
 
 
+def test_an_instruction_without_outcome_is_said_beside_what_may_be_too_little(home: Path) -> None:
+    journal = opened(home)
+    with journal.transaction():
+        doubted = intent(7, Purpose.ENTRY, Side.BUY, 1, "1672")
+        journal.write_intent(msgspec.structs.replace(doubted, state=IntentState.UNKNOWN, result_order_id=""))
+    for command in ("positions", "orders", "fills"):
+        assert "es: an instruction of ESZ13 has no outcome" in run(home, command).stderr
+        assert told(home, command)["unsettled"] == [{"session": "es", "symbol": "ESZ13"}]
+    assert told(home, "positions", "spy")["unsettled"] == []
+
+
 def test_looking_changes_nothing_on_disk(home: Path) -> None:
     def dumped() -> list[str]:
         store = SqliteStore(home / journal_path("es"), None)

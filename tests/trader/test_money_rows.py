@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from supervisor.errors import StoreFailed
+from supervisor.errors import HttpFailed, StoreFailed
 from supervisor.process.store import SqliteStore, migrate
 from supervisor.process.world import Store
 from tests.trader.session_world import JOURNAL, SESSION, SYMBOL, Desk
@@ -137,6 +137,21 @@ def test_a_stop_that_was_made_the_exit_is_held_against_the_close_of_that_decisio
     desk.stream()
     desk.fill("2", "168")
     desk.stream()
+    assert fills(desk)[-1][:3] == ("sell", 168, D("168.10"))
+
+
+def test_an_exit_whose_answer_was_lost_is_held_against_its_decision_all_the_same(desk: Desk) -> None:
+    """The stop was made the exit and has filled, and no frame ever showed it working as such."""
+    desk.long_and_covered()
+
+    def lost(request: Any) -> Any:
+        desk._changed(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.world.answer_http("PUT", "/orderexecution/orders/", lost)
+    declared(desk, 0, "168.10")
+    desk.fill("2", "168")
+    desk.read()
     assert fills(desk)[-1][:3] == ("sell", 168, D("168.10"))
 
 

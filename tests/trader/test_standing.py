@@ -200,6 +200,11 @@ def test_an_order_that_works_there_and_is_over_by_our_book_differs() -> None:
     assert states(ours(session(), 2, over), order("9", status=OrderStatus.CANCELLED)) == []
 
 
+def test_of_an_order_that_has_ended_a_read_older_than_that_tells_nothing() -> None:
+    over = msgspec.structs.replace(STOP, status=OrderStatus.FILLED, filled_quantity=D(2))
+    assert lines(ours(session(), 0, over, changed_utc=NOW_UTC - 1), order("9")) == []
+
+
 def test_an_order_of_somebody_else_is_nobodys_unless_an_instruction_of_ours_is_still_in_doubt() -> None:
     (line,) = lines(ours(session(), 2), order("77"))
     assert (line.session, line.order_id, line.state) == ("", "77", State.NOT_OURS)

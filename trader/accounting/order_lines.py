@@ -98,8 +98,9 @@ def order_lines(ours: Iterable[Ours], brokers: Iterable[Broker], environment: di
         shown = {order.order_id: order for order in read.content.orders} if read.content else {}
         for own in each.book.orders:
             told = shown.get(own.order_id)
-            if own.working or (told is not None and told.working):
-                changed_utc = each.book.changed_utc.get(own.symbol, 0.0)
+            changed_utc = each.book.changed_utc.get(own.symbol, 0.0)
+            # Of one that has ended by our book, a read that is older than that says nothing.
+            if own.working or (told is not None and told.working and read.read_utc >= changed_utc):
                 lines.append(
                     _order_line(own, told, session, read, environment.get(session.connection, ""), changed_utc)
                 )

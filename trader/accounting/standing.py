@@ -129,8 +129,9 @@ class Standing(Value, frozen=True):
 
 
 class AccountTotal(Value, frozen=True):
-    """Over the sessions of one account, removed ones too; LIVE and SIM are never in one. ``profit_unknown``: symbols with an adoption
-    that nothing explains yet. ``exposure_usd``: long and short alike. The broker's figures are as old as its read."""
+    """Over the sessions of one account, removed ones too; LIVE and SIM are never in one. ``profit_unknown``: symbols
+    with an adoption that nothing explains yet. ``exposure_usd``: long and short alike. The broker's figures are as old
+    as its read."""
 
     environment: str
     account: str

@@ -61,6 +61,11 @@ class Look(msgspec.Struct, frozen=True):
         return next(b for b in self.brokers if (b.connection, b.account) == (session.connection, session.account))
 
     @property
+    def unsettled(self) -> list[tuple[str, str]]:
+        """Session and symbol of each placing whose outcome is not known."""
+        return [(each.session.name, symbol) for each in self.ours for symbol in sorted(each.book.unsettled)]
+
+    @property
     def missing(self) -> list[Broker]:
         """Accounts of sessions that run, without a read."""
         used = {(o.session.connection, o.session.account) for o in self.ours if o.session.wanted is not Wanted.OFF}
@@ -188,6 +193,9 @@ def end(seen: Look, states: Iterable[State], *, wanted: bool) -> None:
     """What could not be read is said; the exit code. ``wanted``: the broker's side was asked for."""
     for text in seen.unread:
         click.echo(f"nightdesk: {text}", err=True)
+    for name, symbol in seen.unsettled:
+        text = f"{name}: an instruction of {symbol} has no outcome, so the broker may have more than is shown here"
+        click.echo(f"nightdesk: {text} → nightdesk doctor", err=True)
     for each in seen.missing if seen.running else ():
         click.echo(f"nightdesk: the broker's side of {each.account} is not known: {each.why}", err=True)
     if not seen.running:
@@ -198,7 +206,7 @@ def end(seen: Look, states: Iterable[State], *, wanted: bool) -> None:
         sys.exit(EXIT_DIFFERS)
 
 
-def accounts_json(seen: Look) -> list[dict[str, Any]]:
+def _accounts(seen: Look) -> list[dict[str, Any]]:
     """Each account's read, without what it says; and its trading day, which is what is meant by today."""
     return [
         {
@@ -213,6 +221,12 @@ def accounts_json(seen: Look) -> list[dict[str, Any]]:
         }
         for each in seen.brokers
     ]
+
+
+def looked_json(seen: Look) -> dict[str, Any]:
+    """What each of these commands tells of its look, whatever it looks at."""
+    unsettled = [{"session": name, "symbol": symbol} for name, symbol in seen.unsettled]
+    return {"now_utc": seen.now_utc, "accounts": _accounts(seen), "unsettled": unsettled}
 
 
 def ages(seen: Look) -> list[str]:

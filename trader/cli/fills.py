@@ -8,7 +8,7 @@ import click
 
 from trader.accounting.order_lines import FillLine, fill_lines, foreign_fill_lines
 from trader.accounting.standing import freshest, of_account
-from trader.cli.books import Look, accounts_json, age, ask_for, confirmed, diff_option, end, fills_of, stamp, table
+from trader.cli.books import Look, age, ask_for, confirmed, diff_option, end, fills_of, looked_json, stamp, table
 from trader.cli.common import BadUsage, as_json, home_of, print_json
 from trader.cli.main import home_option
 from trader.moments import moment_utc
@@ -46,7 +46,7 @@ def fills(
     lines = _lines(seen, session, since, until)
     shown = [line for line in lines if line.state.difference or not diff]
     if as_json:
-        print_json({"now_utc": seen.now_utc, "accounts": accounts_json(seen), "fills": shown})
+        print_json({**looked_json(seen), "fills": shown})
     else:
         table(COLUMNS, [_row(line) for line in shown])
     end(seen, (line.state for line in lines), wanted=diff)

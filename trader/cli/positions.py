@@ -8,7 +8,7 @@ import click
 
 from trader.accounting.standing import AccountTotal, Standing, standings, totals
 from trader.cli import books
-from trader.cli.books import Look, accounts_json, age, ages, ask_for, confirmed, diff_option, end, table, text
+from trader.cli.books import Look, age, ages, ask_for, confirmed, diff_option, end, looked_json, table, text
 from trader.cli.common import as_json, home_of, print_json
 from trader.cli.main import home_option
 
@@ -36,7 +36,7 @@ def positions(context: click.Context, session: str, diff: bool, as_json: bool, h
     shown = [line for line in lines if line.state.difference or (line.shown and not diff)]
     sums = totals(lines, seen.brokers)
     if as_json:
-        print_json({"now_utc": seen.now_utc, "accounts": accounts_json(seen), "positions": shown, "totals": sums})
+        print_json({**looked_json(seen), "positions": shown, "totals": sums})
     else:
         table(COLUMNS, [row(line) for line in shown])
         _for_people(seen, sums, diff)

@@ -101,7 +101,7 @@ def uncovered_line(home: Path, name: str) -> str:
     except StoreFailed as error:
         raise Failed(str(error)) from error
     told = f"{len(over_s)} times, {sum(over_s):.3f} s in all, longest {max(over_s):.3f} s" if over_s else "never"
-    return f"{told}; now: {', '.join(now)}" if now else told
+    return f"now: {', '.join(now)}; before: {told}" if now else told
 
 
 def who() -> str:

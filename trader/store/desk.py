@@ -77,7 +77,8 @@ def read_sessions(store: Store) -> list[Session]:
 
 
 def read_removed(store: Store) -> list[Session]:
-    """Those that a person has removed: what they have made is still the account's. A new one of that name replaces it."""
+    """Those that a person has removed: what they have made is still the account's. A new one of that name takes the
+    row."""
     return [_session(row) for row in _session_rows(store) if row.get("removed", 0)]
 
 
