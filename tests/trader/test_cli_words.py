@@ -6,10 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from brokers.model import OrderType, Side
 from trader.accounting.standing import Standing, State
 from trader.cli import status as status_view
+from trader.cli.books import aligned
 from trader.cli.confirm import Word
 from trader.cli.status import event_lines, money_line
 from trader.cli.words import bare, no_outcome, order_line, position_line, symbol_hold
@@ -134,3 +137,36 @@ def test_of_a_session_that_is_off_nobody_asks_whether_it_agrees() -> None:
     flat = Standing("SIM", "A", "es", "ESZ13", State.UNREAD)
     assert money_line(flat, None, asked=False) == ["ESZ13", "flat"]
     assert money_line(flat, None)[-1] == "not agreed"
+
+
+TABLES = st.integers(1, 8).flatmap(
+    lambda n: st.tuples(
+        st.permutations([*"abcdefg", "symbol"]).map(lambda names: names[:n]),
+        st.lists(st.lists(st.sampled_from(["-", "1", "1675.25", "agrees"]), min_size=n, max_size=n), min_size=1),
+    )
+)
+
+
+@given(TABLES, st.integers(20, 120))
+def test_a_table_keeps_each_cell_in_the_terminals_width_and_names_its_rows_in_each_band(
+    table: tuple[list[str], list[list[str]]], width: int
+) -> None:
+    columns, rows = table
+    lines = aligned(columns, rows, width)
+    bands = "\n".join(lines).split("\n\n") if lines else []
+    known = [n for n in range(len(columns)) if n == 0 or any(row[n] != "-" for row in rows)]
+    names = [columns[n] for n in known if n == 0 or columns[n] == "symbol"]
+    shown: list[str] = []
+    for band in bands:
+        head, *body = [line.split() for line in band.split("\n")]
+        assert len(body) == len(rows)
+        assert head[: len(names)] == names
+        assert len(head) <= len(names) + 1 or max(map(len, band.split("\n"))) <= width
+        for row, cells in zip(rows, body, strict=True):
+            assert cells == [row[columns.index(name)] for name in head]
+        shown += head[len(names) :]
+    assert names + shown == names + [columns[n] for n in known if columns[n] not in names]
+
+
+def test_a_table_without_rows_is_nothing() -> None:
+    assert aligned(["a"], [], 80) == []

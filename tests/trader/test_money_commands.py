@@ -285,6 +285,6 @@ def test_looking_changes_nothing_on_disk(home: Path) -> None:
 def test_on_a_terminal_there_are_heads_sums_and_ages(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(books, "on_terminal", lambda: True)
     out = run(home, "positions", "es").stdout
-    assert out.splitlines()[0].split()[:4] == ["session", "env", "account", "symbol"]
+    assert out.splitlines()[0].split()[:4] == ["session", "symbol", "env", "account"]
     assert "SIM SIM1  realised today 0.00  in all 100.00  fees 4.50" in out
     assert "broker read absent: no desk runs" in out

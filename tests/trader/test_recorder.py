@@ -102,9 +102,18 @@ def test_a_new_session_goes_on_with_a_removed_ones_journal_on_the_same_account_o
     world.ask(RemoveSession(name="es"))
     store = world.store(desk.DESK_DB)
     assert (desk.read_sessions(store), desk.read_removed(store)) == ([], [ES])
-    world.store(journal_path("es"), schema=SCHEMA)
+    journal = world.store(journal_path("es"), schema=SCHEMA)
+    elsewhere = msgspec.structs.replace(ES, account="SIM2")
+    world.ask(AddSession(session=elsewhere, code=CODE))  # the first account was mistyped: nothing has happened there
+    world.ask(RemoveSession(name="es"))
+    world.ask(AddSession(session=ES, code=CODE))
+    world.ask(RemoveSession(name="es"))
+    journal.execute(
+        "INSERT INTO adoptions (symbol, before_quantity, after_quantity, read, age_s, explained, adopted_utc)"
+        " VALUES ('SPY', '0', '1', 1, 0.0, 0, 1.0)"
+    )
     with pytest.raises(Refused, match="a removed session es traded account SIM1 by connection sim, and its journal"):
-        world.ask(AddSession(session=msgspec.structs.replace(ES, account="SIM2"), code=CODE))
+        world.ask(AddSession(session=elsewhere, code=CODE))
     assert desk.read_removed(store) == [ES]
     later = msgspec.structs.replace(ES, symbols=("ESH14",))
     world.ask(AddSession(session=later, code=CODE))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any, TypeVar
 
 import click
@@ -38,6 +39,9 @@ ASK_LIMIT_S = 2.0
 CONFIRM_S = 1.0
 """A difference is looked at again so much later (machine seconds): the account manager takes a read a moment after the
 books have it."""
+
+UNKNOWN = "-"
+"""A cell of which nothing is known."""
 
 L = TypeVar("L")
 
@@ -249,9 +253,28 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         for row in cells:
             click.echo("\t".join(row))
         return
-    widths = [max(len(row[index]) for row in [list(columns), *cells]) for index in range(len(columns))]
-    for row in [list(columns), *cells] if cells else []:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in aligned(columns, cells, get_terminal_size().columns):
+        click.echo(line)
+
+
+def aligned(columns: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Without the columns that nothing is known of. What is wider than ``width`` comes in bands below each other, each
+    of which begins with what names its rows: the first column, and the symbol."""
+    if not cells:
+        return []
+    kept = [n for n in range(len(columns)) if n == 0 or any(row[n] != UNKNOWN for row in cells)]
+    wide = {n: max(len(columns[n]), *(len(row[n]) for row in cells)) for n in kept}
+    names = [n for n in kept if n == 0 or columns[n] == "symbol"]
+    bands = [list(names)]
+    for n in (each for each in kept if each not in names):
+        if sum(wide[each] + 2 for each in bands[-1]) + wide[n] > width and len(bands[-1]) > len(names):
+            bands.append(list(names))
+        bands[-1].append(n)
+    lines: list[str] = []
+    for band in bands:
+        lines += [""] if lines else []
+        lines += ["  ".join(row[n].ljust(wide[n]) for n in band).rstrip() for row in [list(columns), *cells]]
+    return lines
 
 
 def on_terminal() -> bool:
@@ -259,9 +282,9 @@ def on_terminal() -> bool:
 
 
 def text(value: Any) -> str:
-    """A cell: "-" for what is not known."""
+    """A cell; for people, too."""
     if value is None:
-        return "-"
+        return UNKNOWN
     if isinstance(value, Decimal):
         return f"{value:f}"
     return " ".join(str(value).split())

@@ -12,6 +12,7 @@ import click
 
 from feeds.config import AccountLimits
 from supervisor.control.client import Client
+from trader.cli.books import table
 from trader.cli.common import (
     BadConfiguration,
     BadUsage,
@@ -173,9 +174,9 @@ def list_(context: click.Context, as_json: bool, home: str | None) -> None:
     if as_json:
         print_json({"sessions": sessions})
         return
-    for each in sessions:
-        cells = (each.name, each.wanted, each.account, ",".join(each.symbols), each.strategy, environment(each))
-        click.echo("\t".join(cells))
+    columns = ("name", "wanted", "account", "symbols", "strategy", "env")
+    rows = [(s.name, s.wanted, s.account, ",".join(s.symbols), s.strategy, environment(s)) for s in sessions]
+    table(columns, rows)
 
 
 @session.command()

@@ -157,10 +157,11 @@ class Recorder(Server):
         return Done()
 
     def refuse_other_account(self, added: Session) -> None:
-        """A journal belongs to one account: what it has made is counted there, and what it holds was held there."""
+        """A journal with a past belongs to one account: what it has made is counted there. (Whoever has mistyped the
+        account, and has never traded there, may name the right one.)"""
         for removed in desk.read_removed(self.store):
             was, will = (removed.connection, removed.account), (added.connection, added.account)
-            if removed.name == added.name and was != will and self.has_journal(added.name):
+            if removed.name == added.name and was != will and self.has_past(added.name):
                 path = journal_path(added.name)
                 raise Refused(
                     f"a removed session {added.name} traded account {removed.account} by connection "
@@ -168,12 +169,18 @@ class Recorder(Server):
                     f"it. Take another name, or that account; or move {path}* away, and its past with it."
                 )
 
-    def has_journal(self, name: str) -> bool:
+    def has_past(self, name: str) -> bool:
+        """Whether its journal is there, and tells of an instruction or of a position."""
         try:
-            self.world.store(journal_path(name)).close()
+            journal = self.world.store(journal_path(name))
+            try:
+                rows = journal.query("SELECT 1 FROM intents UNION ALL SELECT 1 FROM adoptions LIMIT 1")
+            finally:
+                journal.close()
         except StoreFailed:
+            # None, or one that its account manager will complain about.
             return False
-        return True
+        return bool(rows)
 
     def last_start_no(self, name: str) -> int:
         """Of a removed session of that name whose journal is still there: in it, starts up to this one are done."""
