@@ -89,7 +89,7 @@ def event(number: int, **more: Any) -> dict[str, Any]:
         "kind": "bar.skipped",
         "level": "PAGE",
         "subject": "sessions/es",
-        "text": f"bar {number}",
+        "text": f"ESZ13 bar of {number}",
     }
     return skipped | {"market_utc": 1_381_154_400.0 + number} | more
 
@@ -98,14 +98,16 @@ def test_pages_of_one_kind_are_one_line_and_incidents_each_have_theirs_with_thei
     """A strategy that fails on each bar pages all night, and must not hide what else there is."""
     events = [event(n) for n in range(100)]
     events.insert(50, event(50, kind="uncovered", incident="uncovered:ES", text="no stop"))
+    events.insert(10, event(9, text="SPY bar of 9"))
     events.append(event(100, subject="sessions/spy"))
     events.append(
         event(101, level="NOTIFY", incident="1", subject="sessions/es/trader", text="sessions/es/trader slows")
     )
     assert event_lines(events) == [
+        "PAGE  2013-10-07 14:00:09Z  sessions/es: SPY bar of 9",
         "PAGE  2013-10-07 14:00:50Z  sessions/es: no stop",
-        "PAGE  2013-10-07 14:01:39Z  sessions/es: bar 99 (99 more like it before)",
-        "PAGE  2013-10-07 14:01:40Z  sessions/spy: bar 100",
+        "PAGE  2013-10-07 14:01:39Z  sessions/es: ESZ13 bar of 99 (99 more like it before)",
+        "PAGE  2013-10-07 14:01:40Z  sessions/spy: ESZ13 bar of 100",
         "NOTIFY  2013-10-07 14:01:41Z  sessions/es/trader slows",
     ]
 

@@ -217,11 +217,12 @@ def _print_status(
 
 
 def event_lines(events: list[dict[str, Any]]) -> list[str]:
-    """When, by whom and what, newest last. Pages of one kind and subject that end by nothing (a strategy that fails on
-    each bar) are one line: the newest, and how many there were before it."""
+    """When, by whom and what, newest last. Pages of one kind and about one thing (a text begins with it: ``ESZ13 bar``)
+    that end by nothing are one line: the newest, and how many there were before it."""
     newest: dict[tuple[str, ...], tuple[dict[str, Any], int]] = {}
     for event in events:
-        key = (event["subject"], event["kind"], event["incident"] or event["level"])
+        about = event["incident"] or " ".join(event["text"].split()[:2])
+        key = (event["subject"], event["kind"], about)
         _, before = newest.pop(key, (event, 0))
         newest[key] = event, before + 1
     lines = []
