@@ -132,7 +132,8 @@ class Order(Value, frozen=True):
     duration: Duration = Duration.DAY
     closed_utc: float | None = None
     reject_reason: str = ""
-    commission_usd: Decimal = ZERO
+    commission_usd: Decimal | None = None
+    """What was charged for it so far; None where that is not told."""
     trail: Trail | None = None
     good_till_utc: float | None = None
     """When it expires by itself, where the venue says so."""

@@ -30,6 +30,11 @@ def trading_day(now_utc: float, kind: str) -> datetime.date:
     return day
 
 
+def before_utc(began: float, kind: str) -> float:
+    """When the trading day began that ended as this one began."""
+    return began_utc(began - 1.0, kind)
+
+
 def began_utc(now_utc: float, kind: str) -> float:
     """When the trading day of this moment began. Asked for each entry, so reckoned once an hour: days begin on full
     hours, here as in UTC."""

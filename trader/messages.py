@@ -396,7 +396,8 @@ class SessionStatus(Message, frozen=True):
     """What an account manager knows. ``agreed_age_s``: machine seconds since the last read that agreed, by symbol; a
     symbol that never agreed is missing. ``minding``: trading is done, positions are looked after. ``hindrances``: the
     account is not read just now, or a symbol's tick size not at all. ``person_holds``: what a person has stopped, of
-    this session or of all. ``flattening``: what a flatten still waits for, "" where none is under way."""
+    this session or of all. ``flattening``: what a flatten still waits for, "" where none is under way.
+    ``stops_removed``: symbols whose stop somebody else has cancelled; it is not put back before a release."""
 
     name: str
     start_no: int
@@ -414,6 +415,7 @@ class SessionStatus(Message, frozen=True):
     person_holds: tuple[PersonHold, ...] = ()
     flattening: str = ""
     markets: tuple[Market, ...] = ()
+    stops_removed: tuple[str, ...] = ()
 
 
 class ReadSessionStatus(Request[SessionStatus], frozen=True):

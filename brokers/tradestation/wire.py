@@ -168,7 +168,7 @@ def order(shape: OrderShape, leg: Leg, order_id: str) -> Order:
         duration=DURATIONS.get((shape.duration or "").upper(), Duration.DAY),
         closed_utc=epoch_utc(shape.closed_date_time) if shape.closed_date_time else None,
         reject_reason=shape.reject_reason or "",
-        commission_usd=known(shape.commission_fee),
+        commission_usd=optional(shape.commission_fee),
         trail=trail(shape),
         good_till_utc=epoch_utc(shape.good_till_date) if shape.good_till_date else None,
         links=tuple([Link(each.relationship, each.order_id) for each in shape.conditional_orders or ()]),

@@ -84,9 +84,9 @@ def read_orders(body: bytes) -> None:
     for shape in decoded(body, OrdersPage).orders:
         for order in wire.orders(shape):
             assert order.remaining is not None
-            assert all(number.is_finite() for number in (order.quantity, order.filled_quantity, order.commission_usd))
-            for price in (order.stop_price, order.limit_price, order.average_fill_price):
-                assert price is None or price.is_finite()
+            assert all(number.is_finite() for number in (order.quantity, order.filled_quantity))
+            for told in (order.stop_price, order.limit_price, order.average_fill_price, order.commission_usd):
+                assert told is None or told.is_finite()
 
 
 def read_balances(body: bytes) -> None:

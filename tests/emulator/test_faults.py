@@ -100,6 +100,25 @@ def test_trade_by_hand_picks_the_side_of_stocks_and_refuses_to_cross_zero() -> N
     assert "EC601" in body["Message"]
 
 
+def test_rejected_stops_end_as_rej_and_leave_the_position_and_a_persons_orders_alone() -> None:
+    emulator = running()
+    stream = emulator.stream(ORDERS)
+    emulator.tell("trade", account=FUTURES, symbol="ESZ13", quantity=1)
+    stop = emulator.place(TradeAction="SELL", OrderType="StopMarket", StopPrice="900")["OrderID"]
+    emulator.frames(stream)
+    assert emulator.tell("reject", account=FUTURES, symbol="ESZ13", message="no margin")["Orders"] == [stop]
+    assert emulator.tell("reject", account=FUTURES, symbol="ESZ13")["Orders"] == []
+    (frame,) = emulator.frames(stream)
+    assert (frame["OrderID"], frame["Status"], frame["RejectReason"]) == (stop, "REJ", "no margin")
+    booked = emulator.get("/emulator/orders")["Orders"]
+    assert [one["Status"] for one in booked] == ["FLL", "REJ"]
+    assert booked[1]["OpenedUtc"] < booked[1]["ClosedUtc"] <= emulator.now.market_utc
+    (position,) = emulator.get("/emulator/state")["Positions"]
+    assert position["Quantity"] == 1
+    status, body = emulator.reply("POST", "/emulator/reject", {"account": "NOBODY", "symbol": "ESZ13"})
+    assert (status, "NOBODY" in body["Message"]) == (400, True)
+
+
 @pytest.mark.parametrize(("when", "booked"), [("before", 0), ("after", 1)])
 def test_lost_reply_cuts_the_connection_and_the_order_is_booked_or_not(when: str, booked: int) -> None:
     emulator = running()

@@ -14,6 +14,7 @@ from brokers.model import Account, Balance, Side
 from feeds import paths
 from feeds.books import STATUS_VALID_S, Books
 from feeds.config import AccountLimits
+from feeds.day_start import day_start
 from feeds.limits_keeper import LimitsKeeper, in_flight_s
 from feeds.messages import (
     AccountSeen,
@@ -163,6 +164,18 @@ def test_the_days_first_equity_survives_a_restart_and_a_new_day_begins_anew() ->
     assert told(again)[-1].day_start_usd == Decimal(100_125), "what was lost is not forgotten"
     again.advance(86_400.0)
     assert (told(again)[-1].day, told(again)[-1].day_start_usd) == ("2013-10-08", Decimal(99_000))
+
+
+def test_the_kind_of_the_account_is_kept_with_its_day_also_where_an_older_program_began_it() -> None:
+    """By it whoever looks cuts the same days, with or without a desk. The day's first equity stays."""
+    world = books()
+    path = paths.day_start("sim", ACCOUNT)
+    world.files[path] = b'{"day":"2013-10-07","equity_usd":"98000","read_utc":1381140000.0}'
+    world.advance(1.0)
+    kept = day_start(world.files[path], path)
+    assert kept is not None
+    assert (kept.kind, kept.day, kept.equity_usd) == (told(world)[0].account.kind, "2013-10-07", Decimal(98_000))
+    assert kept.kind
 
 
 def test_a_garbled_day_start_is_told_once_and_nothing_is_made_up() -> None:

@@ -69,7 +69,7 @@ def test_crash_that_nobody_injected_is_found(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_fee_that_is_not_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orders, "_charged", lambda own, frame: (own, []))
+    monkeypatch.setattr(orders, "_charged", lambda own, frame, last_word: (own, []))
     assert "profit and fees of the venue are" in problems(())
 
 

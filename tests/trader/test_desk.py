@@ -271,6 +271,12 @@ def test_short_demo_passes_and_tells_it_as_json() -> None:
     assert told["bars_seen"] == told["bars_expected"] > 20
     assert told["faults"] == 7
     assert told["holds"] == 1
+    (lost,) = told["lost_stops"]
+    assert lost["told"] is True
+    assert 0 < lost["bare_s"] <= lost["noticed_s"] + lost["recorded_s"] + 0.005
+    assert told["gaps"] >= 1
+    assert re.search(r"the venue rejects the stop of (ESZ13|SPY)", done.stderr)
+    assert re.search(r"recorded as bare for \d+ ms; by the venue's book \d+ ms", done.stderr)
 
 
 def _read(path: Path) -> bytes:

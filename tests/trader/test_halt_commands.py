@@ -237,6 +237,8 @@ def test_halt_is_not_told_as_done_while_the_account_manager_hangs(desk: Eager) -
     orders = len(desk.ours())
     pid = desk.pid(MANAGER)
     os.kill(pid, signal.SIGSTOP)
+    held = desk.run("session", "hold", SESSION, "--timeout", "1", "--json")
+    assert (held.returncode, json.loads(held.stdout)["sessions"][0]["held"]) == (7, False), held.stderr
     code, told = code_and_words(desk, "halt", "--timeout", "1")
     assert (code, "its account manager does not answer" in told) == (7, True), told
     entries = len(desk.ours()) - orders

@@ -25,7 +25,6 @@ from trader.accounting.money import (
     Stop,
     adopted,
     checked,
-    day_began_utc,
     exposure_usd,
     ledger,
     money,
@@ -169,8 +168,8 @@ def test_realised_and_open_profit_are_what_was_paid_and_what_it_is_worth(
     assert abs(opened + gained - (worth - paid) * 50) < D("1e-5")
 
 
-def test_today_begins_at_midnight_utc() -> None:
-    day_utc = day_began_utc(1_381_190_400.0)
+def test_what_is_of_today_is_what_was_seen_since_the_day_began() -> None:
+    day_utc = 1_381_190_400.0
     rows = Rows(
         fills=(
             fill(1, 1, 100, day_utc - 20),

@@ -7,10 +7,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from brokers.model import Instrument, OrderStatus, OrderType, Side
+from feeds import paths
+from feeds.day_start import DayStart
 from supervisor.process.store import SqliteStore
 from trader.accounting.money import Adoption
 from trader.cli import books
@@ -85,6 +88,10 @@ def filled(
 
 def run(home: Path, *words: str) -> Result:
     return CliRunner().invoke(main, ["--home", str(home), *words])
+
+
+def now_at(monkeypatch: pytest.MonkeyPatch, now_utc: float) -> None:
+    monkeypatch.setattr("supervisor.process.clock.Clock.market_utc", lambda _: now_utc)
 
 
 def told(home: Path, *words: str) -> dict[str, Any]:
@@ -163,6 +170,70 @@ def test_what_cannot_be_told_has_its_exit_code(home: Path, words: tuple[str, ...
     assert result.stdout == ""
 
 
+def test_today_is_the_trading_day_of_the_account_also_where_no_desk_runs(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its kind is on disk beside the day's first equity."""
+    start = DayStart("2013-10-07", D(100_000), FILLED_UTC, "Futures")
+    path = home / paths.day_start("sim", "SIM1")
+    path.parent.mkdir(parents=True)
+    for hours, kind, today in ((1, "Futures", "100.00"), (8, "Futures", "0.00"), (8, "Margin", "100.00")):
+        path.write_bytes(msgspec.json.encode(msgspec.structs.replace(start, kind=kind)))
+        now_at(monkeypatch, FILLED_UTC + hours * 3600)
+        found = told(home, "positions")
+        assert (found["positions"][0]["realised_today_usd"], found["totals"][0]["realised_today_usd"]) == (today, today)
+        assert len(told(home, "fills", "-S", "today")["fills"]) == (0 if today == "0.00" else 2)
+        assert found["accounts"][0]["day"] == ("2013-10-08" if today == "0.00" else "2013-10-07")
+    path.write_bytes(b"garbage")
+    garbled = run(home, "positions")
+    assert garbled.exit_code == 1
+    assert "when the trading day of SIM1 began is not known" in garbled.stderr
+
+
+def test_what_a_removed_session_made_is_in_its_accounts_sums_and_shown_while_it_is_of_today(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(home / desk.DESK_DB, "trader.store.desk:migrations")
+    desk.remove_session(store, "es")
+    now_at(monkeypatch, FILLED_UTC + 3600)
+    found = told(home, "positions")
+    es, spy = sorted(found["positions"], key=lambda line: str(line["session"]))
+    assert (es["session"], es["state"], es["realised_today_usd"], es["theirs"]) == ("es", "past", "100.00", None)
+    assert (spy["session"], spy["realised_today_usd"]) == ("spy", "0.00")
+    (sums,) = found["totals"]
+    assert (sums["realised_today_usd"], sums["realised_usd"], sums["fees_usd"]) == ("100.00", "100.00", "4.50")
+    assert len(told(home, "fills", "-S", "today")["fills"]) == 2
+    assert told(home, "positions", "es")["positions"] == [es]
+
+    journal = opened(home)
+    with journal.transaction():
+        journal.hold_position("ESZ13", Holding(D(0), None, FILLED_UTC + 3))
+        filled(journal, 4, Purpose.EXIT, Side.SELL, 1, "1672.25", intended="1672.25")
+    now_at(monkeypatch, FILLED_UTC + 3 * 86_400)
+    found = told(home, "positions")
+    assert [line["session"] for line in found["positions"]] == ["spy"]
+    assert (found["totals"][0]["realised_today_usd"], found["totals"][0]["realised_usd"]) == ("0.00", "100.00")
+
+    (home / journal_path("es")).unlink()
+    assert told(home, "positions")["totals"][0]["realised_usd"] == "0.00"
+    assert run(home, "positions", "es").exit_code == 4
+
+
+def test_what_a_session_made_in_a_symbol_that_it_trades_no_more_counts_too(home: Path) -> None:
+    """Removed, and added again under its name for the next contract: the journal goes on."""
+    store = SqliteStore(home / desk.DESK_DB, "trader.store.desk:migrations")
+    (es,) = [each for each in desk.read_sessions(store) if each.name == "es"]
+    desk.remove_session(store, "es")
+    desk.write_session(store, msgspec.structs.replace(es, symbols=("ESH14",)))
+    assert not desk.read_removed(store)
+    found = told(home, "positions")
+    assert [(line["symbol"], line["state"]) for line in found["positions"]][:2] == [
+        ("ESH14", "not read"),
+        ("ESZ13", "past"),
+    ]
+    assert found["totals"][0]["realised_usd"] == "100.00"
+
+
 def test_an_unexplained_adoption_is_told_with_what_it_changed(home: Path) -> None:
     journal = opened(home)
     with journal.transaction():
@@ -186,6 +257,17 @@ def test_a_journal_that_cannot_be_read_is_said_and_the_others_are_told(home: Pat
     assert result.stdout.startswith("es\t")
 
 
+def test_an_instruction_without_outcome_is_said_beside_what_may_be_too_little(home: Path) -> None:
+    journal = opened(home)
+    with journal.transaction():
+        doubted = intent(7, Purpose.ENTRY, Side.BUY, 1, "1672")
+        journal.write_intent(msgspec.structs.replace(doubted, state=IntentState.UNKNOWN, result_order_id=""))
+    for command in ("positions", "orders", "fills"):
+        assert "es: an instruction of ESZ13 has no outcome" in run(home, command).stderr
+        assert told(home, command)["unsettled"] == [{"session": "es", "symbol": "ESZ13"}]
+    assert told(home, "positions", "spy")["unsettled"] == []
+
+
 def test_looking_changes_nothing_on_disk(home: Path) -> None:
     def dumped() -> list[str]:
         store = SqliteStore(home / journal_path("es"), None)
@@ -203,6 +285,6 @@ def test_looking_changes_nothing_on_disk(home: Path) -> None:
 def test_on_a_terminal_there_are_heads_sums_and_ages(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(books, "on_terminal", lambda: True)
     out = run(home, "positions", "es").stdout
-    assert out.splitlines()[0].split()[:4] == ["session", "env", "account", "symbol"]
+    assert out.splitlines()[0].split()[:4] == ["session", "symbol", "env", "account"]
     assert "SIM SIM1  realised today 0.00  in all 100.00  fees 4.50" in out
     assert "broker read absent: no desk runs" in out

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from supervisor.errors import StoreFailed
+from supervisor.errors import HttpFailed, StoreFailed
 from supervisor.process.store import SqliteStore, migrate
 from supervisor.process.world import Store
 from tests.trader.session_world import JOURNAL, SESSION, SYMBOL, Desk
@@ -76,9 +76,33 @@ def test_a_commission_that_is_told_after_the_fill_is_not_lost_and_an_older_frame
     desk.stream()
     desk.change("1", commission_usd=D(0))
     desk.stream()
-    desk.read()
     assert book(desk).fees_usd == D("1.50")
+    desk.change("1", commission_usd=None)
+    desk.read()
+    assert book(desk).fees_usd == D("1.50"), "what is left out is not 0"
     assert [fee for *_, fee in fills(desk)] == [D("1.50")]
+
+
+def test_a_commission_that_the_venue_has_corrected_downwards_is_what_the_last_read_says_also_over_a_restart(
+    desk: Desk,
+) -> None:
+    desk.ready()
+    desk.declare(1)
+    desk.fill("1")
+    desk.change("1", commission_usd=D("2.50"))
+    desk.stream()
+    desk.change("1", commission_usd=D("1.20"))
+    desk.read()
+    assert book(desk).fees_usd == D("1.20")
+    assert [fee for *_, fee in fills(desk)] == [D("1.20")]
+    desk.restart()
+    desk.read()
+    desk.change("1", commission_usd=D(0))
+    desk.read()
+    assert book(desk).fees_usd == 0
+    desk.change("1", commission_usd=D("0.80"))
+    desk.stream()
+    assert book(desk).fees_usd == D("0.80")
 
 
 def test_fees_are_counted_once_over_a_restart(desk: Desk) -> None:
@@ -113,6 +137,21 @@ def test_a_stop_that_was_made_the_exit_is_held_against_the_close_of_that_decisio
     desk.stream()
     desk.fill("2", "168")
     desk.stream()
+    assert fills(desk)[-1][:3] == ("sell", 168, D("168.10"))
+
+
+def test_an_exit_whose_answer_was_lost_is_held_against_its_decision_all_the_same(desk: Desk) -> None:
+    """The stop was made the exit and has filled, and no frame ever showed it working as such."""
+    desk.long_and_covered()
+
+    def lost(request: Any) -> Any:
+        desk._changed(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.world.answer_http("PUT", "/orderexecution/orders/", lost)
+    declared(desk, 0, "168.10")
+    desk.fill("2", "168")
+    desk.read()
     assert fills(desk)[-1][:3] == ("sell", 168, D("168.10"))
 
 

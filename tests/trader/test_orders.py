@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.model import ZERO, Duration, Order, OrderStatus, OrderType, Side
+from trader.accounting.money import Ledger, charged
 from trader.orders.intents import Purpose
 from trader.orders.lifecycle import OwnOrder, What, next_status, seen
 from trader.orders.position import Holding, after_fill
@@ -136,3 +137,32 @@ def test_a_cancel_of_somebody_else_is_his_also_where_it_was_told_as_under_way_fi
     ours, _ = seen(own(pending="cancel"), frame(S.CANCELLING), current=True)
     _, told = seen(ours, frame(S.CANCELLED), current=True)
     assert [each.what for each in told] == [What.ENDED]
+
+
+CHARGES = st.none() | st.integers(0, 400).map(lambda cents: Decimal(cents) / 100)
+TELLINGS = st.lists(st.tuples(st.sampled_from(("stream", "read", "old read")), st.integers(0, 4), CHARGES), max_size=30)
+
+
+@given(TELLINGS)
+def test_fees_come_to_what_the_venue_has_said_last_whatever_it_said_before(
+    tellings: list[tuple[str, int, Decimal | None]],
+) -> None:
+    """A stream's frame may be an old one, so it only ever adds; so does a read that is older than what we know. A
+    newer read is the last word, downwards too. What is not told changes nothing; each change is a row of its own."""
+    order, book, filled = own(), Ledger("SPY"), 0
+    for how, more, charged_usd in tellings:
+        filled = max(filled, more)
+        before_usd = order.commission_usd
+        told_frame = frame(S.FILLED if filled == 4 else S.WORKING, filled, "166", commission_usd=charged_usd)
+        order, told = seen(order, told_frame, current=how != "old read", read=how != "stream")
+        for happening in told:
+            if happening.what is What.CHARGED:
+                assert happening.fee_usd
+                book = charged(book, happening.fee_usd, 1.0)
+        assert book.fees_usd == order.commission_usd >= 0
+        if charged_usd is None or not filled:
+            assert order.commission_usd == before_usd
+        elif how == "read":
+            assert order.commission_usd == charged_usd
+        else:
+            assert order.commission_usd == max(before_usd, charged_usd)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.trader.test_desk import Desk
+from trader.hours.market_hours import utc_text
 
 POISON = """
 import os, signal, time
@@ -84,7 +85,7 @@ def test_a_bar_that_kills_the_trader_is_skipped_after_two_deaths_and_the_next_is
     assert rows(desk, how, "SELECT count(*) FROM deaths_told") == [(2,)]
     assert rows(desk, how, f"SELECT count(*) FROM turns WHERE closed_utc = {closed_utc}") == [(1,)]
     ((text,),) = rows(desk, how, "SELECT text FROM events WHERE kind = 'bar.skipped'")
-    assert f"bar {closed_utc} killed the trader 2 times: skipped" in str(text)
+    assert f"bar of {utc_text(float(str(closed_utc)))} killed the trader 2 times: skipped" in str(text)
     assert str(text) in desk.run("status").stdout
     deaths = [each for child in desk.client.tree(f"sessions/{how}/trader", 10).children for each in child.deaths]
     assert CAUSES[how] in " | ".join(each.why for each in deaths)

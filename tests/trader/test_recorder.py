@@ -14,8 +14,9 @@ from tests.trader.session_world import SessionWorld
 from trader.desk.commands import AddSession, LiftHold, RemoveSession, SessionStarted, SetHold, StartSession, StopSession
 from trader.desk.recorder import Recorder
 from trader.holds import HALT_FILE
+from trader.manager.journal import SCHEMA
 from trader.messages import SetWanted
-from trader.sessions import Code, Session, Wanted
+from trader.sessions import Code, Session, Wanted, journal_path
 from trader.store import desk
 from trader.store.holds import newest_change, read_holds
 
@@ -94,6 +95,29 @@ def test_name_and_contract_have_one_owner(world: ScriptedWorld) -> None:
     with pytest.raises(Refused, match="session es owns SPY on account SIM1"):
         world.ask(AddSession(session=rival, code=CODE))
     world.ask(AddSession(session=msgspec.structs.replace(rival, account="SIM2"), code=CODE))
+
+
+def test_a_new_session_goes_on_with_a_removed_ones_journal_on_the_same_account_only(world: ScriptedWorld) -> None:
+    added(world)
+    world.ask(RemoveSession(name="es"))
+    store = world.store(desk.DESK_DB)
+    assert (desk.read_sessions(store), desk.read_removed(store)) == ([], [ES])
+    journal = world.store(journal_path("es"), schema=SCHEMA)
+    elsewhere = msgspec.structs.replace(ES, account="SIM2")
+    world.ask(AddSession(session=elsewhere, code=CODE))  # the first account was mistyped: nothing has happened there
+    world.ask(RemoveSession(name="es"))
+    world.ask(AddSession(session=ES, code=CODE))
+    world.ask(RemoveSession(name="es"))
+    journal.execute(
+        "INSERT INTO adoptions (symbol, before_quantity, after_quantity, read, age_s, explained, adopted_utc)"
+        " VALUES ('SPY', '0', '1', 1, 0.0, 0, 1.0)"
+    )
+    with pytest.raises(Refused, match="a removed session es traded account SIM1 by connection sim, and its journal"):
+        world.ask(AddSession(session=elsewhere, code=CODE))
+    assert desk.read_removed(store) == [ES]
+    later = msgspec.structs.replace(ES, symbols=("ESH14",))
+    world.ask(AddSession(session=later, code=CODE))
+    assert (desk.read_sessions(store), desk.read_removed(store)) == ([later], [])
 
 
 def test_only_a_session_that_is_off_can_be_removed(world: ScriptedWorld) -> None:

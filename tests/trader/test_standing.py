@@ -9,7 +9,7 @@ import msgspec
 
 from brokers.broker import AccountSnapshot
 from brokers.model import Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
-from trader.accounting.money import Fill, Rows
+from trader.accounting.money import Fee, Fill, Rows
 from trader.accounting.order_lines import OrderLine, order_lines
 from trader.accounting.standing import Broker, Ours, SessionBook, Standing, State, standings, totals
 from trader.orders.intents import Purpose
@@ -71,6 +71,29 @@ def order(order_id: str, **changes: Any) -> Order:
         stop_price=D(1664),
     )  # fmt: skip
     return msgspec.structs.replace(made, **changes)
+
+
+def test_today_is_the_trading_day_of_the_account_whatever_the_date_by_utc() -> None:
+    """16:59 and 17:01 New York: of a futures account two days, of another one; midnight UTC is in neither's way."""
+    evening_utc = 1_381_179_600.0  # 2013-10-07T21:00Z, 17:00 New York
+    trade = session()
+    fills = [(1, Side.BUY, 100, -120), (2, Side.SELL, 101, -60), (3, Side.BUY, 100, 60), (4, Side.SELL, 103, 120)]
+    rows = Rows(
+        fills=tuple(Fill(n, str(n), "ESZ13", side, D(1), D(price), evening_utc + s) for n, side, price, s in fills),
+        fees=tuple(Fee("ESZ13", D(2), evening_utc + s) for _, _, _, s in fills),
+    )
+    book = SessionBook(rows={"ESZ13": rows}, instruments={"ESZ13": ES})
+
+    def today(kind: str, now_utc: float) -> tuple[Decimal | None, Decimal]:
+        read = msgspec.structs.replace(broker(), kind=kind)
+        (line,) = standings([Ours(trade, book)], [read], ENVIRONMENT, now_utc)
+        return line.realised_today_usd, line.fees_today_usd
+
+    for later_s in (180, 4 * 3600):  # the same New York evening; by UTC the second is of the next date
+        assert today("Futures", evening_utc + later_s) == (150, 4)
+    assert today("Margin", evening_utc + 180) == (200, 8)
+    assert today("Margin", evening_utc + 4 * 3600) == (200, 8)
+    assert today("Margin", evening_utc + 8 * 3600) == (0, 0)
 
 
 def one(each: Ours, read: Broker) -> Standing:
@@ -177,9 +200,25 @@ def test_an_order_that_works_there_and_is_over_by_our_book_differs() -> None:
     assert states(ours(session(), 2, over), order("9", status=OrderStatus.CANCELLED)) == []
 
 
+def test_of_an_order_that_has_ended_a_read_older_than_that_tells_nothing() -> None:
+    over = msgspec.structs.replace(STOP, status=OrderStatus.FILLED, filled_quantity=D(2))
+    assert lines(ours(session(), 0, over, changed_utc=NOW_UTC - 1), order("9")) == []
+
+
 def test_an_order_of_somebody_else_is_nobodys_unless_an_instruction_of_ours_is_still_in_doubt() -> None:
     (line,) = lines(ours(session(), 2), order("77"))
     assert (line.session, line.order_id, line.state) == ("", "77", State.NOT_OURS)
     doubt = ours(session(), 2, unsettled=frozenset({"ESZ13"}))
     assert states(doubt, order("77")) == [State.UNSETTLED]
     assert not State.UNSETTLED.difference
+
+
+def test_what_is_past_hides_no_position_of_somebody_else_and_is_no_difference() -> None:
+    """The symbol of a removed session: the broker has a position there, and nobody of ours trades it."""
+    gone = Ours(session(), ours(session(), 0).book, removed=True)
+    made = SessionBook(rows={"ESZ13": Rows(fees=(Fee("ESZ13", D(2), NOW_UTC - 60),))}, instruments={"ESZ13": ES})
+    past, foreign = standings([msgspec.structs.replace(gone, book=made)], [broker(("ESZ13", 3))], ENVIRONMENT, NOW_UTC)
+    assert (past.state, past.theirs, past.fees_today_usd) == (State.PAST, None, 2)
+    assert (foreign.state, foreign.theirs, foreign.session) == (State.NOT_OURS, 3, "")
+    (sums,) = totals([past, foreign], [broker(("ESZ13", 3))])
+    assert (sums.fees_today_usd, sums.open_usd) == (2, 0)

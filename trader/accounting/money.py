@@ -18,7 +18,6 @@ import msgspec
 from brokers.model import ZERO, Instrument, Side, Value
 from trader.orders.position import Holding, after_fill, closed_by
 
-DAY_S = 86_400
 CENT = Decimal("0.01")
 NOTHING_USD = Decimal("0.00")
 USD_PLACES = Decimal("0.00000001")
@@ -40,7 +39,7 @@ class Fill(Value, frozen=True):
 
 
 class Fee(Value, frozen=True):
-    """What was charged, of one of our orders, beyond what was charged before."""
+    """What was charged, of one of our orders, beyond what was charged before; below 0 it was taken back."""
 
     symbol: str
     fee_usd: Decimal
@@ -92,7 +91,8 @@ class Gap(Value, frozen=True):
 
 
 class Ledger(Value, frozen=True):
-    """One symbol. ``realised`` is in points, without fees; ``..._today`` since ``day_utc`` (market time).
+    """One symbol. ``realised`` is in points, without fees; ``..._today`` since ``day_utc`` (market
+    time: when the account's trading day began).
 
     Of the open ``gaps``: ``unexplained`` quantity, and what it has gained as far as fills of others have told.
     """
@@ -108,11 +108,6 @@ class Ledger(Value, frozen=True):
     unexplained: Decimal = ZERO
     gap_points: Decimal = ZERO
     gap_fees_usd: Decimal = ZERO
-
-
-def day_began_utc(now_utc: float) -> float:
-    """The market's day as the venue's balances count it: from midnight UTC."""
-    return now_utc // DAY_S * DAY_S
 
 
 def ledger(symbol: str, rows: Rows, day_utc: float = 0.0) -> Ledger:

@@ -98,8 +98,9 @@ def order_lines(ours: Iterable[Ours], brokers: Iterable[Broker], environment: di
         shown = {order.order_id: order for order in read.content.orders} if read.content else {}
         for own in each.book.orders:
             told = shown.get(own.order_id)
-            if own.working or (told is not None and told.working):
-                changed_utc = each.book.changed_utc.get(own.symbol, 0.0)
+            changed_utc = each.book.changed_utc.get(own.symbol, 0.0)
+            # Of one that has ended by our book, a read that is older than that says nothing.
+            if own.working or (told is not None and told.working and read.read_utc >= changed_utc):
                 lines.append(
                     _order_line(own, told, session, read, environment.get(session.connection, ""), changed_utc)
                 )
@@ -230,7 +231,7 @@ def foreign_fill_lines(read: Broker, ours: Iterable[Ours], since_utc: float, unt
                     quantity=order.filled_quantity,
                     price=order.average_fill_price,
                     at_utc=at_utc,
-                    fee_usd=money(order.commission_usd),
+                    fee_usd=money(order.commission_usd or ZERO),
                     their_filled_quantity=order.filled_quantity,
                     read_age_s=read.age_s,
                 )

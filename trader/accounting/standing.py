@@ -1,7 +1,9 @@
 """Ours and the broker's side by side: what each session holds, risks and has made, and where the two differ. PURE.
 
 A read of the broker that is older than our newest fill or instruction is no difference (order-safety 1.3), and one that
-failed is none either. A symbol or an order that no session of ours has is *not ours*: shown, and a difference.
+failed is none either. A symbol or an order that no session of ours has is *not ours*: shown, and a difference. What a
+session has made in a symbol that it trades no more, or before it was removed, is *past*: the account's money all the
+same, so it is in every sum, and shown while it counts for today.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ import msgspec
 
 from brokers.broker import AccountSnapshot
 from brokers.model import ZERO, Instrument, Value
+from feeds.trading_day import began_utc
 from trader.accounting.money import (
     Gap,
     Ledger,
     Rows,
     Stop,
     checked,
-    day_began_utc,
     exposure_usd,
     ledger,
     money,
@@ -40,6 +42,7 @@ class State(StrEnum):
     OLDER = "read is older"
     UNREAD = "not read"
     UNSETTLED = "may be ours"
+    PAST = "past"
     NOT_OURS = "not ours"
 
     @property
@@ -49,7 +52,8 @@ class State(StrEnum):
 
 class Broker(msgspec.Struct, frozen=True):
     """The broker's side of one account: the newest whole read that the desk has, or ``why`` there is none.
-    ``read_utc``: market time at which it was requested; ``age_s``: machine seconds since."""
+    ``read_utc``: market time at which it was requested; ``age_s``: machine seconds since. ``kind``: the venue's kind of
+    the account, by which its trading days are cut; "" where no read has told it yet."""
 
     environment: str
     connection: str
@@ -58,6 +62,7 @@ class Broker(msgspec.Struct, frozen=True):
     age_s: float | None = None
     read_utc: float = 0.0
     why: str = ""
+    kind: str = ""
 
 
 class SessionBook(msgspec.Struct, frozen=True):
@@ -78,10 +83,16 @@ class SessionBook(msgspec.Struct, frozen=True):
 
 
 class Ours(msgspec.Struct, frozen=True):
-    """A session and what its journal tells."""
+    """A session and what its journal tells. ``removed``: by a person, and its journal is still there."""
 
     session: Session
     book: SessionBook
+    removed: bool = False
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Those that it trades; the others that its journal tells of are past."""
+        return () if self.removed else self.session.symbols
 
 
 class Standing(Value, frozen=True):
@@ -110,10 +121,17 @@ class Standing(Value, frozen=True):
     fees_usd: Decimal = ZERO
     gaps: tuple[Gap, ...] = ()
 
+    @property
+    def shown(self) -> bool:
+        """What is past and made nothing today is in the sums only."""
+        today = self.realised_today_usd != 0 or self.fees_today_usd != 0
+        return self.state is not State.PAST or today or self.ours != 0 or bool(self.gaps)
+
 
 class AccountTotal(Value, frozen=True):
-    """Over the sessions of one account; LIVE and SIM are never in one. ``profit_unknown``: symbols with an adoption
-    that nothing explains yet. ``exposure_usd``: long and short alike. The broker's figures are as old as its read."""
+    """Over the sessions of one account, removed ones too; LIVE and SIM are never in one. ``profit_unknown``: symbols
+    with an adoption that nothing explains yet. ``exposure_usd``: long and short alike. The broker's figures are as old
+    as its read."""
 
     environment: str
     account: str
@@ -144,8 +162,9 @@ def standings(
         session = each.session
         read = reads.get((session.connection, session.account)) or Broker("", session.connection, session.account)
         where = environment.get(session.connection, "")
-        lines += [_standing(each, symbol, read, where, now_utc) for symbol in session.symbols]
-    known = {(line.environment, line.account, line.symbol) for line in lines}
+        past = [symbol for symbol in each.book.rows if symbol not in each.symbols]
+        lines += [_standing(each, symbol, read, where, now_utc) for symbol in (*each.symbols, *past)]
+    known = {(line.environment, line.account, line.symbol) for line in lines if line.state is not State.PAST}
     for read in freshest(reads.values()):
         for position in read.content.positions if read.content else ():
             if (read.environment, read.account, position.symbol) not in known:
@@ -167,18 +186,21 @@ def standings(
 
 def _standing(each: Ours, symbol: str, read: Broker, environment: str, now_utc: float) -> Standing:
     book, instrument = each.book, each.book.instruments.get(symbol)
-    made = book.ledger(symbol, day_began_utc(now_utc))
+    made = book.ledger(symbol, began_utc(now_utc, read.kind))
     held, content = made.holding, read.content
     position = next((p for p in content.positions if p.symbol == symbol), None) if content else None
     theirs = None if content is None else position.quantity if position else ZERO
     price = content.last_prices.get(symbol) if content else None
     stops = stops_of(book.orders, symbol)
+    state = state_of(theirs == held.quantity, read, book.changed_utc.get(symbol, 0.0))
+    if symbol not in each.symbols:
+        state, position, theirs = State.PAST, None, None  # whoever trades it now has the broker's side
     return Standing(
         environment=environment,
         account=each.session.account,
         session=each.session.name,
         symbol=symbol,
-        state=state_of(theirs == held.quantity, read, book.changed_utc.get(symbol, 0.0)),
+        state=state,
         ours=held.quantity,
         average_price=held.average_price,
         as_of_utc=held.as_of_utc,

@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from feeds import paths
+from feeds.day_start import day_start
 from feeds.messages import LastSnapshot, Snapshot
+from feeds.trading_day import began_utc, trading_day
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed, NoPeer, StoreFailed
 from supervisor.process.clock import BadClock, Clock
@@ -25,7 +28,7 @@ from trader.accounting.money import Fill
 from trader.accounting.order_lines import TradedOrder
 from trader.accounting.standing import Broker, Ours, SessionBook, State, freshest
 from trader.cli.common import BadConfiguration, Failed, NoSuchSession, NotRunning, control
-from trader.cli.stored import stored
+from trader.cli.stored import stored, stored_removed
 from trader.config import BadConfig, DeskConfig, read_config
 from trader.sessions import Session, Wanted, journal_path
 from trader.store.books import read_book, read_fills
@@ -36,6 +39,9 @@ ASK_LIMIT_S = 2.0
 CONFIRM_S = 1.0
 """A difference is looked at again so much later (machine seconds): the account manager takes a read a moment after the
 books have it."""
+
+UNKNOWN = "-"
+"""A cell of which nothing is known."""
 
 L = TypeVar("L")
 
@@ -59,6 +65,11 @@ class Look(msgspec.Struct, frozen=True):
         return next(b for b in self.brokers if (b.connection, b.account) == (session.connection, session.account))
 
     @property
+    def unsettled(self) -> list[tuple[str, str]]:
+        """Session and symbol of each placing whose outcome is not known."""
+        return [(each.session.name, symbol) for each in self.ours for symbol in sorted(each.book.unsettled)]
+
+    @property
     def missing(self) -> list[Broker]:
         """Accounts of sessions that run, without a read."""
         used = {(o.session.connection, o.session.account) for o in self.ours if o.session.wanted is not Wanted.OFF}
@@ -66,30 +77,45 @@ class Look(msgspec.Struct, frozen=True):
 
 
 def look(home: Path, name: str = "") -> Look:
-    """At all sessions, or at one. The broker first: what is newer in our books then shows itself as newer."""
-    sessions, config = _sessions(home, name), config_of(home)
+    """At all sessions, or at one, removed ones too: what they have made is their account's. The broker first: what is
+    newer in our books then shows itself as newer."""
+    sessions, removed = _named(stored(home), name), _named(stored_removed(home), name)
+    if name and not sessions and not removed:
+        raise NoSuchSession(f"no session is called {name!r}; `nightdesk session list` shows them")
+    config = config_of(home)
     try:
         with control(home) as client:
-            return look_with(client, home, config, sessions, client.tree().now_s)
+            return look_with(client, home, config, sessions, client.tree().now_s, removed)
     except NotRunning:
-        return look_with(None, home, config, sessions, 0.0)
+        return look_with(None, home, config, sessions, 0.0, removed)
 
 
-def look_with(client: Client | None, home: Path, config: DeskConfig, sessions: Sequence[Session], now_s: float) -> Look:
+def look_with(
+    client: Client | None,
+    home: Path,
+    config: DeskConfig,
+    sessions: Sequence[Session],
+    now_s: float,
+    removed: Sequence[Session] = (),
+) -> Look:
     """``client`` None: no desk runs. ``now_s``: its machine time."""
     clock = _clock(home, config)
     environment: dict[str, str] = {connection: each.environment for connection, each in config.connections.items()}
-    accounts = dict.fromkeys((each.connection, each.account) for each in sessions)
-    brokers = tuple(_broker(client, *each, environment.get(each[0], "?"), clock, now_s) for each in accounts)
+    accounts = dict.fromkeys((each.connection, each.account) for each in (*sessions, *removed))
     unread: list[str] = []
+    brokers = tuple(
+        _broker(client, *each, environment.get(each[0], "?"), _kind(home, *each, unread), clock, now_s)
+        for each in accounts
+    )
     ours = [Ours(each, _book(home, each, brokers, unread)) for each in sessions]
+    ours += [Ours(each, _book(home, each, brokers, unread), removed=True) for each in removed]
     return Look(home, clock.market_utc(), client is not None, environment, tuple(ours), brokers, tuple(unread))
 
 
 def _broker(
-    client: Client | None, connection: str, account: str, environment: str, clock: Clock, now_s: float
+    client: Client | None, connection: str, account: str, environment: str, kind: str, clock: Clock, now_s: float
 ) -> Broker:
-    nothing = Broker(environment, connection, account)
+    nothing = Broker(environment, connection, account, kind=kind)
     if client is None:
         return msgspec.structs.replace(nothing, why="no desk runs: nobody asks the broker")
     try:
@@ -105,6 +131,19 @@ def _read(nothing: Broker, last: Snapshot, clock: Clock, now_s: float) -> Broker
     age_s = max(0.0, now_s - last.requested_s)
     read_utc = clock.market_utc() - age_s * clock.rate()
     return msgspec.structs.replace(nothing, content=last.content, age_s=age_s, read_utc=read_utc)
+
+
+def _kind(home: Path, connection: str, account: str, unread: list[str]) -> str:
+    """By which an account's trading days are cut. Where its books have never read it, there is nothing to count yet."""
+    path = paths.day_start(connection, account)
+    try:
+        start = day_start((home / path).read_bytes(), path)
+    except FileNotFoundError:
+        return ""
+    except (OSError, StoreFailed) as error:
+        unread.append(f"when the trading day of {account} began is not known, New York's date is taken: {error}")
+        return ""
+    return start.kind if start is not None else ""
 
 
 def _book(home: Path, session: Session, brokers: Iterable[Broker], unread: list[str]) -> SessionBook:
@@ -158,6 +197,9 @@ def end(seen: Look, states: Iterable[State], *, wanted: bool) -> None:
     """What could not be read is said; the exit code. ``wanted``: the broker's side was asked for."""
     for text in seen.unread:
         click.echo(f"nightdesk: {text}", err=True)
+    for name, symbol in seen.unsettled:
+        text = f"{name}: an instruction of {symbol} has no outcome, so the broker may have more than is shown here"
+        click.echo(f"nightdesk: {text} → nightdesk doctor", err=True)
     for each in seen.missing if seen.running else ():
         click.echo(f"nightdesk: the broker's side of {each.account} is not known: {each.why}", err=True)
     if not seen.running:
@@ -168,8 +210,8 @@ def end(seen: Look, states: Iterable[State], *, wanted: bool) -> None:
         sys.exit(EXIT_DIFFERS)
 
 
-def accounts_json(seen: Look) -> list[dict[str, Any]]:
-    """Each account's read, without what it says."""
+def _accounts(seen: Look) -> list[dict[str, Any]]:
+    """Each account's read, without what it says; and its trading day, which is what is meant by today."""
     return [
         {
             "environment": each.environment,
@@ -178,16 +220,25 @@ def accounts_json(seen: Look) -> list[dict[str, Any]]:
             "read_age_s": each.age_s,
             "read_utc": each.read_utc or None,
             "why": each.why,
+            "day": trading_day(seen.now_utc, each.kind).isoformat(),
+            "day_began_utc": began_utc(seen.now_utc, each.kind),
         }
         for each in seen.brokers
     ]
 
 
+def looked_json(seen: Look) -> dict[str, Any]:
+    """What each of these commands tells of its look, whatever it looks at."""
+    unsettled = [{"session": name, "symbol": symbol} for name, symbol in seen.unsettled]
+    return {"now_utc": seen.now_utc, "accounts": _accounts(seen), "unsettled": unsettled}
+
+
 def ages(seen: Look) -> list[str]:
-    """For people: how old the broker's word is, by account."""
+    """For people: how old the broker's word is, by account, and since when it is today there."""
     return [
         f"{each.environment} {each.account}  broker read "
         + (f"{duration(each.age_s)} ago" if each.age_s is not None else f"absent: {each.why}")
+        + f"; today is since {stamp(began_utc(seen.now_utc, each.kind))[:16]}Z"
         for each in freshest(seen.brokers)
     ]
 
@@ -202,9 +253,28 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         for row in cells:
             click.echo("\t".join(row))
         return
-    widths = [max(len(row[index]) for row in [list(columns), *cells]) for index in range(len(columns))]
-    for row in [list(columns), *cells] if cells else []:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in aligned(columns, cells, get_terminal_size().columns):
+        click.echo(line)
+
+
+def aligned(columns: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Without the columns that nothing is known of. What is wider than ``width`` comes in bands below each other, each
+    of which begins with what names its rows: the first column, and the symbol."""
+    if not cells:
+        return []
+    kept = [n for n in range(len(columns)) if n == 0 or any(row[n] != UNKNOWN for row in cells)]
+    wide = {n: max(len(columns[n]), *(len(row[n]) for row in cells)) for n in kept}
+    names = [n for n in kept if n == 0 or columns[n] == "symbol"]
+    bands = [list(names)]
+    for n in (each for each in kept if each not in names):
+        if sum(wide[each] + 2 for each in bands[-1]) + wide[n] > width and len(bands[-1]) > len(names):
+            bands.append(list(names))
+        bands[-1].append(n)
+    lines: list[str] = []
+    for band in bands:
+        lines += [""] if lines else []
+        lines += ["  ".join(row[n].ljust(wide[n]) for n in band).rstrip() for row in [list(columns), *cells]]
+    return lines
 
 
 def on_terminal() -> bool:
@@ -212,9 +282,9 @@ def on_terminal() -> bool:
 
 
 def text(value: Any) -> str:
-    """A cell: "-" for what is not known."""
+    """A cell; for people, too."""
     if value is None:
-        return "-"
+        return UNKNOWN
     if isinstance(value, Decimal):
         return f"{value:f}"
     return " ".join(str(value).split())
@@ -229,11 +299,8 @@ def stamp(utc: float) -> str:
     return datetime.fromtimestamp(utc, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _sessions(home: Path, name: str) -> list[Session]:
-    sessions = [each for each in stored(home) if name in ("", each.name)]
-    if name and not sessions:
-        raise NoSuchSession(f"no session is called {name!r}; `nightdesk session list` shows them")
-    return sessions
+def _named(sessions: Sequence[Session], name: str) -> list[Session]:
+    return [each for each in sessions if name in ("", each.name)]
 
 
 def config_of(home: Path) -> DeskConfig:

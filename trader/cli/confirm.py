@@ -19,14 +19,15 @@ from trader.sessions import journal_path
 
 POLL_S = 0.1
 ENTRIES = (
-    "SELECT (SELECT count(*) FROM orders WHERE working = 1 AND purpose = 'entry') + (SELECT count(*) FROM intents"
-    " WHERE kind = 'place' AND purpose = 'entry' AND state IN ('written', 'unsent', 'unknown')) AS n"
+    "SELECT (SELECT count(*) FROM orders WHERE working = 1 AND purpose = 'entry') AS working,"
+    " (SELECT count(*) FROM intents WHERE kind = 'place' AND purpose = 'entry'"
+    " AND state IN ('written', 'unsent', 'unknown')) AS unsettled"
 )
 
 
 class Word(msgspec.Struct, frozen=True):
-    """What one journal says. ``entries``: orders and intents of entries that may still fill. ``orders``: ids of all
-    orders of ours that work. ``positions``: by symbol, as our book has them."""
+    """What one journal says. ``entries``: orders and intents of entries that may still fill; of them ``unsettled`` have
+    no outcome. ``orders``: ids of all orders of ours that work. ``positions``: by symbol, as our book has them."""
 
     session: str
     taken: Taken = Taken()
@@ -34,13 +35,16 @@ class Word(msgspec.Struct, frozen=True):
     orders: tuple[str, ...] = ()
     positions: dict[str, str] = {}
     unread: str = ""
+    unsettled: int = 0
 
     def told(self) -> str:
         """What is known, in words."""
         if self.unread:
             return f"{self.session}: {self.unread}"
         held = ", ".join(f"{symbol} {quantity}" for symbol, quantity in self.positions.items()) or "nothing"
-        return f"{self.session}: holds {held}; {len(self.orders)} orders work, {self.entries} of them entries"
+        works = f"{len(self.orders)} orders work, {self.entries - self.unsettled} of them entries"
+        unknown = f", {self.unsettled} entries without outcome" if self.unsettled else ""
+        return f"{self.session}: holds {held}; {works}{unknown}"
 
 
 Condition = Callable[[Word], bool]
@@ -56,12 +60,14 @@ def word(home: Path, session: str) -> Word:
         taken = journal.query("SELECT value FROM meta WHERE name = 'holds_taken'")
         orders = journal.query("SELECT order_id FROM orders WHERE working = 1 ORDER BY intent")
         positions = journal.query("SELECT symbol, quantity FROM positions ORDER BY symbol")
+        entries = journal.query(ENTRIES)[0]
         return Word(
             session,
             msgspec.json.decode(taken[0]["value"], type=Taken) if taken else Taken(),
-            int(journal.query(ENTRIES)[0]["n"]),
+            entries["working"] + entries["unsettled"],
             tuple(row["order_id"] for row in orders),
             {row["symbol"]: row["quantity"] for row in positions if row["quantity"] != "0"},
+            unsettled=entries["unsettled"],
         )
     except StoreFailed as failed:
         return Word(session, unread=str(failed))

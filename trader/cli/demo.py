@@ -30,7 +30,7 @@ def demo(length: str, rate: float, seed: int, home: str | None, as_json: bool) -
     """
     from trader.demo.play import Plan, play
     from trader.demo.report import report
-    from trader.demo.script import faults, told
+    from trader.demo.script import BY_A_PERSON, script, told
     from trader.demo.show import Show
     from trader.demo.stage import Alarm
     from trader.demo.stage import Failed as NotUp
@@ -52,7 +52,11 @@ def demo(length: str, rate: float, seed: int, home: str | None, as_json: bool) -
     finally:
         if live is not None:
             live.stop()
-    broke = [f"{fault.at_s:5.1f}s  {told(fault)}" for fault in faults(plan.seed, plan.length_s)]
+    broke = [
+        f"{fault.at_s:5.1f}s  {told(fault)}"
+        for fault in script(plan.seed, plan.length_s)
+        if fault.kind not in BY_A_PERSON
+    ]
     click.echo(report(result, broke), err=as_json)
     if as_json:
         print_json(msgspec.to_builtins(result))

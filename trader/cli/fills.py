@@ -8,7 +8,7 @@ import click
 
 from trader.accounting.order_lines import FillLine, fill_lines, foreign_fill_lines
 from trader.accounting.standing import freshest, of_account
-from trader.cli.books import Look, accounts_json, age, ask_for, confirmed, diff_option, end, fills_of, stamp, table
+from trader.cli.books import Look, age, ask_for, confirmed, diff_option, end, fills_of, looked_json, stamp, table
 from trader.cli.common import BadUsage, as_json, home_of, print_json
 from trader.cli.main import home_option
 from trader.moments import moment_utc
@@ -21,7 +21,12 @@ COLUMNS = (
 
 @click.command()
 @click.argument("session", default="")
-@click.option("-S", "--since", default="", help="From here on: '2026-11-19 02:00', 02:00, yesterday, -2h. All are UTC.")
+@click.option(
+    "-S",
+    "--since",
+    default="",
+    help="From here on: '2026-11-19 02:00', 02:00, -2h (UTC); today, yesterday (trading days).",
+)
 @click.option("-U", "--until", default="", help="Up to here, the same spellings.")
 @diff_option
 @as_json
@@ -41,7 +46,7 @@ def fills(
     lines = _lines(seen, session, since, until)
     shown = [line for line in lines if line.state.difference or not diff]
     if as_json:
-        print_json({"now_utc": seen.now_utc, "accounts": accounts_json(seen), "fills": shown})
+        print_json({**looked_json(seen), "fills": shown})
     else:
         table(COLUMNS, [_row(line) for line in shown])
     end(seen, (line.state for line in lines), wanted=diff)
@@ -49,25 +54,28 @@ def fills(
 
 def _lines(seen: Look, session: str, since: str, until: str) -> list[FillLine]:
     """In the sequence of their times."""
-    since_utc, until_utc = _moment(since, seen.now_utc, 0.0), _moment(until, seen.now_utc, float("inf"))
     lines: list[FillLine] = []
+    _window(since, until, seen.now_utc, "")  # what is no moment is refused, whether there is a session or not
     for each in seen.ours:
-        found = fills_of(seen.home, each.session, since_utc, until_utc)
+        read = seen.broker(each.session)
+        found = fills_of(seen.home, each.session, *_window(since, until, seen.now_utc, read.kind))
         where = seen.environment.get(each.session.connection, "?")
-        lines += fill_lines(each, found, seen.broker(each.session), where)
+        lines += fill_lines(each, found, read, where)
     owned = {(each.session.account, symbol) for each in seen.ours for symbol in each.session.symbols}
     for read in freshest(seen.brokers):
         on_account = of_account(seen.ours, read, seen.environment)
-        foreign = foreign_fill_lines(read, on_account, since_utc, until_utc)
+        foreign = foreign_fill_lines(read, on_account, *_window(since, until, seen.now_utc, read.kind))
         lines += [line for line in foreign if not session or (line.account, line.symbol) in owned]
     return sorted(lines, key=lambda line: line.at_utc)
 
 
-def _moment(text: str, now_utc: float, default: float) -> float:
-    if not text:
-        return default
+def _window(since: str, until: str, now_utc: float, kind: str) -> tuple[float, float]:
+    """From and to, by the days of an account of this kind."""
     try:
-        return moment_utc(text, now_utc)
+        return (
+            moment_utc(since, now_utc, kind) if since else 0.0,
+            moment_utc(until, now_utc, kind) if until else float("inf"),
+        )
     except ValueError as error:
         raise BadUsage(str(error)) from error
 

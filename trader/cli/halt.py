@@ -85,11 +85,13 @@ def release(context: click.Context, all_: bool, timeout_s: float, as_json: bool,
     with control(folder) as client:
         lifted = client.call(LiftHold(session=EVERYBODY, by=who()))
     watch = Watch(folder, list(lifted.sessions), timeout_s, quiet=as_json)
-    if not watch.wait("released", stopping.taken_since(lifted.number)):
-        raise watch.unknown("The release is stored; entries pass when the account managers have seen it.")
+    confirmed = watch.wait("released", stopping.taken_since(lifted.number))
     left = stored_holds(folder).standing
     if as_json:
-        print_json({"lifted": lifted.lifted, "still_held": left})
+        print_json({"lifted": lifted.lifted, "still_held": left, "confirmed": confirmed})
+    if not confirmed:
+        raise watch.unknown("The release is stored; entries pass when the account managers have seen it.")
+    if as_json:
         return
     click.echo(f"released; it was: {hold_line(lifted.lifted)}", err=True)
     for each in left:

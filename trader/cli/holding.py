@@ -12,6 +12,7 @@ from trader.cli.confirm import word
 from trader.cli.main import home_option
 from trader.cli.stopping import Watch
 from trader.cli.stored import hold_line, status_of, stored_holds, stored_one, who
+from trader.cli.words import put_back
 from trader.config import BadConfig, read_config
 from trader.desk.commands import HoldLifted, LiftHold, SetHold
 from trader.holds import EVERYBODY, those_of
@@ -40,6 +41,8 @@ def hold(context: click.Context, name: str, why: str, timeout_s: float, as_json:
         number = client.call(SetHold(session=name, level="hold", by=who(), why=why)).number
     watch = _watch(folder, row, timeout_s, as_json)
     if not watch.wait("entries held", stopping.taken_since(number)):
+        if as_json:
+            print_json({"sessions": stopping.stopped(watch.left, None, folder)})
         raise watch.unknown("It is stored, and the account manager takes it before its next entry.")
     _finish(watch, row, as_json, f"session {name} held; it stays so until `nightdesk session release {name}`")
 
@@ -106,18 +109,21 @@ def release(
         for symbol in symbols or tuple(each for each in row.symbols if each in held):
             client.call(ReleaseHold(symbol=symbol), to=manager_name(name))
             released.append(symbol)
+    removed = status.stops_removed if status else ()
+    left = [f"{symbol}: no stop, {put_back(name, symbol)}" for symbol in removed if symbol not in released]
     if lifted is None and not released:
-        raise Failed(
-            f"session {name}: nothing is held{_still_halted(folder)}; `nightdesk session show {name}` tells what "
-            "hinders it"
-        )
+        hinders = "; ".join(left) or f"`nightdesk session show {name}` tells what hinders it"
+        raise Failed(f"session {name}: nothing is held{_still_halted(folder)}; {hinders}")
     if as_json:
-        print_json({"session": name, "lifted": lifted.lifted if lifted else None, "symbols": released})
+        told = {"lifted": lifted.lifted if lifted else None, "symbols": released, "confirmed": True}
+        print_json({"session": name, **told})
         return
     if lifted is not None:
         click.echo(f"session {name} released; it was: {hold_line(lifted.lifted)}{_still_halted(folder)}", err=True)
     for symbol in released:
         click.echo(f"session {name}: {symbol} released", err=True)
+    for text in left:
+        click.echo(f"  {text}", err=True)
 
 
 def environment_of(home: Path, row: Session) -> str:
@@ -138,6 +144,8 @@ def _watch(home: Path, row: Session, timeout_s: float, as_json: bool) -> Watch:
 def _confirm(home: Path, row: Session, lifted: HoldLifted, timeout_s: float, as_json: bool) -> None:
     watch = _watch(home, row, timeout_s, as_json)
     if not watch.wait("released", stopping.taken_since(lifted.number)):
+        if as_json:
+            print_json({"session": row.name, "lifted": lifted.lifted, "symbols": [], "confirmed": False})
         raise watch.unknown("The release is stored; entries pass when the account manager has seen it.")
 
 

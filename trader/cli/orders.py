@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from trader.accounting.order_lines import OrderLine, order_lines
-from trader.cli.books import Look, accounts_json, age, ask_for, confirmed, diff_option, end, table
+from trader.cli.books import Look, age, ask_for, confirmed, diff_option, end, looked_json, table
 from trader.cli.common import as_json, home_of, print_json
 from trader.cli.main import home_option
 
@@ -34,7 +34,7 @@ def orders(context: click.Context, session: str, diff: bool, as_json: bool, home
     lines = _lines(seen, session)
     shown = [line for line in lines if line.state.difference or not diff]
     if as_json:
-        print_json({"now_utc": seen.now_utc, "accounts": accounts_json(seen), "orders": shown})
+        print_json({**looked_json(seen), "orders": shown})
     else:
         table(COLUMNS, [_row(line) for line in shown])
     end(seen, (line.state for line in lines), wanted=diff)

@@ -8,7 +8,7 @@ import click
 
 from trader.accounting.standing import AccountTotal, Standing, standings, totals
 from trader.cli import books
-from trader.cli.books import Look, accounts_json, age, ages, ask_for, confirmed, diff_option, end, table, text
+from trader.cli.books import Look, age, ages, ask_for, confirmed, diff_option, end, looked_json, table, text
 from trader.cli.common import as_json, home_of, print_json
 from trader.cli.main import home_option
 
@@ -33,10 +33,10 @@ def positions(context: click.Context, session: str, diff: bool, as_json: bool, h
     if diff:
         ask_for(seen)
     lines = lines_of(seen, session)
-    shown = [line for line in lines if line.state.difference or not diff]
+    shown = [line for line in lines if line.state.difference or (line.shown and not diff)]
     sums = totals(lines, seen.brokers)
     if as_json:
-        print_json({"now_utc": seen.now_utc, "accounts": accounts_json(seen), "positions": shown, "totals": sums})
+        print_json({**looked_json(seen), "positions": shown, "totals": sums})
     else:
         table(COLUMNS, [row(line) for line in shown])
         _for_people(seen, sums, diff)
@@ -74,4 +74,4 @@ def _for_people(seen: Look, sums: list[AccountTotal], diff: bool) -> None:
             )
     for line in ages(seen):
         click.echo(line)
-    click.echo("USD; open profit at the broker's last price, as old as its read; days begin at midnight UTC.")
+    click.echo("USD; open profit at the broker's last price, as old as its read; today is the account's trading day.")

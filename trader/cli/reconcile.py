@@ -12,8 +12,8 @@ from feeds import paths
 from feeds.messages import LastSnapshot, ReadSnapshot
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed
-from trader.accounting.standing import Standing
-from trader.cli.books import Look, accounts_json, age, ages, ask_for, confirmed, end, look, on_terminal, table
+from trader.accounting.standing import Standing, State
+from trader.cli.books import Look, age, ages, ask_for, confirmed, end, look, looked_json, on_terminal, table
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
 from trader.cli.positions import lines_of
@@ -46,7 +46,8 @@ def reconcile(
     if now:
         read_anew(folder, seen, timeout_s)
     seen = confirmed(folder, session, lambda each: [x.state for x in lines_of(each, session)])
-    lines, agreed = lines_of(seen, session), _agreed(folder, seen)
+    lines = [line for line in lines_of(seen, session) if line.state is not State.PAST]
+    agreed = _agreed(folder, seen)
     if as_json:
         shown = [
             {
@@ -63,7 +64,7 @@ def reconcile(
             }
             for line in lines
         ]
-        print_json({"now_utc": seen.now_utc, "accounts": accounts_json(seen), "symbols": shown})
+        print_json({**looked_json(seen), "symbols": shown})
     else:
         table(COLUMNS, [_row(line, agreed.get((line.session, line.symbol)), seen.now_utc) for line in lines])
         for text in ages(seen) if on_terminal() else ():

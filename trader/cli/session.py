@@ -12,6 +12,7 @@ import click
 
 from feeds.config import AccountLimits
 from supervisor.control.client import Client
+from trader.cli.books import table
 from trader.cli.common import (
     BadConfiguration,
     BadUsage,
@@ -27,6 +28,7 @@ from trader.cli.holding import flatten, hold, release
 from trader.cli.main import home_option
 from trader.cli.stored import hold_line, live, status_of, stored, stored_holds, stored_one, uncovered_line
 from trader.cli.strategy import examined
+from trader.cli.words import bare, no_outcome, order_line, position_line, symbol_hold
 from trader.config import BadConfig, DeskConfig, read_config
 from trader.desk.commands import AddSession, RemoveSession, StartSession, StopSession
 from trader.holds import EVERYBODY
@@ -42,6 +44,7 @@ from trader.sessions import (
     InertStop,
     Session,
     StopPassed,
+    journal_path,
     trader_name,
 )
 
@@ -180,9 +183,9 @@ def list_(context: click.Context, as_json: bool, home: str | None) -> None:
     if as_json:
         print_json({"sessions": sessions})
         return
-    for each in sessions:
-        cells = (each.name, each.wanted, each.account, ",".join(each.symbols), each.strategy, environment(each))
-        click.echo("\t".join(cells))
+    columns = ("name", "wanted", "account", "symbols", "strategy", "env")
+    rows = [(s.name, s.wanted, s.account, ",".join(s.symbols), s.strategy, environment(s)) for s in sessions]
+    table(columns, rows)
 
 
 @session.command()
@@ -218,7 +221,8 @@ def show(context: click.Context, name: str, as_json: bool, home: str | None) -> 
     for each in (*holds, *of_the_file):
         click.echo(f"  hold  {hold_line(each)}")
     for child in tree.children if tree else ():
-        click.echo(f"  {child.name}  {child.state}  pid {child.pid}  ↺{child.restarts}  {child.why}")
+        pid = f"  pid {child.pid}" if child.pid else ""
+        click.echo(f"  {child.name}  {child.state}{pid}  ↺{child.restarts}  {child.why}".rstrip())
     if status is not None:
         for line in _status_lines(status):
             click.echo(f"  {line}")
@@ -267,10 +271,11 @@ def stop(context: click.Context, name: str, timeout_s: float, home: str | None) 
 @home_option
 @click.pass_context
 def rm(context: click.Context, name: str, home: str | None) -> None:
-    """Forget a session that is off. Its journal stays on disk."""
+    """Forget a session that is off. Its journal stays on disk, and what it has made in the sums of its account."""
     with control(home_of(context, home)) as client:
         client.call(RemoveSession(name=name))
-    click.echo(f"session {name} removed; its journal stays in sessions/{name}.db", err=True)
+    path = journal_path(name)
+    click.echo(f"session {name} removed; its journal stays in {path}, its result in its account's sums", err=True)
 
 
 # -- what the commands are made of ------------------------------------------------------------------
@@ -366,15 +371,14 @@ def hindrances(row: Session, status: SessionStatus | None) -> list[str]:
 def _status_lines(status: SessionStatus) -> list[str]:
     lines = [f"trading is done ({status.done_reason}); minding" if status.minding else "trading"]
     for position in status.positions:
-        agreed = "agreed" if position.agreed else "not agreed"
-        covered = f", covered: {position.covered}" if position.covered else ""
-        lines.append(f"position  {position.symbol} {position.quantity} @ {position.average_price} {agreed}{covered}")
+        lines.append(f"position  {position_line(position)}")
+        lines += [f"bare  {told}"] if (told := bare(status.name, position, status)) else []
     lines += [f"hours  {each.symbol} {said(each.phase, each.until_utc)}" for each in status.markets]
-    lines += [f"order  {each.order_id} {each.purpose} {each.side} {each.symbol}" for each in status.orders]
-    lines += [f"hold  {each.symbol}: {each.why}" for each in status.holds]
+    lines += [f"order  {order_line(each)}" for each in status.orders]
+    lines += [f"hold  {symbol_hold(status.name, each)}" for each in status.holds]
     lines += [f"flattening  {status.flattening}"] if status.flattening else []
     lines += [f"hindered  {each.about}: {each.text or 'not read yet'}" for each in status.hindrances]
-    lines += [f"unsettled  {each.key} {each.symbol}: {each.why}" for each in status.unsettled]
+    lines += [f"unsettled  {no_outcome(each)}" for each in status.unsettled]
     return lines
 
 

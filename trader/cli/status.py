@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 import click
@@ -14,11 +15,12 @@ from supervisor.errors import CallFailed, StoreFailed
 from supervisor.messages import ChildInfo, Tree
 from supervisor.process.store import SqliteStore
 from trader.accounting.standing import Standing, standings
-from trader.cli.books import config_of, look_with, text
+from trader.cli.books import config_of, look_with, on_terminal, text
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
 from trader.cli.session import changed, environment
-from trader.cli.stored import hold_line, stored, stored_holds
+from trader.cli.stored import hold_line, moment, stored, stored_holds
+from trader.cli.words import bare, no_outcome, symbol_hold
 from trader.holds import EVERYBODY, PersonHold
 from trader.hours.market_hours import said
 from trader.messages import PositionView, ReadSessionStatus, SessionStatus
@@ -27,6 +29,8 @@ from trader.store import desk
 from trader.view import duration
 
 EXIT_DEGRADED = 5
+INDENT = 6
+"""Of what is told of a session."""
 ASK_LIMIT_S = 2.0
 PAGE_SHOWN_S = 12 * 3600.0
 """Machine seconds for which a page without an incident (a skipped bar, a refused stop) is shown: over a night."""
@@ -112,20 +116,17 @@ def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
 
 def _troubles(row: Session, manager: SessionStatus) -> list[str]:
     found = [f"entries held: {hold_line(hold)}" for hold in manager.person_holds]
-    found += [f"entries of {hold.symbol} held: {hold.why}" for hold in manager.holds]
+    found += [symbol_hold(row.name, hold) for hold in manager.holds]
     found += [f"flatten waits for {manager.flattening}"] if manager.flattening else []
     found += [f"{each.about}: {each.text or 'not read from the venue yet'}" for each in manager.hindrances]
-    found += [f"order {each.key} of unknown fate: {each.why}" for each in manager.unsettled]
+    found += [no_outcome(each) for each in manager.unsettled]
     for symbol in row.symbols:
         age_s = manager.agreed_age_s.get(symbol)
         if age_s is None:
             found.append(f"{symbol}: position never agreed with the broker in this run")
         elif age_s > AGREED_AGE_S_MAX:
             found.append(f"{symbol}: position last agreed {duration(age_s)} ago")
-    for position in manager.positions:
-        if position.quantity and not position.stop_held_by:
-            found.append(f"{position.symbol}: {position.quantity} without a working stop")
-    return found
+    return found + [told for each in manager.positions if (told := bare(row.name, each, manager))]
 
 
 def money_of(
@@ -181,9 +182,10 @@ def _open_incidents(path: Path, now_s: float) -> list[dict[str, Any]]:
     store = SqliteStore(path, None)
     try:
         return store.query(
-            "SELECT incident, level, subject, text, market_utc FROM events WHERE level = 'PAGE' AND incident = ''"
-            " AND machine_s BETWEEN ? AND ? UNION ALL"
-            " SELECT incident, level, subject, text, market_utc FROM events AS opened WHERE incident_state = 'opened'"
+            "SELECT incident, kind, level, subject, text, market_utc FROM events"
+            " WHERE level = 'PAGE' AND incident = '' AND machine_s BETWEEN ? AND ? UNION ALL"
+            " SELECT incident, kind, level, subject, text, market_utc FROM events AS opened"
+            " WHERE incident_state = 'opened'"
             " AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.incident = opened.incident"
             " AND later.incident_state = 'resolved' AND later.number > opened.number)",
             (now_s - PAGE_SHOWN_S, now_s),
@@ -209,17 +211,37 @@ def _print_status(
     for hold in holds:
         click.echo(f"  ▲ {'HALTED' if hold.session == EVERYBODY else 'held ' + hold.session}  {hold_line(hold)}")
     for view in views:
-        _print_session(view)
+        _print_session(view, holds)
+    for line in event_lines(events):
+        click.echo(f"  ✖ {line}")
+
+
+def event_lines(events: list[dict[str, Any]]) -> list[str]:
+    """When, by whom and what, newest last. Pages of one kind and about one thing (a text begins with it: ``ESZ13 bar``)
+    that end by nothing are one line: the newest, and how many there were before it."""
+    newest: dict[tuple[str, ...], tuple[dict[str, Any], int]] = {}
     for event in events:
-        click.echo(f"  ✖ {event['level']}  {event['subject']}: {event['text']}")
+        about = event["incident"] or " ".join(event["text"].split()[:2])
+        key = (event["subject"], event["kind"], about)
+        _, before = newest.pop(key, (event, 0))
+        newest[key] = event, before + 1
+    lines = []
+    for event, number in newest.values():
+        more = f" ({number - 1} more like it before)" if number > 1 else ""
+        subject, told = event["subject"], event["text"]
+        told = told if told.startswith(subject) else f"{subject}: {told}"
+        lines.append(f"{event['level']}  {moment(event['market_utc'])}  {told}{more}")
+    return lines
 
 
-def money_line(line: Standing, agreed_s: float | None, position: PositionView | None = None) -> str:
-    """``ESZ13  2 @ 1672.25  stop 1664  take 1680 (venue)  risk 825.00  day 387.50  open 54.00 (price 12.1s old)  agreed
-    4.2s ago``. Of take and trail it says who sees to them; a stop is always an order at the venue, and
-    ``covered`` says in which hours it works.
+def money_line(
+    line: Standing, agreed_s: float | None, position: PositionView | None = None, *, asked: bool = True
+) -> list[str]:
+    """In parts: ``ESZ13  2 @ 1672.25  stop 1664  take 1680 (venue)  risk 825.00  day 387.50  open 54.00 (price 12.1s
+    old)  agreed 4.2s ago``. Of take and trail it says who sees to them; a stop is always an order at the venue, and
+    ``covered`` says in which hours it works. ``asked``: its session is not off.
 
-    The day is what was realised since midnight UTC, less fees; where nothing was, a flat symbol has no figures.
+    The day is what was realised in the account's trading day, less fees; where nothing was, a flat symbol has none.
     """
     told = [line.symbol, f"{line.ours} @ {text(line.average_price)}" if line.ours else "flat"]
     if line.ours:
@@ -229,8 +251,9 @@ def money_line(line: Standing, agreed_s: float | None, position: PositionView | 
         told.append(f"day {text(today_usd)}" + (" and unknown over an adoption" if line.gaps else ""))
     if line.ours and line.open_usd is not None and line.read_age_s is not None:
         told.append(f"open {text(line.open_usd)} (price {duration(line.read_age_s)} old)")
-    told.append("not agreed" if agreed_s is None else f"agreed {duration(agreed_s)} ago")
-    return "  ".join(told)
+    if asked:
+        told.append("not agreed" if agreed_s is None else f"agreed {duration(agreed_s)} ago")
+    return told
 
 
 def _held(position: PositionView | None) -> list[str]:
@@ -252,7 +275,7 @@ def environments(views: list[SessionView]) -> str:
     return " and ".join(sorted(words)) or "SIM"
 
 
-def _print_session(view: SessionView) -> None:
+def _print_session(view: SessionView, holds: tuple[PersonHold, ...]) -> None:
     row, manager = view.session, view.account_manager
     sign = "▲" if view.trouble else "○" if row.wanted is Wanted.OFF else "●"
     live = "LIVE  " if row.live else ""
@@ -264,7 +287,21 @@ def _print_session(view: SessionView) -> None:
     phases = {each.symbol: said(each.phase, each.until_utc) for each in manager.markets} if manager else {}
     for line in view.money:
         agreed_s = manager.agreed_age_s.get(line.symbol) if manager else None
-        told = money_line(line, agreed_s, positions.get(line.symbol))
-        click.echo(f"      {told}  {phases.get(line.symbol, '')}".rstrip())
-    for trouble in view.trouble:
+        told = money_line(line, agreed_s, positions.get(line.symbol), asked=row.wanted is not Wanted.OFF)
+        for part in _folded([*told, phases.get(line.symbol, "")]):
+            click.echo(f"      {part}".rstrip())
+    above = {f"entries held: {hold_line(hold)}" for hold in holds}  # who, when and why stand in the head
+    for trouble in dict.fromkeys("entries held, see above" if each in above else each for each in view.trouble):
         click.echo(f"      ▲ {trouble}")
+
+
+def _folded(parts: list[str]) -> list[str]:
+    """In lines of the terminal's width, broken between parts; piped, one line."""
+    width = get_terminal_size().columns - INDENT if on_terminal() else sys.maxsize
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + 2 + len(part) <= width:
+            lines[-1] += f"  {part}"
+        else:
+            lines.append(f"  {part}")
+    return lines

@@ -31,6 +31,11 @@ def stored(home: Path) -> list[Session]:
     return _of_desk(home, desk.read_sessions)
 
 
+def stored_removed(home: Path) -> list[Session]:
+    """Those that a person has removed and whose journal is still there."""
+    return [each for each in _of_desk(home, desk.read_removed) if (home / journal_path(each.name)).exists()]
+
+
 def stored_holds(home: Path) -> Holds:
     """What a person has stopped, as desk.db has it."""
     return _of_desk(home, read_holds)
@@ -96,7 +101,7 @@ def uncovered_line(home: Path, name: str) -> str:
     except StoreFailed as error:
         raise Failed(str(error)) from error
     told = f"{len(over_s)} times, {sum(over_s):.3f} s in all, longest {max(over_s):.3f} s" if over_s else "never"
-    return f"{told}; now: {', '.join(now)}" if now else told
+    return f"now: {', '.join(now)}; before: {told}" if now else told
 
 
 def who() -> str:

@@ -13,7 +13,8 @@ import msgspec
 
 from supervisor.errors import CallFailed, StoreFailed
 from supervisor.process.store import SqliteStore
-from trader.demo.script import BY_A_PERSON, STANDS, Fault, Stand, script, told
+from trader.demo.lost_stop import REJECTED_AS, lost_stops
+from trader.demo.script import BY_A_PERSON, BY_THE_VENUE, STANDS, Fault, Stand, script, told
 from trader.demo.show import Show
 from trader.demo.stage import Alarm, Failed, Stage
 from trader.demo.verify import Books, Count, count, count_bars
@@ -27,6 +28,10 @@ SETTLE_LIMIT_S = 25.0
 """After the market has stopped: the slowest way back is a feed's silence, a restart and the history read."""
 READY_LIMIT_S = 20.0
 POLL_S = 0.1
+QUIET_S = 0.3
+"""So long before and after it nothing else is broken when the venue rejects a stop: what is bare then, is by that."""
+REJECT_LIMIT_S = 60.0
+"""The run goes on for so long past its end, if no position had a working stop in a quiet moment before."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -52,9 +57,20 @@ def play(plan: Plan, show: Show, alarm: Alarm) -> Count:
             show.say("the desk is told to end; its positions and stops stay at the broker")
             stage.close_desk()
             with books_of(stage.home, STANDS, orders, bars) as books:
-                return count(books, injected, time.monotonic() - began_s)
+                return counted(books, injected, time.monotonic() - began_s, plan.rate)
     finally:
         stage.remove()
+
+
+def counted(books: Books, injected: int, seconds: float, rate: float) -> Count:
+    """The count, and what became of each stop that the venue has rejected."""
+    lost = [
+        each for stand in books.stands for each in lost_stops(stand, books.journals[stand.name], books.orders, rate)
+    ]
+    problems = [each.problem for each in lost if each.problem]
+    if not lost:
+        problems.append("no position ever had a working stop that the venue could reject: nothing is shown by this run")
+    return msgspec.structs.replace(count(books, injected, seconds, problems), lost_stops=tuple(lost))
 
 
 @contextmanager
@@ -95,16 +111,74 @@ def _run(stage: Stage, plan: Plan, show: Show) -> int:
     _wait(lambda: all(_agreed(stage, stand) for stand in STANDS), stage, show, READY_LIMIT_S, "no session agrees")
     began_s = time.monotonic()
     injected = 0
+    venue = Venue(stage, show)
     for fault in script(plan.seed, plan.length_s):
-        _watch(stage, show, until_s=began_s + fault.at_s)
+        _watch(stage, show, venue, until_s=began_s + fault.at_s)
+        if fault.kind == BY_THE_VENUE:
+            venue.rejects_from_now_on(fault.stand)
+            continue
         if fault.kind in BY_A_PERSON:
             show.say(told(fault))
         else:
             show.fault(told(fault))
             injected += 1
         _inject(stage, fault)
-    _watch(stage, show, until_s=began_s + plan.length_s)
+        venue.broke()
+    _watch(stage, show, venue, until_s=began_s + plan.length_s)
+    if venue.waits:
+        show.say("it goes on until a position has a stop that the venue can reject")
+        _watch(stage, show, venue, until_s=time.monotonic() + REJECT_LIMIT_S, enough=lambda: not venue.waits)
     return injected
+
+
+class Venue:
+    """Rejects a working stop, once, in the first quiet moment of a session that agrees with it."""
+
+    def __init__(self, stage: Stage, show: Show) -> None:
+        self._stage, self._show = stage, show
+        self._stands: tuple[Stand, ...] = ()
+        self._broke_s = time.monotonic()
+
+    @property
+    def waits(self) -> bool:
+        return bool(self._stands)
+
+    def rejects_from_now_on(self, first: Stand) -> None:
+        """``first``: whose stop it takes if there are several."""
+        self._stands = tuple(sorted(STANDS, key=lambda stand: stand != first))
+
+    def broke(self) -> None:
+        """Something else was broken just now."""
+        self._broke_s = time.monotonic()
+
+    def look(self, next_s: float) -> None:
+        """``next_s``: when something else happens next."""
+        now_s = time.monotonic()
+        if not self._stands or now_s < self._broke_s + QUIET_S or now_s > next_s - QUIET_S:
+            return
+        state = self._stage.ask_emulator("state")
+        for stand in self._stands:
+            if _protected(state, stand) and _agreed(self._stage, stand):
+                told = {"account": stand.account, "symbol": stand.symbol, "message": REJECTED_AS}
+                if self._stage.tell_emulator("reject", **told)["Orders"]:
+                    self._show.fault(f"the venue rejects the stop of {stand.symbol}: its position is bare")
+                    self._stands = ()
+                return
+
+
+def _protected(state: dict[str, Any], stand: Stand) -> bool:
+    """By the venue: a stop of ours works, and a stream that speaks tells the orders of its account."""
+    stops = any(
+        (one["AccountID"], one["Symbol"], one["Status"]) == (stand.account, stand.symbol, "ACK")
+        and one["StopPrice"] is not None
+        and not one["ByHand"]
+        for one in state["OpenOrders"]
+    )
+    hears = any(
+        one["Kind"] == "orders" and stand.account in one["Accounts"] and not one["StalledForS"]
+        for one in state["Streams"]
+    )
+    return stops and hears
 
 
 def _agreed(stage: Stage, stand: Stand) -> bool:
@@ -112,7 +186,7 @@ def _agreed(stage: Stage, stand: Stand) -> bool:
         status = stage.client.call(ReadSessionStatus(), timeout_s=1.0, to=manager_name(stand.name))
     except CallFailed:
         return False
-    return stand.symbol in status.agreed_age_s
+    return stand.symbol in status.agreed_age_s and not status.unsettled
 
 
 def _inject(stage: Stage, fault: Fault) -> None:
@@ -194,10 +268,11 @@ def books_of(
         yield Books(stands, opened(desk.DESK_DB), journals, orders, bars, log.count("supervisor starts"))
 
 
-def _watch(stage: Stage, show: Show, until_s: float) -> None:
-    while time.monotonic() < until_s:
+def _watch(stage: Stage, show: Show, venue: Venue, until_s: float, enough: Callable[[], bool] = lambda: False) -> None:
+    while time.monotonic() < until_s and not enough():
         show.tree(stage.tree())
         show.events(stage.home)
+        venue.look(until_s)
         time.sleep(min(POLL_S, max(0.0, until_s - time.monotonic())))
 
 

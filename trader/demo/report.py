@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trader.demo.lost_stop import LostStop
 from trader.demo.verify import Count
 
 
@@ -18,6 +19,8 @@ def report(count: Count, broke: list[str]) -> str:
         "",
         "What was exposed",
         _gaps(count),
+        *(f"  {_lost(each)}" for each in count.lost_stops),
+        *(f"  {each} has no working stop at the end: a trade by hand has none, and is not ours" for each in count.bare),
         f"  {count.foreign_orders} trade(s) by hand; entries of that symbol stay held until a person releases it",
         "",
         "What was done",
@@ -38,6 +41,18 @@ def report(count: Count, broke: list[str]) -> str:
 
 def _gaps(count: Count) -> str:
     if not count.gaps:
-        return "  no open position was without a working stop: each entry took its stop along"
+        return "  no open position was without a working stop for a time that is over"
     longest = f"the longest for {count.longest_gap_s:.3f} s, {count.uncovered_s:.3f} s in all"
     return f"  {count.gaps} time(s) an open position was without a working stop, each closed again: {longest}"
+
+
+def _lost(lost: LostStop) -> str:
+    """Milliseconds: what the desk says it was, and by the venue's own book."""
+    return (
+        f"the venue rejected the stop of {lost.symbol}: noticed after {_ms(lost.noticed_s)}, recorded as bare for "
+        f"{_ms(lost.recorded_s)}; by the venue's book {_ms(lost.bare_s)}"
+    )
+
+
+def _ms(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds * 1000:.0f} ms"

@@ -1,7 +1,8 @@
 """What breaks in a demo, and when: a function of the seed and the length.
 
 Every run has each kind once; the seed draws moment, target and form. The supervisor goes last: after it, the record
-of the night must still be whole. In the middle of it a person holds a session, and releases it.
+of the night must still be whole. In the middle of it a person holds a session, and releases it. And the venue rejects
+a stop that works: no fault of the desk's own, and not at a moment but in the first one in which there is such a stop.
 """
 
 from __future__ import annotations
@@ -21,13 +22,18 @@ Kind = Literal[
     "kill_supervisor",
     "hold",
     "release",
+    "reject_stop",
 ]
 BY_A_PERSON: tuple[Kind, Kind] = ("hold", "release")
 """What is no fault."""
+BY_THE_VENUE: Kind = "reject_stop"
+"""What waits for its moment: a position whose stop works, and nothing else just broken."""
 HELD = (0.4, 0.55)
 """Parts of the run between which a session is held: things break in it."""
 FIRST, LAST = 0.15, 0.72
 """Parts of the run between which things break: before, it opens positions; after, it must be well again."""
+REJECTS = (0.3, 0.6)
+"""Parts of the run between which the venue begins to look for a stop to reject: earlier, no position is open."""
 SPREAD = 0.5
 """Part of the gap between two faults within which the seed moves each."""
 
@@ -59,10 +65,12 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 def script(seed: int, length_s: float) -> list[Fault]:
-    """What happens in a run that lasts ``length_s``, in order: its faults, and what a person does."""
+    """What happens in a run that lasts ``length_s``, in order: its faults, what a person does, and what the venue."""
     stand = STANDS[seed % len(STANDS)]
     person = [Fault(length_s * part, kind, stand) for part, kind in zip(HELD, BY_A_PERSON, strict=True)]
-    return sorted([*faults(seed, length_s), *person], key=lambda each: each.at_s)
+    rejects_s = length_s * random.Random(f"venue {seed}").uniform(*REJECTS)
+    venue = Fault(rejects_s, BY_THE_VENUE, STANDS[(seed + 1) % len(STANDS)])
+    return sorted([*faults(seed, length_s), *person, venue], key=lambda each: each.at_s)
 
 
 def faults(seed: int, length_s: float) -> list[Fault]:
@@ -97,5 +105,6 @@ def told(fault: Fault) -> str:
         "kill_supervisor": "kill -9 the supervisor; a fresh `nightdesk run` follows",
         "hold": f"a person holds session {who.name}: no new entries",
         "release": f"the person releases session {who.name}",
+        "reject_stop": f"the venue rejects a working stop in the next quiet moment (of {who.symbol}, if there is one)",
     }
     return lines[fault.kind]

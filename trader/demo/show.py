@@ -64,9 +64,9 @@ class Show:
         if time.monotonic() - self._events_s < EVENTS_EVERY_S:
             return
         self._events_s = time.monotonic()
-        news = [row for path in stores(home) for row in self._news_of(path)]
-        for row in sorted(news, key=lambda row: float(row["machine_s"])):
-            self._line(f"→ {row['text']}")
+        news = sorted((row for path in stores(home) for row in self._news_of(path)), key=lambda row: row["machine_s"])
+        for text in dict.fromkeys(row["text"] for row in news):  # what is told to the strategy and to a person, once
+            self._line(f"→ {text}")
 
     def _news_of(self, path: Path) -> list[dict[str, Any]]:
         rows = _events_after(path, self._told.get(path, 0))
@@ -88,7 +88,9 @@ def _events_after(path: Path, number: int) -> list[dict[str, Any]]:
         return []
     try:
         return store.query(
-            "SELECT number, text, machine_s FROM events WHERE number > ? AND level <> 'LOG' ORDER BY number", (number,)
+            "SELECT number, text, machine_s FROM events"
+            " WHERE number > ? AND (level <> 'LOG' OR kind = 'uncovered.over') ORDER BY number",
+            (number,),
         )
     finally:
         store.close()

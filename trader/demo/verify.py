@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from trader.demo.lost_stop import LostStop
 from trader.demo.script import Stand
 from trader.orders.legs import Leg, leg_key
 from trader.store.books import Readable, uncovered_s
@@ -58,6 +59,10 @@ class Count(msgspec.Struct, frozen=True):
     """Times that an open position was without its stop, each over by the end, and the longest of them."""
     released: int = 0
     """Of the holds, those that a person has released."""
+    bare: tuple[str, ...] = ()
+    """Positions that had no working stop at the end, in words."""
+    lost_stops: tuple[LostStop, ...] = ()
+    """Stops that the venue has rejected, and what became of each."""
 
     @property
     def passed(self) -> bool:
@@ -115,6 +120,7 @@ def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ())
         goaways=len(books.desk.query("SELECT number FROM events WHERE kind = 'feed.goaway'")),
         uncovered_s=round(sum(gaps_s), 3),
         gaps=len(gaps_s),
+        bare=tuple(text for stand in books.stands for text in _bare(journals[stand.name], stand)),
         longest_gap_s=round(max(gaps_s, default=0.0), 3),
         faults=faults,
         seconds=round(seconds, 1),
@@ -176,6 +182,11 @@ def books_differ(stand: Stand, journal: Readable, orders: dict[str, Any]) -> lis
 
 def _of(thing: dict[str, Any], stand: Stand) -> bool:
     return bool(thing["AccountID"] == stand.account and thing["Symbol"] == stand.symbol)
+
+
+def _bare(journal: Readable, stand: Stand) -> Iterator[str]:
+    for row in journal.query("SELECT symbol FROM uncovered ORDER BY symbol"):
+        yield f"{row['symbol']} of {stand.name}"
 
 
 def stopped_entries(desk: Readable, journal: Readable, stand: Stand) -> Iterator[str]:

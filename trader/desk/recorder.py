@@ -149,11 +149,38 @@ class Recorder(Server):
     def add(self, request: AddSession) -> Done:
         sessions = desk.read_sessions(self.store)
         refuse_clash(request.session, sessions)
+        self.refuse_other_account(request.session)
         added = msgspec.structs.replace(request.session, start_no=self.last_start_no(request.session.name))
         with self.store.transaction():
             desk.write_code(self.store, request.code)
             desk.write_session(self.store, added)
         return Done()
+
+    def refuse_other_account(self, added: Session) -> None:
+        """A journal with a past belongs to one account: what it has made is counted there. (Whoever has mistyped the
+        account, and has never traded there, may name the right one.)"""
+        for removed in desk.read_removed(self.store):
+            was, will = (removed.connection, removed.account), (added.connection, added.account)
+            if removed.name == added.name and was != will and self.has_past(added.name):
+                path = journal_path(added.name)
+                raise Refused(
+                    f"a removed session {added.name} traded account {removed.account} by connection "
+                    f"{removed.connection}, and its journal {path} is still there: a new one of that name goes on with "
+                    f"it. Take another name, or that account; or move {path}* away, and its past with it."
+                )
+
+    def has_past(self, name: str) -> bool:
+        """Whether its journal is there, and tells of an instruction or of a position."""
+        try:
+            journal = self.world.store(journal_path(name))
+            try:
+                rows = journal.query("SELECT 1 FROM intents UNION ALL SELECT 1 FROM adoptions LIMIT 1")
+            finally:
+                journal.close()
+        except StoreFailed:
+            # None, or one that its account manager will complain about.
+            return False
+        return bool(rows)
 
     def last_start_no(self, name: str) -> int:
         """Of a removed session of that name whose journal is still there: in it, starts up to this one are done."""
@@ -192,7 +219,7 @@ class Recorder(Server):
                 f"`session stop {session.name}` first, and wait until it is flat."
             )
         with self.store.transaction():
-            desk.delete_session(self.store, request.name)
+            desk.remove_session(self.store, request.name)
         return Done()
 
     def set_wanted(self, request: SetWanted) -> Done:

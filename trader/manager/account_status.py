@@ -28,6 +28,7 @@ def session_status(account: Account, now: Now) -> SessionStatus:
         hindrances=_hindrances(account),
         person_holds=account.in_force.holds,
         markets=tuple(_market(account, symbol, now) for symbol in account.session.symbols),
+        stops_removed=tuple(s for s, each in journal.declarations.items() if each.stop_by_person == "removed"),
     )
 
 

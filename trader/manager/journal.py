@@ -228,7 +228,7 @@ class Journal(Image):
         self._writes.add(INSERT_FILL, row)
 
     def write_fee(self, order: OwnOrder, fee_usd: Decimal, now_utc: float) -> None:
-        """Charged for what the order has filled so far, beyond what was charged before."""
+        """Charged for what the order has filled so far, beyond what was charged before; below 0 it was taken back."""
         row = (order.order_id, order.symbol, str(order.filled_quantity), str(fee_usd), now_utc)
         self._writes.add(INSERT_FEE, row)
 
@@ -250,6 +250,7 @@ class Journal(Image):
             if self.foreign.get(order.order_id) != order.filled_quantity:
                 if order.symbol in self.adopted:
                     self._foreign_fill(order, now_utc)
+                charged_usd = self._charged_usd(order)
                 self._put(
                     "foreign_orders",
                     order_id=order.order_id,
@@ -258,9 +259,9 @@ class Journal(Image):
                     filled_quantity=str(order.filled_quantity),
                     working=int(order.working),
                     average_fill_price=text_or_none(order.average_fill_price),
-                    commission_usd=str(order.commission_usd),
+                    commission_usd=str(charged_usd),
                 )
-                self.foreign_paid[order.order_id] = (order.average_fill_price, order.commission_usd)
+                self.foreign_paid[order.order_id] = (order.average_fill_price, charged_usd)
                 self.foreign[order.order_id] = order.filled_quantity
                 self.foreign_symbols[order.order_id] = order.symbol
 
@@ -268,9 +269,14 @@ class Journal(Image):
         average, charged_usd = self.foreign_paid.get(order.order_id, (None, ZERO))
         before = self.foreign.get(order.order_id, ZERO)
         price = price_of_new(before, average, order.filled_quantity, order.average_fill_price)
-        quantity, fee_usd = order.filled_quantity - before, order.commission_usd - charged_usd
+        quantity, fee_usd = order.filled_quantity - before, self._charged_usd(order) - charged_usd
         row = (order.order_id, order.symbol, str(order.side), str(quantity), text_or_none(price), str(fee_usd), now_utc)
         self._writes.add(INSERT_FOREIGN_FILL, row)
+
+    def _charged_usd(self, order: Order) -> Decimal:
+        """For an order that is not ours; what was known where this telling leaves it out."""
+        known_usd = self.foreign_paid.get(order.order_id, (None, ZERO))[1]
+        return known_usd if order.commission_usd is None else order.commission_usd
 
     def add_hold(self, symbol: str, why: str, now_utc: float) -> bool:
         """False where it was held for this reason before."""

@@ -117,7 +117,8 @@ def _settle_changes(account: Account, order: OwnOrder, now: Now) -> None:
     for intent in list(account.journal.open_intents.values()):
         if intent.order_id == order.order_id:
             ended = order.status is OrderStatus.CANCELLED if intent.kind is Kind.CANCEL else False
-            took = ended or (order.working and as_asked(order, terms_of(order), terms_of(intent)))
+            lived = order.working or order.status is OrderStatus.FILLED  # as the stop that became the exit, and filled
+            took = ended or (lived and as_asked(order, terms_of(order), terms_of(intent)))
             state = IntentState.ACCEPTED if took else IntentState.GIVEN_UP
             settled(account, intent, state, f"settled by a read: {order.status}", now, order.order_id)
 

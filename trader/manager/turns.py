@@ -14,6 +14,7 @@ import msgspec
 from brokers.model import ZERO
 from supervisor.errors import Refused
 from trader.data.bars import is_late
+from trader.hours.market_hours import utc_text
 from trader.manager.account import REJECTS, Account, Now
 from trader.manager.execution import settled
 from trader.manager.order_frames import ended_by_other
@@ -62,10 +63,10 @@ def _count_death(account: Account, start_no: int, what: Consumed, incarnation: i
     account.journal.skip(start_no, what, now.s, now.utc)
     end = f"killed the trader {deaths} times: skipped, the strategy never saw it"
     if isinstance(what, Cursor):
-        text = f"{what.symbol} bar {what.closed_utc} {end}"
+        text = f"{what.symbol} bar of {utc_text(what.closed_utc)} {end}"
         account.event(now, "bar.skipped", "PAGE", text, symbol=what.symbol, closed_utc=what.closed_utc)
     elif isinstance(what, TimerDue):
-        text = f"timer {what.name} of {what.due_utc} {end}"
+        text = f"timer {what.name} of {utc_text(what.due_utc)} {end}"
         account.event(now, "timer.skipped", "PAGE", text, name=what.name, due_utc=what.due_utc)
     else:
         text = f"row {what.number} (a fill, sync, reject or phase) {end}; position and stop are minded as ever"

@@ -198,7 +198,8 @@ class What(StrEnum):
 
 
 class Happening(Value, frozen=True):
-    """What a frame told us. ``quantity`` and ``price`` are of the fill, for FILLED; ``fee_usd`` is for CHARGED."""
+    """What a frame told us. ``quantity`` and ``price`` are of the fill, for FILLED; ``fee_usd`` is for CHARGED: below
+    0 the venue has taken back so much."""
 
     what: What
     text: str = ""
@@ -259,7 +260,7 @@ def seen(
         status = own.status
     after, fill = _filled(own, frame)
     told += fill
-    after, fee = _charged(after, frame)
+    after, fee = _charged(after, frame, last_word=current and read)
     told += fee
     if current and own.purpose is Purpose.STOP:
         after = _dated(after, frame)
@@ -302,10 +303,14 @@ def _dated(own: OwnOrder, frame: Order) -> OwnOrder:
     return _replaced(own, opened_utc=dates[0], good_till_utc=dates[1])
 
 
-def _charged(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
-    """The commission is cumulative too, and may be told after the fill. It only grows: an older frame shows less."""
+def _charged(own: OwnOrder, frame: Order, *, last_word: bool) -> tuple[OwnOrder, list[Happening]]:
+    """The commission is cumulative too, and may be told after the fill. Of a stream an older frame shows less; a read
+    that is newer than all we know is the venue's last word, also where it takes back what was charged."""
+    if frame.commission_usd is None:
+        return own, []
     fee_usd = frame.commission_usd - own.commission_usd
-    if fee_usd <= 0 or not own.filled_quantity:
+    believed = last_word if fee_usd < 0 else own.filled_quantity or own.corrections
+    if not (fee_usd and believed):
         return own, []
     return _replaced(own, commission_usd=frame.commission_usd), [Happening(What.CHARGED, fee_usd=fee_usd)]
 

@@ -60,6 +60,7 @@ migrations = (
     ALTER TABLE session ADD COLUMN flat_at_close_min INTEGER NOT NULL DEFAULT 0
     """,
     "ALTER TABLE session ADD COLUMN extended_hours INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE session ADD COLUMN removed INTEGER NOT NULL DEFAULT 0",
 )
 
 
@@ -73,8 +74,18 @@ def read_session(store: Store, name: str) -> Session:
 
 def read_sessions(store: Store) -> list[Session]:
     """``StoreFailed`` also where a newer program has written it: it may mean more than we would read."""
+    return [_session(row) for row in _session_rows(store) if not row.get("removed", 0)]
+
+
+def read_removed(store: Store) -> list[Session]:
+    """Those that a person has removed: what they have made is still the account's. A new one of that name takes the
+    row."""
+    return [_session(row) for row in _session_rows(store) if row.get("removed", 0)]
+
+
+def _session_rows(store: Store) -> list[dict[str, Any]]:
     refuse_newer(DESK_DB, store.query("PRAGMA user_version")[0]["user_version"], migrations)
-    return [_session(row) for row in store.query("SELECT * FROM session ORDER BY name")]
+    return store.query("SELECT * FROM session ORDER BY name")
 
 
 def read_code(store: Store, sha256: str) -> Code:
@@ -102,8 +113,9 @@ def write_code(store: Store, code: Code) -> None:
     store.execute("INSERT OR IGNORE INTO code VALUES (?, ?, ?)", (code.sha256, code.filename, code.source))
 
 
-def delete_session(store: Store, name: str) -> None:
-    store.execute("DELETE FROM session WHERE name = ?", (name,))
+def remove_session(store: Store, name: str) -> None:
+    """Its row stays: it says whose the money in its journal is."""
+    store.execute("UPDATE session SET removed = 1 WHERE name = ?", (name,))
 
 
 def write_event(store: Store, sender: str, incarnation: int, number: int, event: Event) -> None:
@@ -139,7 +151,7 @@ def last_event_number(store: Store, sender: str, incarnation: int) -> int:
 def _session(row: dict[str, Any]) -> Session:
     return Session(
         **{
-            **row,
+            **{name: value for name, value in row.items() if name != "removed"},
             "symbols": tuple(msgspec.json.decode(row["symbols"], type=list[str])),
             "parameters": msgspec.json.decode(row["parameters"]),
             "wanted": Wanted(row["wanted"]),

@@ -58,6 +58,12 @@ class _Trade(msgspec.Struct, forbid_unknown_fields=True):
     quantity: int
 
 
+class _Reject(msgspec.Struct, forbid_unknown_fields=True):
+    account: str
+    symbol: str
+    message: str = "rejected by the emulator"
+
+
 class _OrderReply(msgspec.Struct, forbid_unknown_fields=True):
     lose: int
     when: str = "after"
@@ -121,6 +127,16 @@ def _order_reply(state: State, body: _OrderReply, now: Now) -> Object:
     return {"LoseBefore": state.ledger.lose_before, "LoseAfter": state.ledger.lose_after}
 
 
+def _reject(state: State, body: _Reject, now: Now) -> Object:
+    """The venue throws out the stops that work in this symbol: their orders end as REJ, what they protect stays."""
+    _known_account(state, body.account)
+    rejected = orders.reject_stops(state, body.account, body.symbol, body.message, now)
+    state.record(
+        book.FaultInjected("reject", f"account={body.account} symbol={body.symbol} orders={len(rejected)}"), now
+    )
+    return {"Orders": rejected}
+
+
 def _injected(state: State, fault: str, body: _Target, hit: list[Stream], now: Now) -> Object:
     told = {name: value for name, value in msgspec.to_builtins(body).items() if value != ""}
     detail = " ".join(f"{name}={value}" for name, value in told.items())
@@ -133,8 +149,8 @@ def _hit(state: State, body: _Target) -> list[Stream]:
         raise bad_request("name either a symbol or an account")
     if body.kind:
         _one_of("kind", body.kind, ("bars", "quotes", "orders", "positions"))
-    if body.account and body.account not in state.ledger.accounts:
-        raise bad_request(f"account {body.account!r} is not known: {', '.join(state.ledger.accounts)}")
+    if body.account:
+        _known_account(state, body.account)
     if body.symbol and state.market.charted(body.symbol) is None:
         raise bad_request(f"symbol {body.symbol!r} is not served: {', '.join(state.market.symbols)}")
     return [
@@ -149,8 +165,7 @@ def _hit(state: State, body: _Target) -> list[Stream]:
 
 
 def _trade(state: State, body: _Trade, now: Now) -> Object:
-    if body.account not in state.ledger.accounts:
-        raise bad_request(f"account {body.account!r} is not known: {', '.join(state.ledger.accounts)}")
+    _known_account(state, body.account)
     if body.quantity == 0:
         raise bad_request("quantity must not be 0: positive buys, negative sells")
     order = orders.trade_by_hand(state, body.account, body.symbol, body.quantity, now)
@@ -240,6 +255,7 @@ def _orders(state: State, request: Request, now: Now) -> Object:
                 "Quantity": fill.quantity,
                 "Price": wire.number(fill.price),
                 "Time": wire.time_text(fill.at_utc),
+                "AtUtc": fill.at_utc,
             }
             for fill in state.ledger.fills
         ],
@@ -262,7 +278,9 @@ def _order_object(state: State, order_id: str) -> Object:
         "Status": order.status,
         "FilledPrice": wire.number(order.fill_price) if order.fill_price is not None else None,
         "Opened": wire.time_text(order.opened_utc),
+        "OpenedUtc": order.opened_utc,
         "Closed": wire.time_text(order.closed_utc) if order.closed_utc is not None else None,
+        "ClosedUtc": order.closed_utc,
         "RejectReason": order.reason,
     }
 
@@ -280,6 +298,11 @@ def _body(request: Request, shape: type[Any]) -> Any:
         if shape is not dict:
             fields = ", ".join(field.name for field in msgspec.structs.fields(shape))
         raise Refusal(400, "BadRequest", f"{request.path}: {error}. Fields: {fields}") from error
+
+
+def _known_account(state: State, account: str) -> None:
+    if account not in state.ledger.accounts:
+        raise bad_request(f"account {account!r} is not known: {', '.join(state.ledger.accounts)}")
 
 
 def _one_of(name: str, given: str, choices: Collection[str]) -> None:
@@ -301,6 +324,7 @@ _ACTIONS = {
     "end": _Action(_End, _end),
     "error": _Action(_Error, _error),
     "trade": _Action(_Trade, _trade),
+    "reject": _Action(_Reject, _reject),
     "order_reply": _Action(_OrderReply, _order_reply),
     "clock": _Action(_Clock, _clock),
 }

@@ -31,7 +31,17 @@ from brokers.tradestation.emulator.state import State
 from brokers.tradestation.emulator.values import Now, Request
 from brokers.tradestation.emulator.wire import Object, number
 
-__all__ = ["BODY_BYTES_MAX", "cancel", "fill_part", "place", "place_group", "replace", "show_status", "trade_by_hand"]
+__all__ = [
+    "BODY_BYTES_MAX",
+    "cancel",
+    "fill_part",
+    "place",
+    "place_group",
+    "reject_stops",
+    "replace",
+    "show_status",
+    "trade_by_hand",
+]
 
 DUPLICATE = "Order not placed because a unique orderconfirmid already exists."
 NOT_OPEN = "Not an open order."
@@ -312,6 +322,21 @@ def fill_part(state: State, order_id: str, quantity: int, now: Now) -> Order:
         return book.OrderFilled(order_id, last.price, commission_usd, now.market_utc, quantity)
 
     return _forced(state, order_id, event, now)
+
+
+def reject_stops(state: State, account: str, symbol: str, reason: str, now: Now) -> list[str]:
+    """A fault: the stops of clients that work in this symbol end as REJ; their ids."""
+    working = [state.ledger.orders[order_id] for order_id in state.ledger.open_ids]
+    stops = [
+        order.order_id
+        for order in working
+        if (order.account, order.symbol) == (account, symbol)
+        and order.order_type in steps.STOPS
+        and not (order.waiting or order.by_hand)
+    ]
+    for order_id in stops:
+        _forced(state, order_id, lambda order: book.OrderRejected(order.order_id, reason, now.market_utc), now)
+    return stops
 
 
 def show_status(state: State, order_id: str, status: str, now: Now) -> Order:
