@@ -292,7 +292,7 @@ class DataSource(Server):
         return recent
 
     def _ask(self, kept: Kept, request: ReadHistory | ReadRecent) -> Bars:
-        """The feed may await its stream's first bars; then it reads the venue, and may have to be given a token first."""
+        """The feed may await its stream's first bars, then read the venue, and have to be given a token first."""
         return self.world.call(self._feed(kept), request, timeout_s=OPENING_S + self._venue_limit_s)
 
     @property
