@@ -13,7 +13,7 @@ from supervisor.errors import NoPeer
 from tests.brokers import golden
 from tests.feeds.parts import CONNECTION
 from tests.feeds.streams import FEEDS, NL, STAMP, bar_line, opened, order_line, position_line, stamps, started
-from tests.scripted_world import Ended
+from tests.scripted_parts import Ended
 
 # -- opening -------------------------------------------------------------------------------------------------------
 

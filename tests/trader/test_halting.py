@@ -8,7 +8,7 @@ import pytest
 
 from brokers.model import Order, OrderStatus, OrderType, Side
 from supervisor.errors import HttpFailed, StoreFailed
-from tests.scripted_world import HttpRequest, MemoryFile
+from tests.scripted_parts import HttpRequest, MemoryFile
 from tests.trader.session_world import ACCOUNT, NAME, SYMBOL, Desk, reply
 from trader.holds import EVERYBODY, HALT_FILE, Level, PersonHold
 from trader.manager import halting
