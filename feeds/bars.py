@@ -54,6 +54,8 @@ class BarsFeed(StreamFeed):
     """Of the bars that the venue streamed to us: its history reaches there, whatever our own clock says."""
     told = 0
     """Closed bars, by the stream that is open."""
+    all_told = False
+    """Its opening, which may come in pieces: what the first ones end with is not the newest bar."""
 
     def init(self) -> None:
         super().init()
@@ -67,7 +69,8 @@ class BarsFeed(StreamFeed):
         return self.broker.bars_stream(self.feed.subject, self.feed.interval_s, BACK)
 
     def opening(self) -> None:
-        self.told, self.opening_until_s = 0, self.world.now_s() + OPENING_S
+        self.told, self.all_told = 0, False
+        self.opening_until_s = self.world.now_s() + OPENING_S
         self.world.after(OPENING_S, OpeningOver())
 
     def item(self, line: bytes) -> StreamItem | None:
@@ -93,8 +96,7 @@ class BarsFeed(StreamFeed):
             self.told += len(bars)
             self.recent.told(bars)
             self.world.publish("bars", BarsClosed(bars, received_s))
-        if self.opening_until_s and (forming_utc or self.told >= BACK):
-            self.opening_until_s = 0.0
+        self.all_told = self.all_told or forming_utc > 0 or self.told >= BACK
         if self.waiting:
             self._answer_waiting()
 
@@ -128,7 +130,7 @@ class BarsFeed(StreamFeed):
         """While the stream's first bars are awaited, so is an answer that they may give."""
         if (known := self._known(request)) is not None:
             return known
-        if self.world.now_s() < self.opening_until_s:
+        if not self.all_told and self.world.now_s() < self.opening_until_s:
             self.waiting.append((request, caller))
             return None
         return self._read(request)
@@ -148,7 +150,7 @@ class BarsFeed(StreamFeed):
 
     def _known(self, request: ReadHistory | ReadRecent) -> Bars | None:
         """Only while a stream tells what is new: else what is remembered grows old, and nobody would notice."""
-        if not self.stream or not self.told:
+        if not self.stream or not self.all_told:
             return None
         if isinstance(request, ReadRecent):
             return self.recent.last(request.count)

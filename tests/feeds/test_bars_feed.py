@@ -208,9 +208,32 @@ def test_who_asks_while_the_opening_is_awaited_gets_its_bars() -> None:
     world.advance(0.0)
     world.opened()
     assert world.ask(ReadHistory(STAMP), incarnation=2) is None
-    world.feed(opening(1, 2))
+    world.feed(opening(1, 2) + bar_line(3, "Open"))
     assert [minutes(reply) for reply in world.replies.values() if isinstance(reply, Bars)] == [[1, 2], [2]]
     assert asked(world) == 0
+
+
+def test_an_opening_that_comes_in_pieces_is_no_answer_before_it_is_whole() -> None:
+    """Regression: a fresh start began with what was newest in the first piece, an hour ago."""
+    world = started("bars", now_utc=STAMP + 300.0)
+    world.advance(0.0)
+    world.opened()
+    world.feed(opening(1, 2, 3))
+    assert world.ask(ReadRecent(count=2)) is None
+    world.feed(opening(4, 5))
+    assert world.replies == {}
+    world.feed(bar_line(6, "Open"))
+    assert [minutes(reply) for reply in world.replies.values()] == [[4, 5]]
+
+
+def test_an_opening_is_whole_with_as_many_bars_as_were_asked_for() -> None:
+    world = started("bars", now_utc=STAMP + 3600.0)
+    world.advance(0.0)
+    world.opened()
+    world.feed(opening(*range(1, 60)) + opening(*range(19, 59)))
+    assert world.ask(ReadRecent(count=2)) is None
+    world.feed(opening(59))
+    assert [minutes(reply) for reply in world.replies.values()] == [[58, 59]]
 
 
 @pytest.mark.parametrize("told", [b"", opening(1), golden.HEARTBEAT + NL], ids=["nothing", "too few", "a heartbeat"])
