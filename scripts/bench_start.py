@@ -73,7 +73,8 @@ def measure(chosen: argparse.Namespace) -> Iterator[Figure]:
 
 
 def many(count: int, begins_utc: float, symbols: int, rate: float = 1.0) -> Machine:
-    """``count`` sessions on so many symbols, of one key; the venue counts in fixed windows, which forgive less."""
+    """``count`` sessions on so many symbols, of one key. The venue counts in fixed windows, which forgive less, and its
+    streams come in pieces."""
     code, class_name = find_code("ema_cross")
     names = [name(number) for number in range(symbols)]
     sessions = [
@@ -81,7 +82,7 @@ def many(count: int, begins_utc: float, symbols: int, rate: float = 1.0) -> Mach
         for number in range(count)
     ]
     market = Market([Series(each, recorded()) for each in names])
-    settings = Settings(switches=Switches(quota="fixed"))
+    settings = Settings(switches=Switches(quota="fixed", chunks="random"))
     coded = [(each, code) for each in sessions]
     return machine(market, coded, origin_utc=begins_utc, rate=rate, settings=settings)
 

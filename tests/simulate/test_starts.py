@@ -2,7 +2,8 @@
 
 import pytest
 
-from scripts.bench_start import LIVELY, QUIET, STARTS, many, play
+from scripts.bench_start import LIVELY, QUIET, STARTS, many, play, session
+from trader.sessions import journal_path
 
 SESSIONS = 10
 A_START = 2
@@ -18,7 +19,8 @@ times before the quota holds one up."""
 def test_each_start_asks_little_and_every_session_has_its_first_bar_in_time(
     begins_utc: float, symbols: int, most: int
 ) -> None:
-    starts = play(many(SESSIONS, begins_utc, symbols), SESSIONS)
+    built = many(SESSIONS, begins_utc, symbols)
+    starts = play(built, SESSIONS)
     assert len(starts) == STARTS
     for each in starts:
         assert len(each.reads) == symbols
@@ -26,3 +28,7 @@ def test_each_start_asks_little_and_every_session_has_its_first_bar_in_time(
         assert each.refused == 0
         assert len(each.late_s) == SESSIONS
         assert max(each.late_s) <= 2.0
+    for number in range(SESSIONS):
+        journal = built.store(journal_path(session(number)))
+        (first,) = journal.query("SELECT min(closed_utc) AS closed_utc FROM turns")
+        assert begins_utc < first["closed_utc"] <= begins_utc + 120, "a fresh start begins with the next bar to close"
