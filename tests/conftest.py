@@ -9,6 +9,7 @@ settings.register_profile("nightdesk", deadline=None, print_blob=True)
 settings.load_profile("nightdesk")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a module's fixture (a desk that runs, mostly) go to one process, so that it is made once. The
     rest goes one by one to whichever process is free (``--dist loadgroup``)."""
