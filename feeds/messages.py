@@ -110,15 +110,21 @@ class Bars(Message, frozen=True):
     complete_until_utc: int
 
 
+OPENING_S = 1.0
+"""Machine seconds. So long after a stream was asked for its first bars may still come, and answer what follows."""
+
+
 class ReadHistory(Request[Bars], frozen=True):
-    """Closed bars with ``after_utc < closed_utc``, up to now, from the venue's history. Refused when it fails."""
+    """Closed bars with ``after_utc < closed_utc``: from what the feed remembers, where that begins early enough and
+    reaches to ``until_utc``, else up to now, from the venue's history. Refused when that fails."""
 
     REPLY = Bars
     after_utc: int
+    until_utc: int = 0
 
 
 class ReadRecent(Request[Bars], frozen=True):
-    """The last ``count`` closed bars from the venue's history (warm-up)."""
+    """The last ``count`` closed bars (warm-up), remembered or from the venue's history."""
 
     REPLY = Bars
     count: int

@@ -13,6 +13,7 @@ BENCHES: Mapping[str, tuple[str, str]] = {
     "drills": ("scripts.kill_drills", "kill -9 of real processes in open windows, judged by the emulator's book"),
     "feeds": ("scripts.bench_feeds", "throughput and delay from a stream's bytes to its subscriber, 100 streams"),
     "orders": ("scripts.bench_orders", "from a bar to its order, alone and with 50 sessions; intents a second"),
+    "start": ("scripts.bench_start", "what the start of a desk of many series asks of the venue"),
     "supervisor": ("scripts.bench_supervisor", "kill to ready, groups, many children, idle CPU, memory, control"),
 }
 EXIT_OK = 0

@@ -97,6 +97,7 @@ PURE_FILES = (
     "feeds/specs.py",
     "feeds/messages.py",
     "feeds/config.py",
+    "feeds/recent.py",
     "feeds/reservations.py",
     "feeds/trading_day.py",
     "trader/messages.py",

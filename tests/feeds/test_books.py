@@ -23,7 +23,8 @@ from supervisor.errors import HttpFailed, Refused
 from supervisor.process.world import HttpReply
 from tests.brokers import golden
 from tests.feeds.parts import CONFIG, TIMING, ok, with_tokens
-from tests.scripted_world import HttpRequest, ScriptedWorld
+from tests.scripted_parts import HttpRequest
+from tests.scripted_world import ScriptedWorld
 
 ACCOUNT = "/v3/brokerage/accounts/SIM100001F"
 

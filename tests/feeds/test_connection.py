@@ -13,7 +13,8 @@ from supervisor.messages import Predecessor
 from supervisor.process.world import HttpReply
 from tests.brokers import golden
 from tests.feeds.parts import CONFIG, CONNECTION, TIMING, ok
-from tests.scripted_world import Ended, ScriptedWorld
+from tests.scripted_parts import Ended
+from tests.scripted_world import ScriptedWorld
 
 ARGUMENTS = plain(ConnectionArguments(CONFIG, TIMING))
 BARS = "connections/sim/feeds/bars/SPY/60"

@@ -12,7 +12,8 @@ from supervisor.errors import HttpFailed, Refused
 from supervisor.process.world import HttpReply
 from tests.brokers import golden
 from tests.feeds.parts import CONFIG, TIMING, ok
-from tests.scripted_world import HttpRequest, ScriptedWorld
+from tests.scripted_parts import HttpRequest
+from tests.scripted_world import ScriptedWorld
 
 START = {"client_secret": "very-secret", "refresh_token": "refresh-1", "comment": "mine"}
 

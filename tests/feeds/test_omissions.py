@@ -13,7 +13,7 @@ from feeds.messages import Snapshot, SnapshotFailed
 from feeds.omissions import OrdersTold, PositionsTold
 from supervisor.messages import Subscribed
 from tests.brokers import golden
-from tests.feeds.test_stream import NL, opened, order_line, position_line
+from tests.feeds.streams import NL, opened, order_line, position_line
 from tests.scripted_world import ScriptedWorld
 
 ACCOUNT = "SIM100001F"

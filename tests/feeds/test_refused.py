@@ -7,7 +7,7 @@ import pytest
 from feeds.messages import ReadToken
 from supervisor.messages import StreamData
 from tests.brokers import golden
-from tests.feeds.test_stream import FEEDS, NL, bar_line, opened, stamps, started
+from tests.feeds.streams import FEEDS, NL, bar_line, opened, stamps, started
 from tests.scripted_world import ScriptedWorld
 
 DUAL_LOGON = b'{"Error":"DualLogon","Message":"another session"}\n'

@@ -32,7 +32,7 @@ REGRESSIONS: tuple[tuple[Plan, str], ...] = (
         night(107, hours=2.0, believed=True),
         "an entry whose answer was lost, and the same bought by hand: no read could tell them apart, and a person's "
         "release did not end the doubt, so that the position was never adopted "
-        "(test_account_manager: a_persons_release_ends_the_doubt)",
+        "(test_never_twice: a_persons_release_ends_the_doubt)",
     ),
     (
         night(131),

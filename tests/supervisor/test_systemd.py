@@ -127,7 +127,7 @@ def test_a_forked_child_cannot_send(manager: Manager) -> None:
 @pytest.mark.parametrize(
     ("limit_us", "pid", "every_s"),
     [
-        ("30000000", str(os.getpid()), 10.0),
+        pytest.param("30000000", str(os.getpid()), 10.0, id="ourselves"),
         ("30000000", "", 10.0),
         ("30000000", "1", float("inf")),
         ("", "", float("inf")),

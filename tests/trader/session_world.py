@@ -39,7 +39,8 @@ from feeds.specs import plain
 from supervisor.errors import StoreFailed
 from supervisor.messages import Done, Predecessor, Request
 from supervisor.process.world import HttpReply
-from tests.scripted_world import HttpRequest, MemoryStore, ScriptedWorld
+from tests.scripted_parts import HttpRequest, MemoryStore
+from tests.scripted_world import ScriptedWorld
 from trader.manager.account_manager import AccountManager
 from trader.messages import Attach, Cursor, Declared, SetWanted, Turn
 from trader.risk.limits import DEFAULTS, Limits

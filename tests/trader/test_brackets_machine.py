@@ -19,7 +19,7 @@ from brokers.tradestation.client import TradeStation
 from feeds.messages import OrdersSeen
 from supervisor.errors import HttpFailed, Refused
 from supervisor.process.world import HttpReply
-from tests.scripted_world import HttpRequest
+from tests.scripted_parts import HttpRequest
 from tests.trader.session_world import SYMBOL, Desk
 from trader.messages import Cursor, Declared, ReleaseHold, Turn
 from trader.orders.intents import Purpose

@@ -89,6 +89,35 @@ def test_warm_up_bars_are_given_apart() -> None:
     assert [c.bar.closed_utc for c in warm.bars] == [T - 120, T - 60, T]
 
 
+@pytest.mark.parametrize(("warm_up", "after"), [(3, None), (0, None), (3, -2), (0, -2)])
+def test_a_start_is_one_question(warm_up: int, after: int | None) -> None:
+    """The bars before the first and those since are one read, also over a restart."""
+    source = Source(warm_up=warm_up, after=after)
+    source.welcome()
+    source.world.advance(3)
+    assert source.asked(ReadRecent) + source.reads == 1
+    assert source.given == ([] if after is None else [-1, 0])
+
+
+def test_a_read_that_does_not_go_back_to_the_cursor_is_followed_by_one_that_does() -> None:
+    """Bars are counted, and of a clock that was wrong the count is too small."""
+    source = Source(after=-4)
+    source.world.answer(FEED, ReadRecent, lambda _: source.bars(source.closed[-1:]))
+    source.world.ask(NeedBars((Need(SYMBOL, 60, 1, T - 240),)), incarnation=2)
+    source.welcome()
+    assert (source.asked(ReadRecent), source.reads) == (1, 1)
+    assert source.given == [-3, -2, -1, 0]
+
+
+def test_history_is_asked_as_far_as_it_must_be_known() -> None:
+    source = Source()
+    source.welcome()
+    source.close(1, 2, told=False)
+    source.close(3)
+    asked = [request for _, request in source.world.calls if isinstance(request, ReadHistory)]
+    assert asked[-1] == ReadHistory(T, T + 120)
+
+
 def test_after_a_restart_it_goes_on_from_the_cursor_and_marks_what_came_late() -> None:
     source = Source(after=-2)
     source.world.advance(5)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from brokers.model import Duration, OrderStatus, OrderType
-from tests.scripted_world import HttpRequest
+from tests.scripted_parts import HttpRequest
 from tests.trader.session_world import SESSION, SYMBOL, Desk, reply
 from tests.trader.test_session_hours import refused_by, write
 from trader.hours.market_hours import EXTENDED, STOCKS

@@ -8,9 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from brokers.model import OrderStatus, OrderType
 from supervisor.errors import HttpFailed
-from tests.scripted_world import HttpRequest
+from tests.scripted_parts import HttpRequest
+from tests.trader.held_desk import Held
 from tests.trader.session_world import NAME
-from tests.trader.test_halting import Held
 from trader.holds import EVERYBODY, HALT_FILE, Level
 from trader.store import desk as desk_store
 from trader.store.holds import read_holds

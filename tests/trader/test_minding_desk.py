@@ -11,7 +11,7 @@ import pytest
 from brokers.model import Bar, Instrument, OrderStatus, OrderType
 from feeds.messages import InstrumentRead, ReadInstrument
 from supervisor.errors import HttpFailed
-from tests.scripted_world import HttpRequest
+from tests.scripted_parts import HttpRequest
 from tests.trader.session_world import BOOKS, SESSION, SYMBOL, Desk, reply
 from tests.trader.test_session_hours import refused_by, write
 from trader.hours.book import LOOK_EVERY_S

@@ -14,7 +14,7 @@ from brokers.model import Instrument, OrderStatus, OrderType, Side
 from brokers.tradestation.emulator import instruments
 from brokers.tradestation.emulator import money as venue
 from brokers.tradestation.emulator.order import Fill as VenueFill
-from tests.scripted_world import MemoryStore
+from tests.scripted_parts import MemoryStore
 from trader.accounting.money import (
     Adoption,
     Fee,

@@ -10,7 +10,7 @@ from brokers.model import Order, OrderStatus, OrderType, Side
 from feeds.messages import AskHistory, AskOrders, OrdersRead, PositionsSeen
 from supervisor.errors import HttpFailed
 from tests.trader.session_world import ACCOUNT, BOOKS, SYMBOL, Desk
-from tests.trader.test_account_manager import with_a_lost_stop
+from tests.trader.test_never_twice import with_a_lost_stop
 from trader.messages import ReleaseHold
 from trader.orders.intents import Intent, Kind, Purpose, remembered
 from trader.orders.lifecycle import OwnOrder, What, seen

@@ -26,7 +26,7 @@ from brokers.broker import AccountSnapshot, Capabilities
 from brokers.model import Balance, Instrument, Order, Outcome, Position, Unknown
 from feeds.config import Timing
 from feeds.messages import Snapshot
-from tests.scripted_world import MemoryStore
+from tests.scripted_parts import MemoryStore
 from tests.trader.forgetful_venue import PRICE, ForgetfulVenue
 from tests.trader.session_world import ACCOUNT, SESSION, SYMBOL
 from trader.manager.account import Account, Now

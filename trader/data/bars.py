@@ -60,6 +60,7 @@ class BarSeries:
 
     ``known_until_utc``: up to this stamp the series is complete, because bars follow each other or because the venue's
     history said so. A later bar that does not follow it immediately may hide others: that is a hole.
+    ``need_until_utc``: up to there at least history has to be known; 0: up to what the stream goes on from.
     ``hours``: when bars are due. Outside them none is; where they are unknown, one is due in each interval.
     """
 
@@ -68,6 +69,7 @@ class BarSeries:
         self.interval_s = interval_s
         self.hours: MarketHours = UNKNOWN_HOURS
         self.need_history = False
+        self.need_until_utc = 0
         self.started = False
         self.last_utc = 0
         self.known_until_utc = 0
@@ -105,6 +107,7 @@ class BarSeries:
         quiet = 1 if opening else min(self._quiet, QUIET_MOVING_MAX if moving else QUIET_INTERVALS_MAX)
         if self._shown_utc >= due_utc or now_utc > due_utc + (quiet - 1) * self.interval_s + limit_s:
             self.need_history = self._looking = True
+            self.need_until_utc = due_utc
 
     def shown(self, stamp_utc: int) -> None:
         """There is, or will be, a bar with this stamp: the stream has told it or its forming bar."""
@@ -135,7 +138,7 @@ class BarSeries:
                 self._waiting[bar.closed_utc] = bar
                 newest = max(newest, bar.closed_utc)
         self.known_until_utc = max(newest, complete_until_utc)
-        self.need_history = False
+        self.need_history, self.need_until_utc = False, 0
         self._caught_up = True
         self._quiet = min(2 * self._quiet, QUIET_INTERVALS_MAX) if self._looking else self._quiet
         self._looking = False
@@ -169,7 +172,7 @@ class BarSeries:
         due: list[Bar] = []
         for stamp in sorted(self._waiting):
             if stamp - self.interval_s > self.known_until_utc and not self._was_closed_before(stamp):
-                self.need_history = True
+                self.need_history, self.need_until_utc = True, stamp - self.interval_s
                 break
             due.append(self._waiting.pop(stamp))
             self._quiet = 1

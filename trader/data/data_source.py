@@ -18,7 +18,7 @@ import msgspec
 from brokers.model import Bar
 from feeds import paths
 from feeds.lease import Lease
-from feeds.messages import Bars, BarsClosed, Listing, ReadHistory, ReadListing, ReadRecent, ReadSigns
+from feeds.messages import OPENING_S, Bars, BarsClosed, Listing, ReadHistory, ReadListing, ReadRecent, ReadSigns
 from supervisor.errors import CallFailed, Refused, StoreFailed
 from supervisor.messages import Done, Down, Message, Request, Subscribed, Up
 from supervisor.process.server import Caller, Server
@@ -259,9 +259,7 @@ class DataSource(Server):
         if not needed or self.world.now_s() < kept.next_try_s:
             return
         try:
-            if not kept.warm:
-                self._begin(kept)
-            told = self._ask(kept, ReadHistory(after_utc=kept.series.last_utc))
+            told = self._since(kept) if kept.warm else self._begin(kept)
         except CallFailed as failed:
             self._failed(kept, str(failed))
             return
@@ -271,10 +269,15 @@ class DataSource(Server):
         if kept.series.need_history:
             self._failed(kept, "the history ends before the stream's bars begin")
 
-    def _begin(self, kept: Kept) -> None:
-        """The bars from before the first; a fresh start begins after the newest that has closed."""
+    def _since(self, kept: Kept) -> Bars:
+        return self._ask(kept, ReadHistory(kept.series.last_utc, kept.series.need_until_utc))
+
+    def _begin(self, kept: Kept) -> Bars:
+        """The bars from before the first; a fresh start begins after the newest that has closed. Gives those that came
+        since: the same read has them, if it goes back as far."""
         need, after_utc = kept.need, kept.need.after_utc
         behind = 0 if after_utc is None else max(0, int(self.world.now_utc()) - after_utc) // need.interval_s + 1
+        recent: Bars | None = None
         if need.warm_up or after_utc is None:
             recent = self._ask(kept, ReadRecent(count=min(max(need.warm_up, 1) + behind, WARM_UP_MAX)))
             if after_utc is None:
@@ -284,10 +287,13 @@ class DataSource(Server):
         assert after_utc is not None
         kept.series.start(after_utc)
         kept.warm = True
+        if recent is None or (recent.bars and recent.bars[0].closed_utc - need.interval_s > after_utc):
+            return self._since(kept)
+        return recent
 
     def _ask(self, kept: Kept, request: ReadHistory | ReadRecent) -> Bars:
-        """The feed reads the venue, and may have to be given a token first."""
-        return self.world.call(self._feed(kept), request, timeout_s=self._venue_limit_s)
+        """The feed may await its stream's first bars, then read the venue, and have to be given a token first."""
+        return self.world.call(self._feed(kept), request, timeout_s=OPENING_S + self._venue_limit_s)
 
     @property
     def _venue_limit_s(self) -> float:
@@ -330,7 +336,7 @@ class DataSource(Server):
             raise Refused(f"{request.symbol} {request.interval_s} s: no bars yet")
         bars = kept.series.after(request.after_utc)
         if bars is None:
-            told = self._ask(kept, ReadHistory(after_utc=request.after_utc))
+            told = self._ask(kept, ReadHistory(request.after_utc, kept.series.last_utc))
             bars = tuple(bar for bar in told.bars if bar.closed_utc <= kept.series.last_utc)
         return CleanBars(
             symbol=request.symbol,

@@ -1,0 +1,239 @@
+"""Flatten in an account manager: flat by the broker's word, whatever dies or is lost; nothing of others is touched."""
+
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from brokers.model import OrderStatus, OrderType, Side
+from tests.trader.held_desk import Held
+from tests.trader.session_world import SYMBOL, reply
+from trader.holds import Level
+from trader.manager import halting
+from trader.manager.account import Account
+from trader.messages import FillRow, ReadSessionStatus
+from trader.orders.intents import IntentState, Kind, Purpose
+from trader.orders.position import Holding
+
+
+@pytest.fixture
+def desk() -> Held:
+    made = Held()
+    made.ready()
+    return made
+
+
+def test_flatten_turns_the_stop_into_the_exit_and_is_confirmed_by_a_read_after_it(desk: Held) -> None:
+    desk.long_and_covered()
+    desk.flatten()
+    assert desk.orders["2"].type is OrderType.MARKET
+    before_s = desk.world.now_s()
+    desk.world.advance(0.1)
+    desk.fill("2")
+    desk.stream()
+    desk.read(requested_s=before_s)
+    assert desk.taken.confirmed == 0, "read before the close"
+    desk.read()
+    assert desk.taken.confirmed == desk.taken.begun > 0
+    assert desk.events()[-1] == "flatten.confirmed"
+    desk.declare(1)
+    desk.world.advance(3.0)
+    assert len(desk.entries()) == 1, "held until released"
+
+
+def test_strategy_that_declares_on_does_not_undo_a_flatten(desk: Held) -> None:
+    desk.long_and_covered()
+    desk.flatten()
+    for _ in range(3):
+        desk.declare(1)
+        desk.stream()
+    assert desk.orders["2"].type is OrderType.MARKET
+    assert desk.manager.journal.declaration(SYMBOL).quantity == 0
+    desk.fill("2")
+    desk.stream()
+    desk.declare(1)
+    desk.read()
+    assert desk.taken.confirmed
+    assert (desk.held, len(desk.entries())) == (0, 1)
+
+
+def test_flatten_with_a_working_entry_cancels_it_and_closes_what_it_filled(desk: Held) -> None:
+    desk.world.answer_http("DELETE", "/orderexecution/orders/", lambda _: reply({"Message": "sent"}))
+    desk.declare(3)
+    desk.flatten()
+    desk.partly("1", 2)
+    desk.change("1", status=OrderStatus.CANCELLED)
+    for _ in range(6):
+        desk.stream()
+        market = [o for o in desk.orders.values() if o.working and o.order_id != "1" and o.type is OrderType.MARKET]
+        for order in market:
+            desk.fill(order.order_id)
+        desk.world.advance(1.0)
+        desk.read()
+    assert (desk.position, desk.held) == (0, 0)
+    assert desk.taken.confirmed
+    assert not [order for order in desk.orders.values() if order.working]
+
+
+def test_part_filled_exit_is_not_flat(desk: Held) -> None:
+    desk.ready()
+    desk.declare(3)
+    desk.fill("1")
+    desk.stream()
+    desk.stream()
+    desk.flatten()
+    desk.partly("2", 2)
+    desk.read()
+    desk.world.advance(5.0)
+    assert desk.taken.confirmed == 0
+    assert "1 is still open" in desk.world.ask(ReadSessionStatus()).flattening
+    desk.partly("2", 3)
+    desk.change("2", status=OrderStatus.FILLED)
+    desk.stream()
+    desk.read()
+    assert desk.taken.confirmed
+    assert desk.position == 0
+
+
+def test_flatten_goes_on_after_each_death(desk: Held) -> None:
+    desk.long_and_covered()
+    desk.hold(Level.HALT, flatten=True, tell=False)
+    desk.restart()
+    desk.world.advance(1.0)
+    desk.restart()
+    assert desk.orders["2"].type is OrderType.MARKET
+    desk.fill("2")
+    desk.restart()
+    desk.read()
+    desk.restart()
+    desk.world.advance(1.0)
+    desk.read()
+    assert desk.taken.confirmed
+    assert desk.events().count("flatten.begun") == desk.events().count("flatten.confirmed") == 1
+    assert [type(row) for row in desk.rows()].count(FillRow) == 2
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_flatten_whose_answer_is_lost_closes_once(desk: Held, accepted: bool) -> None:
+    desk.long_and_covered()
+    change: Any = desk._changed
+
+    def lost(request: Any) -> Any:
+        if accepted:
+            change(request)
+        desk.world.answer_http("PUT", "/orderexecution/orders/", change)
+        return reply({"Error": "gateway"}, 502)
+
+    desk.world.answer_http("PUT", "/orderexecution/orders/", lost)
+    desk.flatten()
+    for _ in range(8):
+        desk.world.advance(4.0)
+        desk.read()
+    assert desk.orders["2"].type is OrderType.MARKET
+    desk.fill("2")
+    desk.stream()
+    desk.read()
+    assert desk.taken.confirmed
+    assert [order.order_id for order in desk.orders.values() if order.type is OrderType.MARKET] == ["1", "2"]
+
+
+def test_refused_exit_keeps_the_stop_pages_and_is_tried_again_when_asked_again(desk: Held) -> None:
+    desk.long_and_covered()
+    change: Any = desk._changed
+    desk.world.answer_http("PUT", "/orderexecution/orders/", lambda _: reply({"Message": "closed"}, 400))
+    desk.flatten()
+    desk.world.advance(61.0)
+    assert desk.orders["2"].type is OrderType.STOP_MARKET
+    assert "exit.refused" in desk.events()
+    assert desk.events().count("flatten.unconfirmed") == 1
+    assert "refused" in desk.world.ask(ReadSessionStatus()).flattening
+    desk.world.answer_http("PUT", "/orderexecution/orders/", change)
+    desk.flatten()
+    assert desk.orders["2"].type is OrderType.MARKET
+    desk.fill("2")
+    desk.stream()
+    desk.read()
+    assert desk.taken.confirmed == desk.taken.begun
+    assert desk.events()[-1] == "flatten.confirmed"
+
+
+def test_order_of_a_person_is_not_touched_and_does_not_hinder(desk: Held) -> None:
+    desk.long_and_covered()
+    theirs = desk.by_hand_works(-1, "150")
+    desk.read()
+    desk.flatten()
+    desk.fill("2")
+    desk.stream()
+    desk.read()
+    assert desk.taken.confirmed
+    assert desk.orders[theirs].working
+
+
+def test_flatten_asked_twice_closes_once_and_confirms_both(desk: Held) -> None:
+    desk.long_and_covered()
+    desk.flatten()
+    desk.flatten()
+    desk.fill("2")
+    desk.stream()
+    desk.read()
+    assert desk.taken.confirmed == desk.taken.begun
+    assert desk.sent() == ["POST", "PUT"]
+
+
+def test_flatten_closes_what_a_person_has_left_open_on_the_phone(desk: Held) -> None:
+    desk.declare(2)
+    desk.fill("1")
+    desk.stream()
+    desk.stream()
+    desk.by_hand(-1)
+    desk.read()
+    desk.flatten()
+    assert desk.orders["2"].type is OrderType.STOP_MARKET, "no closing order larger than what the broker has shown"
+    desk.read()
+    desk.stream()
+    assert (desk.orders["2"].type, desk.orders["2"].quantity) == (OrderType.MARKET, 1)
+    desk.fill("2")
+    desk.stream()
+    desk.read()
+    assert (desk.position, desk.held) == (0, 0)
+    assert desk.taken.confirmed
+
+
+def test_position_that_a_person_makes_after_the_flatten_is_left_to_the_person(desk: Held) -> None:
+    desk.long_and_covered()
+    desk.flatten()
+    desk.fill("2")
+    desk.stream()
+    desk.read()
+    sent = desk.sent()
+    desk.by_hand(2)
+    desk.read()
+    desk.read()
+    desk.world.advance(5.0)
+    assert desk.held == 2
+    assert desk.sent() == sent
+
+
+def test_release_ends_a_flatten_and_the_exit_still_closes_what_it_was_for(desk: Held) -> None:
+    desk.long_and_covered()
+    desk.flatten()
+    desk.release()
+    assert "flatten.ended" in desk.events()
+    assert (desk.taken.confirmed, desk.taken.over) == (0, desk.taken.begun)
+    desk.fill("2")
+    desk.stream()
+    desk.read()
+    assert desk.held == 0
+
+
+def test_a_release_does_not_close_what_is_held_for_an_entry_to_the_other_side_of_unknown_fate() -> None:
+    """Regression (night 471): a short position of a person, adopted; a purchase of ours that had no outcome yet."""
+    entry = SimpleNamespace(
+        kind=Kind.PLACE, purpose=Purpose.ENTRY, symbol=SYMBOL, state=IntentState.UNKNOWN, side=Side.BUY,
+        quantity=Decimal(1),
+    )  # fmt: skip
+    journal = SimpleNamespace(open_intents={1: entry}, holding=lambda symbol: Holding(Decimal(-1)))
+    account = cast(Account, SimpleNamespace(journal=journal, working_of=lambda symbol: []))
+    assert halting._sent(account, SYMBOL, Decimal(-1)) == -1
+    assert halting._sent(account, SYMBOL, Decimal(-2)) == -1

@@ -1,0 +1,202 @@
+"""The broker is right: two agreeing reads are adopted, and no order follows from a divergence."""
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from brokers.model import OrderStatus, OrderType
+from feeds.messages import ReadSnapshot
+from supervisor.errors import Refused
+from supervisor.messages import Done
+from tests.trader.session_world import ACCOUNT, BOOKS, SESSION, SYMBOL, Desk
+from trader.messages import (
+    FillRow,
+    ReadSessionStatus,
+    RejectRow,
+    ReleaseHold,
+    SyncRow,
+    Turn,
+)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    made = Desk()
+    made.ready()
+    return made
+
+
+def diverged() -> Desk:
+    """Long 1, covered; a person sells it on the phone; two reads say so."""
+    desk = Desk()
+    desk.long_and_covered()
+    desk.by_hand(-1)
+    desk.read()
+    desk.read()
+    desk.stream()
+    return desk
+
+
+def test_the_first_disagreeing_read_closes_entries_and_asks_for_a_confirming_one(desk: Desk) -> None:
+    desk.by_hand(2)
+    desk.world.casts.clear()
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    assert (BOOKS, ReadSnapshot(1.0)) in desk.world.casts
+    desk.declare(1)
+    assert desk.sent() == []
+    assert desk.rows()[-1].gate == "diverged"
+
+
+def test_two_agreeing_reads_are_adopted_and_no_order_comes_of_it() -> None:
+    desk = diverged()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    assert desk.sent("POST") == ["POST"], "the entry with its stop; nothing was bought back"
+    assert isinstance(desk.rows()[-1], SyncRow)
+    assert desk.query("SELECT count(*) AS n FROM fills") == [{"n": 1}], "never an invented fill"
+    assert [hold.why for hold in desk.world.ask(ReadSessionStatus()).holds] == ["divergence"]
+
+
+def test_an_orphan_stop_of_ours_is_cancelled_when_its_flat_is_explained() -> None:
+    assert diverged().orders["2"].status is OrderStatus.CANCELLED
+
+
+def test_a_repeat_of_the_voided_target_is_refused_also_after_a_restart() -> None:
+    desk = diverged()
+    desk.declare(1)
+    assert desk.rows()[-1].gate == "diverged"
+    desk.restart()
+    desk.ready()
+    desk.declare(1)
+    desk.declare(2)
+    desk.world.advance(10.0)
+    assert desk.sent() == []
+    assert desk.rows()[-1].gate == "diverged"
+
+
+def test_a_persons_release_makes_the_next_declaration_a_new_decision() -> None:
+    desk = diverged()
+    assert desk.world.ask(ReleaseHold(SYMBOL)) == Done()
+    assert desk.sent("POST") == ["POST"], "the release alone buys nothing"
+    desk.declare(1)
+    assert desk.sent("POST") == ["POST", "POST"]
+    with pytest.raises(Refused, match="nothing to release"):
+        desk.world.ask(ReleaseHold(SYMBOL))
+
+
+def test_resume_takes_the_declaration_up_again() -> None:
+    desk = diverged()
+    newest = desk.manager.journal.newest_row
+    desk.world.ask(Turn(1, b"", newest, row=newest, resume=(SYMBOL,)))
+    assert desk.sent("POST") == ["POST", "POST"]
+
+
+def test_a_new_declaration_that_only_reduces_passes_as_an_exit_and_the_stop_follows_what_is_held() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.by_hand(2)
+    desk.read()
+    desk.read()
+    desk.stream()
+    desk.declare(1, "166.5")
+    stop = desk.orders["2"]
+    assert (stop.quantity, stop.stop_price) == (3, Decimal("166.5")), "of a repeat only the stop part is honoured"
+    assert desk.rows()[-1].gate == "diverged"
+    desk.stream()
+    desk.declare(0, None)
+    assert desk.orders["2"].type is OrderType.MARKET
+
+
+def test_a_read_requested_before_our_fill_is_not_adopted(desk: Desk) -> None:
+    before_s = desk.world.now_s()
+    desk.declare(1)
+    desk.fill("1")
+    desk.stream()
+    desk.position = 0
+    desk.read(requested_s=before_s - 1)
+    desk.read(requested_s=before_s - 1)
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+
+
+def test_a_position_that_vanishes_unexplained_is_held_paged_and_keeps_its_stop() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.by_hand(-1, shown=False)
+    for _ in range(5):
+        desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+    assert desk.orders["2"].working
+    assert desk.events().count("hold.unexplained") == 1
+    desk.position = 1
+    desk.read()
+    assert desk.world.ask(ReadSessionStatus()).holds == ()
+
+
+def test_a_fill_that_the_stream_omits_is_found_by_the_next_read(desk: Desk) -> None:
+    desk.declare(1)
+    desk.fill("1")
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+    assert desk.orders["2"].type is OrderType.STOP_MARKET
+    assert "divergence.seen" not in desk.events()
+
+
+def test_a_stop_that_a_person_cancelled_is_not_put_back_but_pages() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.change("2", status=OrderStatus.CANCELLED)
+    desk.read()
+    desk.declare(1, "166.5")
+    assert desk.sent() == ["POST"]
+    assert "uncovered" in desk.events()
+
+
+def test_a_stop_that_expired_is_put_back() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.read()
+    assert desk.orders["3"].stop_price == Decimal(166)
+    desk.stream()
+    (gap,) = [row for row in desk.query("SELECT * FROM events") if row["kind"] == "uncovered.over"][-1:]
+    assert gap["level"] == "LOG"
+
+
+def test_a_stop_that_a_person_moved_is_left_where_it_is() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    desk.change("2", stop_price=Decimal(150))
+    desk.read()
+    desk.declare(1, "166.5")
+    assert "PUT" not in desk.sent()
+
+
+def test_a_new_journal_that_finds_a_position_adopts_nothing() -> None:
+    desk = Desk()
+    desk.position = 3
+    desk.ready()
+    desk.declare(1)
+    assert desk.sent() == []
+    assert desk.rows()[-1].gate == "hold"
+    assert desk.manager.journal.holdings == {}
+
+
+def test_with_take_over_the_found_position_is_ours_and_may_be_protected() -> None:
+    desk = Desk(msgspec.structs.replace(SESSION, take_over=True))
+    desk.position = 3
+    desk.ready()
+    desk.declare(3)
+    assert [(o.type, o.quantity) for o in desk.orders.values()] == [(OrderType.STOP_MARKET, 3)]
+
+
+def test_foreign_orders_are_counted_and_never_touched(desk: Desk) -> None:
+    desk.by_hand(0)
+    desk.change(next(iter(desk.orders)), status=OrderStatus.WORKING)
+    desk.read()
+    desk.declare(1)
+    desk.declare(0)
+    assert desk.world.ask(ReadSessionStatus()).foreign_orders == 1
+    assert not [r for r in desk.world.requests if "hand" in r.url]
+    assert ACCOUNT in desk.world.requests[0].body.decode()  # type: ignore[union-attr]
+    assert all(isinstance(row, RejectRow | FillRow) for row in desk.rows())
