@@ -169,6 +169,25 @@ def test_what_may_be_our_entry_and_shows_no_stop_pages_long_before_it_can_be_set
     assert [order.stop_price for order in desk.manager.journal.working.values()] == [166]
 
 
+def test_what_a_read_has_shown_before_it_filled_is_still_taken_for_ours(desk: Desk) -> None:
+    """Regression (the machine of brackets): its answer was lost and its stop refused, and a read showed it unfilled. It
+    counted as somebody else's from then on: given up, its fill adopted as a divergence, its stop void."""
+
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.refuse_leg, desk.on_order = "StopMarket", lost
+    declare(desk, 1, stop=166)
+    desk.refuse_leg, desk.on_order = "", None
+    desk.read()
+    desk.fill("1")
+    desk.settle()
+    assert held(desk) == 1
+    assert "divergence.adopted" not in desk.events()
+    assert [order.stop_price for order in desk.manager.journal.working.values()] == [166]
+
+
 def test_buying_more_brings_its_own_stop_and_leaves_take_and_stop_as_they_are(desk: Desk) -> None:
     long_with_take(desk)
     declare(desk, 1, relative=True)

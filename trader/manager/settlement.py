@@ -14,7 +14,7 @@ import msgspec
 
 from brokers.model import Order
 from trader.manager.account import Account, Now
-from trader.manager.brackets import give_up_legs, likely, proven
+from trader.manager.brackets import explains_nothing, give_up_legs, likely, proven
 from trader.manager.execution import DUPLICATE, may_go_again, overdue, renamed, settled, settling_since
 from trader.manager.order_frames import ended_by_other, frames, take_legs
 from trader.manager.turns import UNSETTLED, VANISHED
@@ -140,10 +140,10 @@ def _page_the_bare(account: Account, intent: Intent, shown: Iterable[Order], now
 
 
 def _candidates(account: Account, intent: Intent, orders: tuple[Order, ...]) -> list[Order]:
-    """Not one that is ours already, nor one that has explained an agreed position as somebody else's."""
-    journal = account.journal
-    found = [order for order in orders if matches(intent, order, journal.foreign)]
-    return likely(intent, [order for order in found if not journal.knows_order(order.order_id)], orders)
+    """Not one that is ours already, nor one that has explained an agreed position as somebody else's. (One that a read
+    has shown before anything of it had filled has explained nothing.)"""
+    found = [order for order in orders if matches(intent, order, ()) and explains_nothing(account, order)]
+    return likely(intent, [order for order in found if not account.journal.knows_order(order.order_id)], orders)
 
 
 def _twins(intent: Intent, given_up: Iterable[Intent]) -> int:
@@ -253,7 +253,7 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
         return
     so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
     strangers = [
-        order for order in orders if not journal.knows_order(order.order_id) and _explains_nothing(account, order)
+        order for order in orders if not journal.knows_order(order.order_id) and explains_nothing(account, order)
     ]
     verdict, order, so_far = settle_replace(
         intent, so_far, strangers, old.filled_quantity, (), requested_s, account.timing.settle_s
@@ -273,11 +273,6 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
         settled(account, intent, IntentState.GIVEN_UP, "its order has ended, and did not go on", now)
         if not any(other.order_id == old.order_id for other in _unknown(account, Kind.REPLACE)):
             ended_by_other(account, old.order_id, now)
-
-
-def _explains_nothing(account: Account, order: Order) -> bool:
-    """No fill of it was taken for somebody else's, where an agreed position had to be explained."""
-    return not account.journal.foreign.get(order.order_id)
 
 
 # -- what no read settles ----------------------------------------------------------------------------------------------
