@@ -159,6 +159,53 @@ def test_what_left_todays_orders_with_the_day_is_found_in_history_before_it_is_g
     assert desk.manager.journal.holding(SYMBOL).quantity == 1
 
 
+@pytest.mark.parametrize("declared", [0, 1])
+def test_what_history_tells_of_an_entry_closes_nothing_that_a_read_does_not_show(declared: int) -> None:
+    """It left today's orders with the day, and somebody closed the position the next one. By history alone it would be
+    there, and an exit or a stop would go out that opens the other side."""
+    desk = Desk()
+    desk.ready()
+    account = desk.manager.account
+    account.capabilities = replace(account.capabilities, children=False)
+
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(1)
+    desk.on_order = None
+    desk.fill("1")
+    desk.history["1"] = desk.orders.pop("1")
+    desk.by_hand(-1)
+    desk.read()
+    desk.read()
+    desk.declare(declared)
+    desk.settle()
+    assert desk.manager.journal.orders["1"].filled_quantity == 1
+    assert desk.sent() == ["POST"]
+    assert desk.manager.journal.holds_of(SYMBOL) == ("unexplained",), "a person looks"
+
+
+@pytest.mark.parametrize("declared", [0, 1])
+def test_a_new_life_closes_and_protects_only_what_a_read_has_shown_it(desk: Desk, declared: int) -> None:
+    """Regression (the machine of brackets): what reads had said was forgotten with the process, and the first plan after
+    a start went by the journal alone. The position may have been closed by hand while the desk was down."""
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.world.advance(0.5)
+    desk.restart()
+    desk.by_hand(-1)
+    desk.stream()
+    desk.attach()
+    sent = len(desk.sent("POST"))
+    desk.declare(declared)
+    desk.world.advance(3.0)
+    assert len(desk.sent("POST")) == sent
+    desk.by_hand(1)
+    desk.read()
+    assert len(desk.sent("POST")) == sent + 1, "it is there: it is protected, or closed"
+
+
 def test_nothing_is_given_up_while_history_is_not_to_be_had_and_that_pages(desk: Desk) -> None:
     desk = Desk()
     desk.ready()

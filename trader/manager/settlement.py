@@ -8,11 +8,12 @@ what was asked. What shows up later all the same is ours and *late*: it is cance
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 import msgspec
 
-from brokers.model import Order
+from brokers.model import ZERO, Order
 from trader.manager.account import Account, Now
 from trader.manager.brackets import explains_nothing, give_up_legs, likely, proven
 from trader.manager.execution import DUPLICATE, may_go_again, overdue, renamed, settled, settling_since
@@ -64,6 +65,7 @@ def settle_intents(account: Account, orders: tuple[Order, ...], requested_s: flo
 def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: float, now: Now) -> None:
     """Orders that closed before the venue's today: what an intent became may have left today's with the day."""
     account.search_since_utc = None
+    before = {symbol: account.journal.holding(symbol).quantity for symbol in account.session.symbols}
     take_legs(account, orders, now)
     for intent in _unknown(account, Kind.PLACE):
         if _searched(account, intent, since_utc):
@@ -80,7 +82,17 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
     for order_id, missed_since_utc in list(account.missing.items()):
         if missed_since_utc is not None and missed_since_utc >= since_utc:
             _vanished(account, order_id, now)
+    _unsure_until_read(account, before)
     account.want_read = True
+
+
+def _unsure_until_read(account: Account, before: Mapping[str, Decimal]) -> None:
+    """What filled long ago may have been closed since by what no history shows yet. Where the newest read says
+    otherwise, the next has the last word; until then nothing closes more than either says is there."""
+    for symbol, quantity in before.items():
+        held, shown = account.journal.holding(symbol).quantity, account.shown.get(symbol, ZERO)
+        if held not in (quantity, shown):
+            account.differed.setdefault(symbol, shown)
 
 
 def _searched(account: Account, intent: Intent, since_utc: float) -> bool:

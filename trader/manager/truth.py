@@ -61,6 +61,7 @@ def _ours(account: Account, symbol: str) -> Ours:
 
 def _found(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:
     symbol = finding.symbol
+    account.shown[symbol] = finding.theirs
     _stays(account, finding, now)
     if finding.verdict is Truth.AGREES:
         _agrees(account, finding, snapshot, theirs, now)
