@@ -106,6 +106,13 @@ class Brackets(Settlement):
         self.s += 0.1
         self.venue.fill(self._sent[place % len(self._sent)], None if whole else Decimal(1))
 
+    @precondition(lambda self: self.venue.names_parents)
+    @rule()
+    def the_venues_day_ends(self) -> None:
+        """Where no parents are named, a leg that fires after its entry has left today's orders cannot be told from a
+        person's: that is held and paged (``hold.unexplained``), and ends with a person's look."""
+        super().the_venues_day_ends()
+
     @property
     def _sent(self) -> list[str]:
         """What can fill: legs wait for their entry."""
