@@ -1,12 +1,13 @@
 """Settlement by reads and history: replaced orders under new ids; orders that are late, gone from today, taken back."""
 
+import itertools
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
-from brokers.model import Order, OrderStatus, OrderType
+from brokers.model import Duration, Order, OrderStatus, OrderType
 from feeds.messages import AskHistory, AskOrders, OrdersRead, PositionsSeen
 from supervisor.errors import HttpFailed
 from tests.trader.session_world import BOOKS, SYMBOL, Desk
@@ -91,9 +92,13 @@ def test_a_replace_that_arrives_after_it_was_given_up_is_still_ours(desk: Desk) 
         desk.world.advance(5.0)
         desk.read()
     assert desk.query("SELECT state FROM intents WHERE kind = 'replace'")[0]["state"] == "given_up"
+    desk.world.answer_http("PUT", "/orderexecution/orders/", desk._changed)
+    desk.declare(1, "166.7")
+    desk.stream()
     desk.change("2", stop_price=D("166.5"))
     desk.read()
     assert "order.changed_by_other" not in desk.events()
+    assert desk.orders["2"].stop_price == D("166.7"), "and it is moved on to where it is wanted"
 
 
 def test_fills_before_the_replace_count_once_and_the_new_order_has_the_rest() -> None:
@@ -189,8 +194,8 @@ def test_what_history_tells_of_an_entry_closes_nothing_that_a_read_does_not_show
 
 @pytest.mark.parametrize("declared", [0, 1])
 def test_a_new_life_closes_and_protects_only_what_a_read_has_shown_it(desk: Desk, declared: int) -> None:
-    """Regression (the machine of brackets): what reads had said was forgotten with the process, and the first plan after
-    a start went by the journal alone. The position may have been closed by hand while the desk was down."""
+    """Regression (the machine of brackets): what reads had said was forgotten with the process, and the first plan
+    after a start went by the journal alone. The position may have been closed by hand while the desk was down."""
     desk.change("2", status=OrderStatus.EXPIRED)
     desk.world.advance(0.5)
     desk.restart()
@@ -245,6 +250,29 @@ def test_an_order_that_no_read_shows_is_looked_for_in_history_and_protects_nothi
     assert [o.status for o in stops] == [OrderStatus.WORKING], "it had expired: put back"
 
 
+def test_what_no_read_shows_is_no_cover_while_history_cannot_be_read(desk: Desk) -> None:
+    """Regression: it counted as working until history had said what became of it, which may never be."""
+    desk.orders.pop("2")
+    desk.read()
+    assert SYMBOL in desk.manager.journal.uncovered
+    desk.world.advance(6.0)
+    assert "uncovered" in desk.events()
+    assert desk.sent() == ["POST"], "it may be there: nothing is placed in its stead"
+
+
+def test_a_stop_that_a_person_keeps_there_counts_in_coverage_and_is_not_touched(desk: Desk) -> None:
+    desk.change("2", status=OrderStatus.CANCELLED)
+    desk.orders["hand"] = replace(desk.orders["2"], order_id="hand", status=OrderStatus.WORKING, links=())
+    desk.read()
+    desk.world.advance(6.0)
+    assert "order.cancelled_by_other" in desk.events()
+    assert SYMBOL not in desk.manager.journal.uncovered
+    desk.change("hand", duration=Duration.DAY)
+    desk.read()
+    assert SYMBOL in desk.manager.journal.uncovered, "one for the day only is none"
+    assert desk.sent() == ["POST"]
+
+
 def test_an_order_that_nothing_shows_any_more_is_held_and_paged_until_a_person_releases_it(desk: Desk) -> None:
     desk.orders.pop("2")
     desk.read()
@@ -274,12 +302,17 @@ def test_an_order_in_flight_is_asked_for_by_its_id_when_it_is_overdue_and_not_fo
     assert desk.manager.journal.holding(SYMBOL).quantity == 1
 
 
-def test_one_that_waits_for_the_market_to_open_is_asked_for_a_few_times_only() -> None:
+def test_one_that_waits_for_the_market_to_open_is_asked_for_a_few_times_only_at_growing_distance() -> None:
     desk = Desk()
     desk.ready()
     desk.declare(1)
-    desk.world.advance(600.0)
-    assert 3 <= len(asked(desk, AskOrders)) <= 5
+    times: list[int] = []
+    for second in range(600):
+        desk.world.advance(1.0)
+        times += [second] * (len(asked(desk, AskOrders)) - len(times))
+    assert 3 <= len(times) <= 5
+    distances = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert all(later >= 2 * earlier - 1 for earlier, later in itertools.pairwise(distances)), times
 
 
 def test_what_was_not_sent_goes_only_while_it_is_still_wanted(desk: Desk) -> None:
@@ -294,8 +327,9 @@ def test_what_was_not_sent_goes_only_while_it_is_still_wanted(desk: Desk) -> Non
     desk.by_hand(-1)
     desk.read()
     desk.read()
-    desk.on_order = None
+    desk.on_order, sent = None, len(desk.sent("POST"))
     desk.world.advance(5.0)
+    assert len(desk.sent("POST")) == sent
     assert not any(o.working for o in desk.orders.values())
 
 
@@ -378,6 +412,10 @@ def test_a_position_that_vanished_is_cross_checked_and_adopted_once_a_person_has
     assert desk.manager.journal.holding(SYMBOL).quantity == 0
     (adopted,) = desk.query("SELECT data FROM events WHERE kind = 'divergence.adopted'")
     assert '"profit":"unknown"' in adopted["data"]
+    (row,) = desk.query("SELECT * FROM adoptions")
+    assert (row["before_quantity"], row["after_quantity"], row["explained"]) == ("1", "0", 0)
+    assert f'"read":{row["read"]}' in adopted["data"]
+    assert row["age_s"] >= 0
 
 
 def test_a_difference_that_stays_raises_its_level(desk: Desk) -> None:

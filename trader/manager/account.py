@@ -104,7 +104,7 @@ class Account:
         self.changed_s: dict[str, float] = {}
         self.not_ours: set[str] = set()
         self.settling: dict[int, Settling] = {}
-        self.foreign_working = 0
+        self.foreign_working: tuple[Order, ...] = ()
         self.want_read = False
         self.search_since_utc: float | None = None
         self.missing: dict[str, float | None] = {}

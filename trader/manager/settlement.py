@@ -242,6 +242,8 @@ def _missed(account: Account, shown: set[str], requested_s: float, now: Now) -> 
             continue
         since_utc = now.utc - HISTORY_S * now.rate
         account.missing[order.order_id] = before.get(order.order_id, since_utc)
+    if account.missing != before:
+        account.stir()
 
 
 def _vanished(account: Account, order_id: str, now: Now) -> None:

@@ -183,6 +183,12 @@ class OwnOrder(Value, frozen=True):
         return OrderType.MARKET in (self.type, self.asked_type)
 
 
+def protects(order: Order) -> bool:
+    """Whether somebody else's order is a stop as ours would be: working, and not for the day only."""
+    works = order.status is OrderStatus.WORKING and order.duration is Duration.GTC
+    return works and order.type is OrderType.STOP_MARKET
+
+
 class What(StrEnum):
     FILLED = "filled"
     CHARGED = "charged"
