@@ -270,8 +270,57 @@ def test_a_stop_of_a_pair_that_a_person_cancels_stays_away(desk: Desk) -> None:
     desk.stream()
     desk.read()
     desk.world.advance(3.0)
+    desk.stream()
+    desk.world.advance(3.0)
     assert "order.cancelled_by_other" in desk.events()
-    assert not [o for o in desk.orders.values() if o.working and o.type is OrderType.STOP_MARKET]
+    assert [o.type for o in desk.orders.values() if o.working] == [OrderType.LIMIT], "and the take stays"
+
+
+def test_a_take_that_a_person_cancels_stays_away_and_the_desk_does_not_take_instead(desk: Desk) -> None:
+    long_with_take(desk)
+    desk.change("3", status=OrderStatus.CANCELLED)
+    desk.read()
+    declare(desk, 1, take=171)
+    bar(desk, "172")
+    assert desk.sent() == ["POST"]
+    assert view(desk).take_held_by == ""
+
+
+def test_a_take_that_a_person_moved_is_left_where_it_is(desk: Desk) -> None:
+    long_with_take(desk)
+    desk.change("3", limit_price=Decimal(169))
+    desk.read()
+    assert "order.changed_by_other" in desk.events()
+    declare(desk, 1, take=171)
+    assert desk.sent() == ["POST"]
+    assert desk.orders["3"].limit_price == 169
+
+
+def test_a_leg_that_is_rejected_later_pages_and_its_stop_is_placed_once_by_itself(desk: Desk) -> None:
+    declare(desk, 1, stop=166)
+    desk.change("2", status=OrderStatus.REJECTED, reject_reason="no")
+    desk.fill("1")
+    desk.stream()
+    assert "stop.refused" in desk.events()
+    assert [(o.type, o.stop_price) for o in desk.orders.values() if o.working] == [(OrderType.STOP_MARKET, 166)]
+
+
+def test_an_entry_with_the_legs_of_another_bracket_is_not_ours(desk: Desk) -> None:
+    """Somebody enters the same with another stop, while the answer to ours is lost and it never arrives."""
+
+    def lost(request: Any) -> Any:
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    declare(desk, 1, stop=166)
+    desk.on_order = None
+    (request,) = [r for r in desk.world.requests if r.method == "POST"]
+    desk.accept(msgspec.structs.replace(request, body=(request.body or b"").replace(b'"166"', b'"150"')))
+    assert desk.orders["2"].stop_price == 150
+    desk.settle()
+    assert desk.query("SELECT state FROM intents WHERE number = 1") == [{"state": "given_up"}]
+    assert desk.manager.journal.working == {}
+    assert desk.orders["2"].working, "not touched"
 
 
 def test_an_exit_is_made_of_the_stop_and_leaves_its_take_to_the_group(desk: Desk) -> None:
@@ -305,6 +354,8 @@ def test_a_take_moves_by_replace_and_off_ends_it(desk: Desk) -> None:
     long_with_take(desk)
     declare(desk, 1, take="171.001")
     assert desk.orders["3"].limit_price == Decimal("171.01"), "away from the market"
+    (body,) = [request.body or b"" for request in desk.world.requests if request.method == "PUT"]
+    assert b"Quantity" not in body, "a size that stays is not sent: the venue may have made it smaller"
     desk.stream()
     declare(desk, 1, off=("take",))
     assert desk.orders["3"].status is OrderStatus.CANCELLED

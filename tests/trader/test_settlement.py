@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from brokers.model import Duration, Order, OrderStatus, OrderType
+from brokers.model import Duration, Order, OrderStatus, OrderType, Side
 from feeds.messages import AskHistory, AskOrders, OrdersRead, PositionsSeen
 from supervisor.errors import HttpFailed
 from tests.trader.session_world import BOOKS, SYMBOL, Desk
 from tests.trader.test_account_manager import with_a_lost_stop
+from trader.manager.truth import uncovered
 from trader.messages import ReleaseHold
 from trader.orders.intents import Intent, Kind, Purpose, remembered
 from trader.orders.lifecycle import OwnOrder, What, seen
@@ -271,6 +272,41 @@ def test_a_stop_that_a_person_keeps_there_counts_in_coverage_and_is_not_touched(
     desk.read()
     assert SYMBOL in desk.manager.journal.uncovered, "one for the day only is none"
     assert desk.sent() == ["POST"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"duration": Duration.DAY},
+        {"pending": "cancel"},
+        {"status": OrderStatus.CANCELLING},
+        {"status": OrderStatus.RECEIVED},
+        {"side": Side.BUY},
+        {"quantity": D("0.5")},
+        {"symbol": "QQQ"},
+        {"out": True},
+        {"purpose": Purpose.TAKE},
+    ],
+    ids=str,
+)
+def test_a_stop_of_the_wrong_kind_covers_nothing_or_not_all(desk: Desk, change: dict[str, Any]) -> None:
+    account, own = desk.manager.account, desk.manager.journal.orders["2"]
+    assert not uncovered(account, SYMBOL)
+    with account.journal.transaction():
+        account.journal.write_order(replace(own, **change))
+    assert uncovered(account, SYMBOL)
+
+
+def test_each_time_without_a_stop_is_recorded_with_its_exact_length(desk: Desk) -> None:
+    desk.on_order = lambda request: HttpFailed("no route", sent=False)
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.stream()
+    began_s, desk.on_order = desk.world.now_s(), None
+    desk.world.advance(2.345)
+    desk.stream()
+    lasted_s = desk.world.now_s() - began_s
+    (over,) = desk.query("SELECT data FROM events WHERE kind = 'uncovered.over'")
+    assert msgspec.json.decode(over["data"])["machine_s"] == pytest.approx(lasted_s, abs=0.001)
 
 
 def test_an_order_that_nothing_shows_any_more_is_held_and_paged_until_a_person_releases_it(desk: Desk) -> None:
