@@ -13,6 +13,7 @@ from trader.orders.legs import Leg, LegPurpose
 from trader.orders.lifecycle import OwnOrder
 from trader.orders.pairs import behind, closes_at_most, safe_take, safe_trail, tighter
 from trader.orders.target import (
+    PAIRS_MAX,
     Cancel,
     Declaration,
     Place,
@@ -263,6 +264,87 @@ def test_an_exit_that_works_is_counted() -> None:
     assert plan(situation(0, 2, order(Purpose.EXIT, Side.SELL, 2))) == ()
     rest = plan(situation(0, 3, order(Purpose.EXIT, Side.SELL, 2)))
     assert rest == (Place(Purpose.EXIT, Side.SELL, Decimal(1), OrderType.MARKET),)
+
+
+def test_an_exit_counts_a_pair_that_is_under_way_and_one_that_is_too_large_loses_its_take_first() -> None:
+    moving, take = pair(2, pending="replace", asked_quantity=Decimal(2))
+    rest = Place(Purpose.EXIT, Side.SELL, Decimal(1), OrderType.MARKET)
+    assert plan(with_take(situation(0, 3, moving, take))) == (rest,)
+    stop, take = pair(3)
+    assert plan(with_take(situation(0, 2, stop, take))) == (Cancel(take),)
+
+
+def test_a_stop_makes_room_for_an_exit_that_works_and_a_late_one_beside_it_goes() -> None:
+    leaves = order(Purpose.EXIT, Side.SELL, 1, order_id="x")
+    stop = order(Purpose.STOP, Side.SELL, 2, "166", order_id="s")
+    assert plan(situation(2, 2, leaves, stop)) == (ReplaceStop(stop, Decimal(1), D166),)
+    late = replace(stop, late=True)
+    assert plan(situation(0, 2, replace(leaves, quantity=Decimal(2)), late)) == (Cancel(late),)
+
+
+def test_of_two_stops_the_one_that_showed_up_late_goes() -> None:
+    late = order(Purpose.STOP, Side.SELL, 1, "166", order_id="1", late=True)
+    successor = order(Purpose.STOP, Side.SELL, 1, "166", order_id="2", intent=2)
+    assert plan(situation(1, 1, late, successor)) == (Cancel(late),)
+
+
+def test_one_stop_grows_by_what_is_missing_and_not_one_that_is_going() -> None:
+    first = order(Purpose.STOP, Side.SELL, 1, "166", order_id="1")
+    second = order(Purpose.STOP, Side.SELL, 1, "166", order_id="2", intent=2)
+    assert plan(situation(3, 3, first, second)) == (ReplaceStop(first, Decimal(2), D166),)
+    going = replace(first, status=OrderStatus.CANCELLING)
+    assert plan(situation(3, 3, going, second)) == (ReplaceStop(second, Decimal(2), D166),)
+    assert plan(situation(1, 1, replace(going, stop_price=Decimal(165)))) == (), "nor is that one moved"
+
+
+def test_a_pair_that_is_too_much_waits_for_the_size_that_the_venue_gives_it() -> None:
+    rest = pair(2, group=2, owed=Decimal(1))
+    assert plan(with_take(situation(1, 1, *pair(1), *rest))) == ()
+
+
+def test_a_pair_whose_stop_is_the_exit_already_is_left_to_the_venue() -> None:
+    leaving, take = pair(2, pending="replace", asked_type=OrderType.MARKET, asked_quantity=Decimal(2))
+    assert plan(with_take(situation(1, 3, leaving, take, *pair(1, group=2)))) == ()
+
+
+def test_a_take_that_a_person_moved_stays_there_and_of_two_alone_one_is_enough() -> None:
+    stop, take = pair(2, take="169")
+    assert plan(with_take(situation(2, 2, stop, take), take_by_person="changed")) == ()
+    assert plan(with_take(situation(2, 2, stop, take), None, take_by_person="changed")) == ()
+    first, second = pair(2)[1], pair(2, group=2)[1]
+    assert plan(with_take(situation(2, 2, first, second), stop_by_person="removed")) == (Cancel(second),)
+
+
+def test_a_refused_stop_and_one_without_a_tick_size_are_not_sent() -> None:
+    stop = order(Purpose.STOP, Side.SELL, 1, "165")
+    for orders in ((), (stop,)):
+        plain = situation(1, 1, *orders)
+        assert plan(replace(plain, declaration=replace(plain.declaration, refused=(Purpose.STOP,)))) == ()
+        assert plan(replace(plain, instrument=None)) == ()
+
+
+def test_an_entry_goes_to_the_end_of_its_validity_and_waits_for_what_is_in_its_way() -> None:
+    enters = Place(Purpose.ENTRY, Side.BUY, Decimal(2), OrderType.MARKET)
+    assert plan(situation(2, 0, now_utc=60.0)) == (enters,)
+    going = order(Purpose.ENTRY, Side.BUY, 1, pending="cancel")
+    assert plan(situation(2, 0, going)) == ()
+    bought_back = order(Purpose.EXIT, Side.BUY, 1)
+    one = order(Purpose.STOP, Side.SELL, 1, "166", order_id="2")
+    assert plan(situation(2, 1, bought_back, one)) == (Cancel(bought_back),)
+    moving = order(Purpose.STOP, Side.SELL, 2, "166", pending="replace", asked_quantity=Decimal(2))
+    assert plan(situation(2, 0, moving)) == (), "a stop that is being moved is cancelled when that is settled"
+
+
+def test_beyond_so_many_stops_an_entry_brings_none() -> None:
+    held = [each for group in range(1, PAIRS_MAX + 1) for each in pair(1, group=group)]
+    (entry,) = plan(with_take(situation(PAIRS_MAX + 1, PAIRS_MAX, *held)))
+    assert isinstance(entry, Place)
+    assert entry.legs == ()
+    under_way = order(Purpose.ENTRY, Side.BUY, 1, order_id="e")
+    leg = order(Purpose.STOP, Side.SELL, 1, "166", order_id="s", parent="e", status=OrderStatus.RECEIVED)
+    (entry,) = plan(with_take(situation(PAIRS_MAX + 1, PAIRS_MAX - 1, *held[:-2], under_way, leg)))
+    assert isinstance(entry, Place)
+    assert entry.legs == ()
 
 
 def test_a_group_closes_no_more_than_its_larger_and_what_stands_alone_adds_up() -> None:
