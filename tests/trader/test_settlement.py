@@ -10,10 +10,10 @@ import pytest
 from brokers.model import Duration, Order, OrderStatus, OrderType, Side
 from feeds.messages import AskHistory, AskOrders, OrdersRead, PositionsSeen
 from supervisor.errors import HttpFailed
-from tests.trader.session_world import BOOKS, SYMBOL, Desk
+from tests.trader.session_world import BOOKS, SYMBOL, Desk, reply
 from tests.trader.test_account_manager import with_a_lost_stop
 from trader.manager.truth import uncovered
-from trader.messages import ReleaseHold
+from trader.messages import FillRow, ReleaseHold
 from trader.orders.intents import Intent, Kind, Purpose, remembered
 from trader.orders.lifecycle import OwnOrder, What, seen
 
@@ -349,6 +349,35 @@ def test_one_that_waits_for_the_market_to_open_is_asked_for_a_few_times_only_at_
     assert 3 <= len(times) <= 5
     distances = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert all(later >= 2 * earlier - 1 for earlier, later in itertools.pairwise(distances)), times
+
+
+def refused_as_dead(request: Any) -> Any:
+    return reply({"Error": "BadRequest", "Message": "Not an open order."}, 400)
+
+
+def test_what_is_refused_because_the_order_is_dead_is_not_sent_again_and_a_read_tells_why(desk: Desk) -> None:
+    desk.fill("2", "166")
+    desk.declare(0, None)
+    desk.world.advance(5.0)
+    assert desk.sent("PUT") == ["PUT"]
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    assert [type(row) for row in desk.rows()] == [FillRow, FillRow], "it is no refusal: it had filled"
+
+
+def test_refusals_as_dead_of_an_order_that_works_are_a_loop_that_is_held_with_one_incident(desk: Desk) -> None:
+    """Regression (order-safety 4, reject loops): the exit was asked for and refused each twelve seconds, in silence."""
+    desk.world.answer_http("PUT", "/orderexecution/orders/", refused_as_dead)
+    desk.declare(0, None)
+    for _ in range(80):
+        desk.world.advance(5.0)
+        desk.read()
+    assert desk.events().count("hold.rejects") == 1
+    assert "works: Not an open order" in desk.rows()[-1].text
+    desk.world.answer_http("PUT", "/orderexecution/orders/", desk._changed)
+    desk.world.advance(20.0)
+    desk.read()
+    assert desk.orders["2"].type is OrderType.MARKET, "it is tried on: a position is not left alone"
 
 
 def test_what_was_not_sent_goes_only_while_it_is_still_wanted(desk: Desk) -> None:

@@ -94,6 +94,8 @@ class OwnOrder(Value, frozen=True):
     asked_type: OrderType | None = None
     unsure: bool = False
     """The outcome of the pending request is not known: reads decide."""
+    denied: str = ""
+    """Why the venue refused the pending request: as if the order had ended. Reads tell whether it has."""
     odd: str = ""
     """The last oddity told, so that a read every 30 s does not tell it every 30 s."""
     commission_usd: Decimal = ZERO
@@ -419,7 +421,7 @@ def given_up(own: OwnOrder, **shown: object) -> OwnOrder:
     """The pending request is settled as not done: the order is what the broker shows."""
     asked = {"asked_quantity": None, "asked_stop_price": None, "asked_type": None}
     asked |= {"asked_limit_price": None, "asked_trail": None}
-    return _replaced(own, pending="", unsure=False, **asked, **shown)
+    return _replaced(own, pending="", unsure=False, denied="", **asked, **shown)
 
 
 def _replaced(own: OwnOrder, **changes: object) -> OwnOrder:
