@@ -6,7 +6,7 @@ word, and the books are the venue's."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -61,11 +61,26 @@ def store() -> MemoryStore:
 
 
 class Settlement(RuleBasedStateMachine):
-    @initialize(memory=st.sampled_from(["forever", "window", "none"]), keeps_id=st.booleans())
-    def begin(self, memory: str, keeps_id: bool) -> None:
+    fates_drawn = st.lists(
+        st.sampled_from(
+            ["answered", "answer lost", "request lost", "late", "late", "not sent", "killed before", "killed after"]
+        ),
+        max_size=3,
+    )
+
+    @initialize(
+        memory=st.sampled_from(["forever", "window", "none"]),
+        keeps_id=st.booleans(),
+        fates=st.sampled_from([["answered", "late"], ["answered", "answer lost"], ["late"], ["answered"], []]),
+    )
+    def begin(self, memory: str, keeps_id: bool, fates: Sequence[str] = ()) -> None:
+        """Each history begins with an entry, or the loss of it or of its stop."""
         lasts = {"forever": None, "window": WINDOW_S, "none": 0.0}[memory]
         can = Capabilities(memory, True, 22, id_dedupe_window_s=WINDOW_S)  # type: ignore[arg-type]
         self._begin(ForgetfulVenue(lasts, keeps_id, ACCOUNT), can)
+        if fates:
+            self.the_strategy_declares(2, "165", list(fates[:1]))
+            self.the_books_are_read(list(fates[1:]))
 
     def _begin(self, venue: ForgetfulVenue, can: Capabilities) -> None:
         self.s, self.venue, self.can = 1000.0, venue, can
@@ -150,13 +165,6 @@ class Settlement(RuleBasedStateMachine):
         self._step(lambda now: read(self.account, snapshot, now))
 
     # -- what happens ------------------------------------------------------------------------------------------------
-
-    fates_drawn = st.lists(
-        st.sampled_from(
-            ["answered", "answer lost", "request lost", "late", "late", "not sent", "killed before", "killed after"]
-        ),
-        max_size=3,
-    )
 
     @rule(quantity=st.sampled_from([1, 2, 0, 2, 1]), stop=st.sampled_from(["165", "166"]), fates=fates_drawn)
     def the_strategy_declares(self, quantity: int, stop: str, fates: list[str]) -> None:
