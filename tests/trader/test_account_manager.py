@@ -576,6 +576,7 @@ def test_a_read_requested_before_our_fill_is_not_adopted(desk: Desk) -> None:
     desk.read(requested_s=before_s - 1)
     assert desk.manager.journal.holding(SYMBOL).quantity == 1
     assert desk.manager.account.differed == {}, "it is no difference either: entries stay open"
+    assert desk.world.casts[-1] == (BOOKS, ReadSnapshot(1.0)), "and another read is asked for"
     assert desk.manager.journal.holds_of(SYMBOL) == ()
 
 

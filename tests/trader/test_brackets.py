@@ -219,6 +219,9 @@ def test_what_is_part_filled_waits_for_the_leg_and_not_too_long(desk: Desk) -> N
     assert desk.sent() == ["POST"]
     desk.world.advance(12.0)
     assert desk.orders["1"].status is OrderStatus.CANCELLED, "the rest goes"
+    declare(desk, 5, stop=166)
+    assert desk.rows()[-1].gate == "part_filled"
+    declare(desk, 1, stop=166)
     desk.stream()
     desk.stream()
     working = [(o.type, o.quantity) for o in desk.orders.values() if o.working]

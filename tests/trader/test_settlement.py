@@ -94,8 +94,12 @@ def test_a_replace_that_arrives_after_it_was_given_up_is_still_ours(desk: Desk) 
         desk.read()
     assert desk.query("SELECT state FROM intents WHERE kind = 'replace'")[0]["state"] == "given_up"
     desk.world.answer_http("PUT", "/orderexecution/orders/", desk._changed)
+    for _ in range(3):
+        desk.world.advance(5.0)
+        desk.read()
     desk.declare(1, "166.7")
     desk.stream()
+    assert (desk.orders["2"].stop_price, desk.manager.journal.orders["2"].pending) == (D("166.7"), "")
     desk.change("2", stop_price=D("166.5"))
     desk.read()
     assert "order.changed_by_other" not in desk.events()
@@ -481,6 +485,38 @@ def test_a_position_that_vanished_is_cross_checked_and_adopted_once_a_person_has
     assert (row["before_quantity"], row["after_quantity"], row["explained"]) == ("1", "0", 0)
     assert f'"read":{row["read"]}' in adopted["data"]
     assert row["age_s"] >= 0
+
+
+def test_a_release_lets_one_vanished_position_be_adopted_and_not_the_next(desk: Desk) -> None:
+    for _ in range(2):
+        desk.by_hand(-1, shown=False)
+        for _ in range(3):
+            desk.read()
+        assert desk.manager.journal.holds_of(SYMBOL) == ("unexplained",)
+        desk.world.ask(ReleaseHold(SYMBOL))
+        desk.by_hand(1, shown=False)
+        desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+
+
+def test_what_a_new_journal_has_found_and_is_gone_hinders_no_more() -> None:
+    desk = Desk()
+    desk.position = 3
+    desk.ready()
+    assert desk.manager.account.not_ours == {SYMBOL}
+    desk.position = 0
+    desk.read()
+    assert desk.manager.account.not_ours == set()
+    desk.declare(1)
+    assert desk.sent() == ["POST"]
+
+
+def test_an_agreement_is_as_old_as_the_request_of_its_read(desk: Desk) -> None:
+    desk.world.advance(80.0)
+    desk.read(requested_s=desk.world.now_s() - 60.0)
+    desk.world.advance(31.0)
+    desk.declare(2)
+    assert desk.rows()[-1].gate == "agreed"
 
 
 def test_a_difference_that_stays_raises_its_level(desk: Desk) -> None:
