@@ -31,6 +31,7 @@ from trader.orders.intents import (
     settle,
     settle_replace,
 )
+from trader.orders.legs import parent_of
 from trader.orders.lifecycle import placed
 from trader.orders.target import clamped
 from trader.orders.terms import terms_of
@@ -266,9 +267,8 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
     if old is None or not (old.out or all(order.order_id != old.order_id for order in orders)):
         return
     so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
-    strangers = [
-        order for order in orders if not journal.knows_order(order.order_id) and explains_nothing(account, order)
-    ]
+    strangers = [each for each in orders if not journal.knows_order(each.order_id) and explains_nothing(account, each)]
+    strangers = [each for each in strangers if parent_of(each) in ("", old.parent)]  # else a leg of another bracket
     verdict, order, so_far = settle_replace(
         intent, so_far, strangers, old.filled_quantity, (), requested_s, account.timing.settle_s
     )
