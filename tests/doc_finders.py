@@ -27,6 +27,31 @@ def unnamed(names: Iterable[str], text: str) -> list[str]:
     return sorted(name for name in names if name not in quoted and name not in words)
 
 
+def named_tests(text: str) -> list[tuple[str, str]]:
+    """Of tables: a test's file, and words of its name; of "`test_orders`: a fill on ACK, FLL twice" there are two."""
+    tables = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+    named = re.findall(r"`(test_\w+)(?:\.py)?`: ([^;`|(]+)", tables)
+    return [(file, words.strip()) for file, several in named for words in several.split(", ")]
+
+
+def all_tests(folder: Path) -> dict[str, list[str]]:
+    """The tests of each file, without their prefix."""
+    found: dict[str, list[str]] = {}
+    for file in folder.rglob("test_*.py"):
+        found.setdefault(file.stem, []).extend(re.findall(r"^ *def test_(\w+)", file.read_text("utf-8"), re.M))
+    return found
+
+
+def missing_tests(text: str, tests: dict[str, list[str]]) -> list[str]:
+    """Tests that are named and not there."""
+
+    def there(file: str, words: str) -> bool:
+        name = re.sub(r"\W+", "_", words.lower().replace("'", "")).strip("_")
+        return any(name in each for each in tests.get(file, ()))
+
+    return [f"{file}: {words}" for file, words in named_tests(text) if not there(file, words)]
+
+
 def sections(text: str) -> dict[str, str]:
     """Bodies by heading, backticks dropped; each ends at the next heading."""
     parts = re.split(r"^#+ (.+)$", text, flags=re.MULTILINE)

@@ -8,6 +8,7 @@ from tests.doc_finders import (
     broken_links,
     documented_kinds,
     event_kinds,
+    missing_tests,
     undocumented_commands,
     unmatched,
     unnamed,
@@ -58,3 +59,9 @@ def test_a_link_to_nowhere_is_reported(tmp_path: Path) -> None:
 def test_a_marked_block_is_found_by_its_name() -> None:
     text = "<!-- file: a.py -->\n```python\nx = 1\n```\n```python\ny = 2\n```\n"
     assert blocks(text, "file") == {"a.py": "x = 1\n"}
+
+
+def test_a_test_that_is_named_and_not_there_is_reported() -> None:
+    text = "| rule | `x.py` (`f`) | `test_orders`: a fill on ACK, FLL twice; `test_target.py`: never |\n`test_x`: no"
+    there = {"test_orders": ["what_a_fill_on_ack_means"], "test_target": ["it_never_crosses_zero"]}
+    assert missing_tests(text, there) == ["test_orders: FLL twice"]

@@ -19,11 +19,13 @@ from supervisor.messages import Message
 from tests.doc_finders import (
     DOCS,
     ROOT,
+    all_tests,
     broken_links,
     doc,
     documented_kinds,
     documents,
     event_kinds,
+    missing_tests,
     names_option,
     rows,
     sections,
@@ -188,6 +190,10 @@ def test_every_decision_is_in_their_list() -> None:
 def test_all_links_resolve() -> None:
     found = [each for file in documents() for each in broken_links(file, file.read_text("utf-8"))]
     assert not found, "\n".join(found)
+
+
+def test_every_test_that_the_rules_of_order_safety_name_is_there() -> None:
+    assert missing_tests(doc("order-safety.md"), all_tests(ROOT / "tests")) == []
 
 
 def test_every_module_that_a_page_names_exists() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
@@ -12,6 +13,10 @@ from brokers.model import (
     ZERO,
     Accepted,
     Change,
+    Grouped,
+    GroupKind,
+    GroupOutcome,
+    Link,
     Order,
     OrderStatus,
     OrderType,
@@ -39,21 +44,31 @@ class ForgetfulVenue:
         self.positions = [ZERO]
 
     def place(self, placing: Placing, now_utc: float) -> Outcome:
-        used_utc = self.used_utc.get(placing.key)
-        if used_utc is not None and (self.memory_s is None or now_utc <= used_utc + self.memory_s):
+        if self._remembers(placing.key, now_utc):
             return RefusedByVenue("a unique orderconfirmid already exists", duplicate=True)
-        self.used_utc[placing.key] = now_utc
-        self.placed[placing.key] += 1
-        return Accepted(self._new(placing.key, placing, now_utc))
+        self._uses(placing.key, now_utc)
+        return Accepted(self._at_market(self._new(placing.key, placing, now_utc)))
+
+    def _remembers(self, key: str, now_utc: float) -> bool:
+        used_utc = self.used_utc.get(key)
+        return used_utc is not None and (self.memory_s is None or now_utc <= used_utc + self.memory_s)
+
+    def _uses(self, key: str, now_utc: float) -> None:
+        self.used_utc[key] = now_utc
+        self.placed[key] += 1
 
     def _new(self, key: str, like: Placing | Order, now_utc: float, quantity: Decimal | None = None) -> str:
         order_id = str(len(self.key_of) + 1)
         self.key_of[order_id] = key
         self.orders[order_id] = Order(
             order_id, self.account, like.symbol, like.side, like.type, quantity or like.quantity,
-            OrderStatus.WORKING, "ACK", float(int(now_utc)), stop_price=like.stop_price,
+            OrderStatus.WORKING, "ACK", float(int(now_utc)), stop_price=like.stop_price, limit_price=like.limit_price,
+            duration=like.duration,
         )  # fmt: skip
-        if like.type is OrderType.MARKET:
+        return order_id
+
+    def _at_market(self, order_id: str) -> str:
+        if self.orders[order_id].type is OrderType.MARKET:
             self.fill(order_id)
         return order_id
 
@@ -70,14 +85,15 @@ class ForgetfulVenue:
             quantity=quantity,
             type=OrderType.MARKET if market else order.type,
             stop_price=None if market else change.stop_price or order.stop_price,
+            limit_price=change.limit_price or order.limit_price,
         )
         if not self.keeps_id:
             self.orders[order_id] = replace(order, status=OrderStatus.CANCELLED, venue_status="UCH")
-            return Accepted(self._new(self.key_of[order_id], changed, now_utc, quantity - order.filled_quantity))
+            rest = quantity - order.filled_quantity
+            new_id = self._new(self.key_of[order_id], changed, now_utc, rest)
+            return Accepted(self._at_market(new_id))
         self.orders[order_id] = changed
-        if market:
-            self.fill(order_id)
-        return Accepted(order_id)
+        return Accepted(self._at_market(order_id))
 
     def cancel(self, order_id: str) -> Outcome:
         order = self.orders.get(order_id)
@@ -104,3 +120,69 @@ class ForgetfulVenue:
     @property
     def working(self) -> dict[str, Order]:
         return {order_id: order for order_id, order in self.orders.items() if order.working}
+
+
+class TyingVenue(ForgetfulVenue):
+    """One that also holds the legs of an entry until it fills, and ties stop and take. ``refuses``: the legs of the
+    next bracket that it refuses, or the whole of it. ``market``: how much fills at once of what goes at the market; the
+    rest later."""
+
+    def __init__(self, memory_s: float | None, keeps_id: bool, account: str) -> None:
+        super().__init__(memory_s, keeps_id, account)
+        self.refuses: frozenset[OrderType] = frozenset()
+        self.market: Literal["whole", "part", "nothing"] = "whole"
+
+    def place_with_children(self, placing: Placing, now_utc: float) -> GroupOutcome:
+        legs, refused = len(placing.whole), RefusedByVenue("no")
+        if self._remembers(placing.key, now_utc):
+            return Grouped(legs, (), (RefusedByVenue("a unique orderconfirmid already exists", duplicate=True),) * legs)
+        refuses, self.refuses = self.refuses, frozenset()
+        if placing.type in refuses:
+            return Grouped(legs, (), (refused,) * legs)
+        self._uses(placing.key, now_utc)
+        entry_id = self._new(placing.key, placing, now_utc)
+        ids = [entry_id]
+        for group in placing.children:
+            taken = [leg for leg in group.placings if leg.type not in refuses]
+            ids += self._legs(entry_id, taken, group.kind is GroupKind.BRACKET, now_utc)
+        self._at_market(entry_id)
+        return Grouped(legs, tuple(ids), (refused,) * (legs - len(ids)))
+
+    def _legs(self, entry_id: str, taken: list[Placing], tied: bool, now_utc: float) -> list[str]:
+        ids = []
+        for leg in taken:
+            self._uses(leg.key, now_utc)
+            ids.append(self._new(leg.key, leg, now_utc))
+        for leg_id in ids:
+            ties = tuple(Link("BRK", other) for other in ids if tied and other != leg_id)
+            links = (Link("OSP", entry_id), *ties)
+            self.orders[leg_id] = replace(self.orders[leg_id], status=OrderStatus.RECEIVED, links=links)
+        return ids
+
+    def _at_market(self, order_id: str) -> str:
+        order = self.orders[order_id]
+        if order.type is OrderType.MARKET and self.market != "nothing":
+            self.fill(order_id, None if self.market == "whole" else Decimal(1))
+        return order_id
+
+    def fill(self, order_id: str, quantity: Decimal | None = None) -> None:
+        before = self.orders[order_id].filled_quantity
+        super().fill(order_id, quantity)
+        order = self.orders[order_id]
+        for each in self._linked("OSP", order_id):
+            if each.status is OrderStatus.RECEIVED and order.status is OrderStatus.FILLED:
+                self.orders[each.order_id] = replace(each, status=OrderStatus.WORKING)
+        for each in self._linked("BRK", order_id):
+            left = each.quantity - (order.filled_quantity - before)
+            lives = {"quantity": left} if left > each.filled_quantity else {"status": OrderStatus.CANCELLED}
+            self.orders[each.order_id] = replace(each, **lives)  # type: ignore[arg-type]
+
+    def cancel(self, order_id: str) -> Outcome:
+        told = super().cancel(order_id)
+        for each in self._linked("OSP", order_id) if isinstance(told, Accepted) else ():
+            if each.status is OrderStatus.RECEIVED:
+                self.orders[each.order_id] = replace(each, status=OrderStatus.CANCELLED)
+        return told
+
+    def _linked(self, relation: str, order_id: str) -> list[Order]:
+        return [each for each in self.working.values() if Link(relation, order_id) in each.links]

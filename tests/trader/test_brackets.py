@@ -169,6 +169,25 @@ def test_what_may_be_our_entry_and_shows_no_stop_pages_long_before_it_can_be_set
     assert [order.stop_price for order in desk.manager.journal.working.values()] == [166]
 
 
+def test_what_a_read_has_shown_before_it_filled_is_still_taken_for_ours(desk: Desk) -> None:
+    """Regression (the machine of brackets): its answer was lost and its stop refused, and a read showed it unfilled. It
+    counted as somebody else's from then on: given up, its fill adopted as a divergence, its stop void."""
+
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.refuse_leg, desk.on_order = "StopMarket", lost
+    declare(desk, 1, stop=166)
+    desk.refuse_leg, desk.on_order = "", None
+    desk.read()
+    desk.fill("1")
+    desk.settle()
+    assert held(desk) == 1
+    assert "divergence.adopted" not in desk.events()
+    assert [order.stop_price for order in desk.manager.journal.working.values()] == [166]
+
+
 def test_buying_more_brings_its_own_stop_and_leaves_take_and_stop_as_they_are(desk: Desk) -> None:
     long_with_take(desk)
     declare(desk, 1, relative=True)
@@ -200,6 +219,9 @@ def test_what_is_part_filled_waits_for_the_leg_and_not_too_long(desk: Desk) -> N
     assert desk.sent() == ["POST"]
     desk.world.advance(12.0)
     assert desk.orders["1"].status is OrderStatus.CANCELLED, "the rest goes"
+    declare(desk, 5, stop=166)
+    assert desk.rows()[-1].gate == "part_filled"
+    declare(desk, 1, stop=166)
     desk.stream()
     desk.stream()
     working = [(o.type, o.quantity) for o in desk.orders.values() if o.working]
@@ -251,8 +273,57 @@ def test_a_stop_of_a_pair_that_a_person_cancels_stays_away(desk: Desk) -> None:
     desk.stream()
     desk.read()
     desk.world.advance(3.0)
+    desk.stream()
+    desk.world.advance(3.0)
     assert "order.cancelled_by_other" in desk.events()
-    assert not [o for o in desk.orders.values() if o.working and o.type is OrderType.STOP_MARKET]
+    assert [o.type for o in desk.orders.values() if o.working] == [OrderType.LIMIT], "and the take stays"
+
+
+def test_a_take_that_a_person_cancels_stays_away_and_the_desk_does_not_take_instead(desk: Desk) -> None:
+    long_with_take(desk)
+    desk.change("3", status=OrderStatus.CANCELLED)
+    desk.read()
+    declare(desk, 1, take=171)
+    bar(desk, "172")
+    assert desk.sent() == ["POST"]
+    assert view(desk).take_held_by == ""
+
+
+def test_a_take_that_a_person_moved_is_left_where_it_is(desk: Desk) -> None:
+    long_with_take(desk)
+    desk.change("3", limit_price=Decimal(169))
+    desk.read()
+    assert "order.changed_by_other" in desk.events()
+    declare(desk, 1, take=171)
+    assert desk.sent() == ["POST"]
+    assert desk.orders["3"].limit_price == 169
+
+
+def test_a_leg_that_is_rejected_later_pages_and_its_stop_is_placed_once_by_itself(desk: Desk) -> None:
+    declare(desk, 1, stop=166)
+    desk.change("2", status=OrderStatus.REJECTED, reject_reason="no")
+    desk.fill("1")
+    desk.stream()
+    assert "stop.refused" in desk.events()
+    assert [(o.type, o.stop_price) for o in desk.orders.values() if o.working] == [(OrderType.STOP_MARKET, 166)]
+
+
+def test_an_entry_with_the_legs_of_another_bracket_is_not_ours(desk: Desk) -> None:
+    """Somebody enters the same with another stop, while the answer to ours is lost and it never arrives."""
+
+    def lost(request: Any) -> Any:
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    declare(desk, 1, stop=166)
+    desk.on_order = None
+    (request,) = [r for r in desk.world.requests if r.method == "POST"]
+    desk.accept(msgspec.structs.replace(request, body=(request.body or b"").replace(b'"166"', b'"150"')))
+    assert desk.orders["2"].stop_price == 150
+    desk.settle()
+    assert desk.query("SELECT state FROM intents WHERE number = 1") == [{"state": "given_up"}]
+    assert desk.manager.journal.working == {}
+    assert desk.orders["2"].working, "not touched"
 
 
 def test_an_exit_is_made_of_the_stop_and_leaves_its_take_to_the_group(desk: Desk) -> None:
@@ -286,6 +357,8 @@ def test_a_take_moves_by_replace_and_off_ends_it(desk: Desk) -> None:
     long_with_take(desk)
     declare(desk, 1, take="171.001")
     assert desk.orders["3"].limit_price == Decimal("171.01"), "away from the market"
+    (body,) = [request.body or b"" for request in desk.world.requests if request.method == "PUT"]
+    assert b"Quantity" not in body, "a size that stays is not sent: the venue may have made it smaller"
     desk.stream()
     declare(desk, 1, off=("take",))
     assert desk.orders["3"].status is OrderStatus.CANCELLED

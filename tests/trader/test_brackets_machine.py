@@ -56,8 +56,15 @@ class LosingDesk(Desk):
 
 
 class Brackets(RuleBasedStateMachine):
-    @initialize(children=st.booleans(), to_market=st.booleans(), trails=st.booleans())
-    def begin(self, children: bool, to_market: bool, trails: bool) -> None:
+    @initialize(
+        children=st.sampled_from([True, True, True, False]),
+        to_market=st.booleans(),
+        trails=st.booleans(),
+        quantity=st.sampled_from([2, 3, -2, -3]),
+        take=st.sampled_from([True, True, False]),
+    )
+    def begin(self, children: bool, to_market: bool, trails: bool, quantity: int, take: bool) -> None:
+        """Each history begins with a position and what protects it."""
         TradeStation.capabilities = msgspec.structs.replace(
             ABILITIES, children=children, replace_to_market=to_market, trailing_native=trails
         )
@@ -65,7 +72,7 @@ class Brackets(RuleBasedStateMachine):
         self.desk.ready()
         self.wanted = self.bound = 0
         self.by_person = False
-        self.quiet_person = True
+        self.enter_and_hear_of_it(quantity, take, False)
 
     def teardown(self) -> None:
         if hasattr(self, "desk"):
@@ -95,21 +102,39 @@ class Brackets(RuleBasedStateMachine):
         desk.world.ask(Turn(1, b"", newest, Cursor(SYMBOL, 60, desk.stamp), declarations=(declared,)))
         self.bound = max(self.bound, abs(quantity), abs(desk.position))
 
-    @rule(data=st.data())
-    def fill(self, data: st.DataObject) -> None:
-        working = [o for o in self.desk.orders.values() if o.status is OrderStatus.WORKING]
-        if not working:
-            return
-        order = data.draw(st.sampled_from(working), label="order")
-        left = int(order.quantity - order.filled_quantity)
-        self._fill(order, data.draw(st.integers(1, left), label="part"))
+    @precondition(lambda self: self._working)
+    @rule(place=st.integers(0, 9), part=st.integers(1, 3), told=st.booleans())
+    def fill(self, place: int, part: int, told: bool) -> None:
+        order = self._working[place % len(self._working)]
+        self._fill(order, min(part, int(order.quantity - order.filled_quantity)))
+        if told:
+            self._stream({order.order_id: self.desk.orders[order.order_id]})
+
+    @precondition(lambda self: self._tied)
+    @rule(place=st.integers(0, 9), told=st.sampled_from(["it", "the other", "nothing"]))
+    def one_of_a_pair_fills_in_part(self, place: int, told: str) -> None:
+        """The venue takes as much from the other at once; which of the two is told first is open."""
+        order = self._tied[place % len(self._tied)]
+        other = next(link.order_id for link in order.links if link.relation == "BRK")
+        self._fill(order, 1)
+        if told != "nothing":
+            first = order.order_id if told == "it" else other
+            self._stream({first: self.desk.orders[first]})
 
     @rule(data=st.data())
     def tell(self, data: st.DataObject) -> None:
-        known = list(self.desk.orders)
-        told = data.draw(st.lists(st.sampled_from(known), unique=True) if known else st.just([]), label="told")
-        for order_id in told:
+        for order_id in data.draw(st.lists(st.sampled_from(list(self.desk.orders)), unique=True), label="told"):
             self._stream({order_id: self.desk.orders[order_id]})
+
+    @property
+    def _working(self) -> list[Order]:
+        return [o for o in self.desk.orders.values() if o.status is OrderStatus.WORKING]
+
+    @property
+    def _tied(self) -> list[Order]:
+        """Of pairs of which both work and are larger than one."""
+        working = {o.order_id for o in self._working if o.remaining > 1}
+        return [o for o in self._working if o.order_id in working and working & {k.order_id for k in o.links}]
 
     def _stream(self, orders: dict[str, Order]) -> None:
         self.desk.world.deliver(OrdersSeen(tuple(orders.values()), False, self.desk.world.now_s()))
@@ -118,17 +143,35 @@ class Brackets(RuleBasedStateMachine):
     def tell_all(self) -> None:
         self._stream(self.desk.orders)
 
+    @precondition(lambda self: any(o.type is OrderType.MARKET for o in self._working))
     @rule()
     def fill_what_goes_at_the_market(self) -> None:
         for order in list(self.desk.orders.values()):
             if order.status is OrderStatus.WORKING and order.type is OrderType.MARKET:
                 self._fill(order, int(order.quantity - order.filled_quantity))
 
-    @rule(quantity=st.integers(1, 3), take=st.booleans(), trail=st.booleans())
+    @precondition(lambda self: not self.desk.position)
+    @rule(quantity=st.sampled_from([2, 3, -2, -3]), take=st.booleans(), trail=st.booleans())
     def enter_and_hear_of_it(self, quantity: int, take: bool, trail: bool) -> None:
         self.declare(quantity, take, trail, 1)
         self.fill_what_goes_at_the_market()
         self.tell_all()
+
+    @precondition(lambda self: self.desk.position)
+    @rule(
+        by=st.sampled_from(["more", "less", "other side", "off"]),
+        lost=st.sampled_from(["", "", "heard", "unheard"]),
+        take=st.booleans(),
+        near=st.integers(1, 3),
+    )
+    def declare_another(self, by: str, lost: str, take: bool, near: int) -> None:
+        """From what is held: a little more or less of it, nothing, the other side; the answer may be lost."""
+        held = self.desk.position
+        side = 1 if held > 0 else -1
+        quantity = {"more": min(abs(held) + 1, 3) * side, "less": held - side, "other side": -side, "off": 0}[by]
+        if lost:
+            self.lose_next_answer(lost == "heard")
+        self.declare(quantity, take, False, near)
 
     @rule()
     def read(self) -> None:
@@ -138,6 +181,7 @@ class Brackets(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.desk.world.advance(seconds)
 
+    @precondition(lambda self: not self.desk.lose)
     @rule(heard=st.booleans())
     def lose_next_answer(self, heard: bool) -> None:
         self.desk.lose, self.desk.heard = True, heard
@@ -160,11 +204,11 @@ class Brackets(RuleBasedStateMachine):
         elif order.stop_price is not None:
             self.desk.change(order.order_id, stop_price=order.stop_price + 1)
 
-    @precondition(lambda self: not self.by_person)
-    @rule(chance=st.integers(0, 3))
+    @precondition(lambda self: self.desk.position and not self.by_person)
+    @rule(chance=st.integers(0, 5))
     def person_closes(self, chance: int) -> None:
         """From here on nothing is judged until it was adopted: what works was decided before."""
-        if self.desk.position and chance == 0:
+        if chance == 0:
             self.desk.by_hand(-self.desk.position)
             self.by_person = True
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.model import ZERO, Duration, Order, OrderStatus, OrderType, Side
+from tests.brokers.test_wire import order_with
 from trader.accounting.money import Ledger, charged
 from trader.orders.intents import Purpose
 from trader.orders.lifecycle import OwnOrder, What, next_status, seen
@@ -166,3 +167,109 @@ def test_fees_come_to_what_the_venue_has_said_last_whatever_it_said_before(
             assert order.commission_usd == charged_usd
         else:
             assert order.commission_usd == max(before_usd, charged_usd)
+
+
+def test_a_replace_that_was_given_up_may_still_arrive_so_its_size_counts() -> None:
+    order = own(on_its_way=Decimal(6))
+    assert (order.remaining, order.remaining_at_most) == (4, 6)
+
+
+# -- what a venue really tells, from its codes on ----------------------------------------------------------------------
+
+CLOSED = "2026-11-20T15:04:22Z"
+MOVED = {"pending": "replace", "asked_quantity": Decimal(2), "asked_stop_price": Decimal(6030)}
+
+
+def told_as(code: str, executed: int = 0, price: str = "0", closed: str | None = None, stop: str = "6025") -> Order:
+    leg = {"QuantityOrdered": "2", "ExecQuantity": str(executed), "ExecutionPrice": price}
+    changes = {"Status": code, "FilledPrice": price, "ClosedDateTime": closed, "StopPrice": stop}
+    return order_with(leg, CommissionFee="0", **changes)
+
+
+ODDITIES: dict[str, tuple[dict[str, object], list[Order], OrderStatus, int, list[What]]] = {
+    "a fill on ACK": ({}, [told_as("ACK", 1, "6026")], S.WORKING, 1, [What.FILLED]),
+    "part-fills": (
+        {},
+        [told_as("FPR", 1, "6026"), told_as("FPR", 1, "6026"), told_as("FLL", 2, "6027", CLOSED)],
+        S.FILLED,
+        2,
+        [What.FILLED, What.FILLED, What.ENDED],
+    ),
+    "FLL twice, first without its close time": (
+        {},
+        [told_as("FLL", 2, "6026"), told_as("FLL", 2, "6026", CLOSED)],
+        S.FILLED,
+        2,
+        [What.FILLED, What.ENDED],
+    ),
+    "FLL of less than all": ({}, [told_as("FLL", 1, "6026")], S.WORKING, 1, [What.ODD, What.FILLED]),
+    "a part filled, the rest cancelled": (
+        {"pending": "cancel"},
+        [told_as("FLP", 1, "6026", CLOSED)],
+        S.CANCELLED,
+        1,
+        [What.FILLED, What.ENDED],
+    ),
+    "OUT before its close time": ({}, [told_as("OUT")], S.CANCELLING, 0, []),
+    "OUT with it": (
+        {"pending": "cancel"},
+        [told_as("OUT"), told_as("OUT", closed=CLOSED)],
+        S.CANCELLED,
+        0,
+        [What.ENDED],
+    ),
+    "OUT after a replace ends nothing": (
+        MOVED,
+        [told_as("OUT"), told_as("ACK", stop="6030")],
+        S.WORKING,
+        0,
+        [What.ODD, What.CONFIRMED],
+    ),
+    "a fill during a replace": (
+        MOVED,
+        [told_as("ACK", 1, "6026", stop="6030"), told_as("FLL", 2, "6026", CLOSED, "6030")],
+        S.FILLED,
+        2,
+        [What.FILLED, What.CONFIRMED, What.FILLED, What.ENDED],
+    ),
+    "a fill after the cancel": (
+        {"pending": "cancel"},
+        [told_as("OUT", closed=CLOSED), told_as("FLL", 2, "6026", CLOSED)],
+        S.FILLED,
+        2,
+        [What.ENDED, What.ODD, What.FILLED],
+    ),
+    "EXP with ExecQuantity": ({}, [told_as("EXP", 2, closed=CLOSED)], S.EXPIRED, 0, [What.ENDED]),
+    "a code that nobody knows, told once": ({}, [told_as("NEW1"), told_as("NEW1")], S.WORKING, 0, [What.ODD]),
+    "an execution undone": (
+        {},
+        [told_as("FLL", 2, "6026", CLOSED), told_as("BRO", 0), told_as("BRO", 0)],
+        S.FILLED,
+        0,
+        [What.FILLED, What.ENDED, What.ODD, What.TAKEN_BACK, What.CORRECTED],
+    ),
+    "a fill corrected": (
+        {},
+        [told_as("FLL", 2, "6026", CLOSED), told_as("COR", 2, "6020"), told_as("COR", 2, "6020")],
+        S.FILLED,
+        2,
+        [What.FILLED, What.ENDED, What.ODD, What.TAKEN_BACK, What.CORRECTED],
+    ),
+    "a change that was refused": ({}, [told_as("RJR", closed=CLOSED)], S.WORKING, 0, [What.ODD]),
+}
+
+
+@pytest.mark.parametrize("which", ODDITIES)
+def test_what_is_odd_about_a_venues_frames_is_understood(which: str) -> None:
+    """Each read twice over: what was told once is not told again."""
+    state, frames, status, filled, kinds = ODDITIES[which]
+    first = frames[0]
+    order = own(order_id=first.order_id, symbol=first.symbol, side=first.side, quantity=Decimal(2), **state)
+    order = replace(order, stop_price=Decimal(6025))
+    told: list[What] = []
+    for each in frames:
+        order, happenings = seen(order, each, current=True, read=True)
+        told += [happening.what for happening in happenings]
+    assert (order.status, order.filled_quantity, told) == (status, filled, kinds)
+    again, happenings = seen(order, frames[-1], current=True, read=True)
+    assert (again, happenings) == (order, ())

@@ -60,6 +60,7 @@ def test_what_an_unsettled_instruction_cannot_explain_does_not_wait_for_it() -> 
 def test_a_new_journal_adopts_nothing_as_its_own() -> None:
     assert verdict(0, 1, known=False) is Verdict.NOT_OURS
     assert verdict(0, 0, known=False) is Verdict.AGREES
+    assert verdict(0, 0, known=False, unsettled=(D(1),)) is Verdict.NOT_OURS, "what is on its way may be there next"
 
 
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=8), st.integers(-3, 3))

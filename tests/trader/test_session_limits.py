@@ -141,6 +141,38 @@ def test_round_trips_and_orders_of_a_day_end_its_entries_and_the_next_day_begins
     assert len(gates(desk)) == 1
 
 
+def test_orders_of_a_day_end_its_entries_whatever_their_distance() -> None:
+    desk = limited(max_orders_per_day=2, max_orders_per_minute=None, max_round_trips_per_day=None)
+    in_and_out(desk)
+    desk.world.advance(3600.0)
+    desk.read()
+    desk.declare(1)
+    assert gates(desk) == ["max_orders_per_day"]
+
+
+def test_of_what_is_added_only_the_addition_is_the_orders_quantity() -> None:
+    desk = limited(max_order_quantity=Decimal(1))
+    desk.long_and_covered()
+    desk.declare(2)
+    assert gates(desk) == []
+    assert len(desk.sent("POST")) == 2
+
+
+def test_the_gates_are_asked_again_just_before_an_entry_is_written() -> None:
+    """A reversal: what was declared while the account was active is entered when the exit has filled."""
+    desk = limited()
+    desk.long_and_covered()
+    desk.declare(-1, "180")
+    assert gates(desk) == []
+    desk.status = "Closing Transaction(s) Only"
+    desk.read()
+    desk.fill("2")
+    desk.stream()
+    desk.read()
+    assert gates(desk) == ["status"]
+    assert len(desk.sent("POST")) == 1
+
+
 def test_the_days_loss_of_the_account_ends_entries_and_not_exits() -> None:
     desk = limited(max_daily_loss_usd=Decimal(500))
     desk.equity = Decimal("99500.01")

@@ -1,17 +1,19 @@
 """Settlement by reads and history: replaced orders under new ids; orders that are late, gone from today, taken back."""
 
+import itertools
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
-from brokers.model import Order, OrderStatus, OrderType, Side
+from brokers.model import Duration, Order, OrderStatus, OrderType, Side
 from feeds.messages import AskHistory, AskOrders, OrdersRead, PositionsSeen
 from supervisor.errors import HttpFailed
-from tests.trader.session_world import ACCOUNT, BOOKS, SYMBOL, Desk
+from tests.trader.session_world import ACCOUNT, BOOKS, SYMBOL, Desk, reply
 from tests.trader.test_never_twice import with_a_lost_stop
-from trader.messages import ReleaseHold
+from trader.manager.truth import uncovered
+from trader.messages import FillRow, ReleaseHold
 from trader.orders.intents import Intent, Kind, Purpose, remembered
 from trader.orders.lifecycle import OwnOrder, What, seen
 
@@ -91,9 +93,17 @@ def test_a_replace_that_arrives_after_it_was_given_up_is_still_ours(desk: Desk) 
         desk.world.advance(5.0)
         desk.read()
     assert desk.query("SELECT state FROM intents WHERE kind = 'replace'")[0]["state"] == "given_up"
+    desk.world.answer_http("PUT", "/orderexecution/orders/", desk._changed)
+    for _ in range(3):
+        desk.world.advance(5.0)
+        desk.read()
+    desk.declare(1, "166.7")
+    desk.stream()
+    assert (desk.orders["2"].stop_price, desk.manager.journal.orders["2"].pending) == (D("166.7"), "")
     desk.change("2", stop_price=D("166.5"))
     desk.read()
     assert "order.changed_by_other" not in desk.events()
+    assert desk.orders["2"].stop_price == D("166.7"), "and it is moved on to where it is wanted"
 
 
 def test_fills_before_the_replace_count_once_and_the_new_order_has_the_rest() -> None:
@@ -159,6 +169,53 @@ def test_what_left_todays_orders_with_the_day_is_found_in_history_before_it_is_g
     assert desk.manager.journal.holding(SYMBOL).quantity == 1
 
 
+@pytest.mark.parametrize("declared", [0, 1])
+def test_what_history_tells_of_an_entry_closes_nothing_that_a_read_does_not_show(declared: int) -> None:
+    """It left today's orders with the day, and somebody closed the position the next one. By history alone it would be
+    there, and an exit or a stop would go out that opens the other side."""
+    desk = Desk()
+    desk.ready()
+    account = desk.manager.account
+    account.capabilities = replace(account.capabilities, children=False)
+
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(1)
+    desk.on_order = None
+    desk.fill("1")
+    desk.history["1"] = desk.orders.pop("1")
+    desk.by_hand(-1)
+    desk.read()
+    desk.read()
+    desk.declare(declared)
+    desk.settle()
+    assert desk.manager.journal.orders["1"].filled_quantity == 1
+    assert desk.sent() == ["POST"]
+    assert desk.manager.journal.holds_of(SYMBOL) == ("unexplained",), "a person looks"
+
+
+@pytest.mark.parametrize("declared", [0, 1])
+def test_a_new_life_closes_and_protects_only_what_a_read_has_shown_it(desk: Desk, declared: int) -> None:
+    """Regression (the machine of brackets): what reads had said was forgotten with the process, and the first plan
+    after a start went by the journal alone. The position may have been closed by hand while the desk was down."""
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.world.advance(0.5)
+    desk.restart()
+    desk.by_hand(-1)
+    desk.stream()
+    desk.attach()
+    sent = len(desk.sent("POST"))
+    desk.declare(declared)
+    desk.world.advance(3.0)
+    assert len(desk.sent("POST")) == sent
+    desk.by_hand(1)
+    desk.read()
+    assert len(desk.sent("POST")) == sent + 1, "it is there: it is protected, or closed"
+
+
 def test_nothing_is_given_up_while_history_is_not_to_be_had_and_that_pages(desk: Desk) -> None:
     desk = Desk()
     desk.ready()
@@ -198,6 +255,64 @@ def test_an_order_that_no_read_shows_is_looked_for_in_history_and_protects_nothi
     assert [o.status for o in stops] == [OrderStatus.WORKING], "it had expired: put back"
 
 
+def test_what_no_read_shows_is_no_cover_while_history_cannot_be_read(desk: Desk) -> None:
+    """Regression: it counted as working until history had said what became of it, which may never be."""
+    desk.orders.pop("2")
+    desk.read()
+    assert SYMBOL in desk.manager.journal.uncovered
+    desk.world.advance(6.0)
+    assert "uncovered" in desk.events()
+    assert desk.sent() == ["POST"], "it may be there: nothing is placed in its stead"
+
+
+def test_a_stop_that_a_person_keeps_there_counts_in_coverage_and_is_not_touched(desk: Desk) -> None:
+    desk.change("2", status=OrderStatus.CANCELLED)
+    desk.orders["hand"] = replace(desk.orders["2"], order_id="hand", status=OrderStatus.WORKING, links=())
+    desk.read()
+    desk.world.advance(6.0)
+    assert "order.cancelled_by_other" in desk.events()
+    assert SYMBOL not in desk.manager.journal.uncovered
+    desk.change("hand", duration=Duration.DAY)
+    desk.read()
+    assert SYMBOL in desk.manager.journal.uncovered, "one for the day only is none"
+    assert desk.sent() == ["POST"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"duration": Duration.DAY},
+        {"pending": "cancel"},
+        {"status": OrderStatus.CANCELLING},
+        {"status": OrderStatus.RECEIVED},
+        {"side": Side.BUY},
+        {"quantity": D("0.5")},
+        {"symbol": "QQQ"},
+        {"out": True},
+        {"purpose": Purpose.TAKE},
+    ],
+    ids=str,
+)
+def test_a_stop_of_the_wrong_kind_covers_nothing_or_not_all(desk: Desk, change: dict[str, Any]) -> None:
+    account, own = desk.manager.account, desk.manager.journal.orders["2"]
+    assert not uncovered(account, SYMBOL)
+    with account.journal.transaction():
+        account.journal.write_order(replace(own, **change))
+    assert uncovered(account, SYMBOL)
+
+
+def test_each_time_without_a_stop_is_recorded_with_its_exact_length(desk: Desk) -> None:
+    desk.on_order = lambda request: HttpFailed("no route", sent=False)
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.stream()
+    began_s, desk.on_order = desk.world.now_s(), None
+    desk.world.advance(2.345)
+    desk.stream()
+    lasted_s = desk.world.now_s() - began_s
+    (over,) = desk.query("SELECT data FROM events WHERE kind = 'uncovered.over'")
+    assert msgspec.json.decode(over["data"])["machine_s"] == pytest.approx(lasted_s, abs=0.001)
+
+
 def test_an_order_that_nothing_shows_any_more_is_held_and_paged_until_a_person_releases_it(desk: Desk) -> None:
     desk.orders.pop("2")
     desk.read()
@@ -227,12 +342,46 @@ def test_an_order_in_flight_is_asked_for_by_its_id_when_it_is_overdue_and_not_fo
     assert desk.manager.journal.holding(SYMBOL).quantity == 1
 
 
-def test_one_that_waits_for_the_market_to_open_is_asked_for_a_few_times_only() -> None:
+def test_one_that_waits_for_the_market_to_open_is_asked_for_a_few_times_only_at_growing_distance() -> None:
     desk = Desk()
     desk.ready()
     desk.declare(1)
-    desk.world.advance(600.0)
-    assert 3 <= len(asked(desk, AskOrders)) <= 5
+    times: list[int] = []
+    for second in range(600):
+        desk.world.advance(1.0)
+        times += [second] * (len(asked(desk, AskOrders)) - len(times))
+    assert 3 <= len(times) <= 5
+    distances = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert all(later >= 2 * earlier - 1 for earlier, later in itertools.pairwise(distances)), times
+
+
+def refused_as_dead(request: Any) -> Any:
+    return reply({"Error": "BadRequest", "Message": "Not an open order."}, 400)
+
+
+def test_what_is_refused_because_the_order_is_dead_is_not_sent_again_and_a_read_tells_why(desk: Desk) -> None:
+    desk.fill("2", "166")
+    desk.declare(0, None)
+    desk.world.advance(5.0)
+    assert desk.sent("PUT") == ["PUT"]
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    assert [type(row) for row in desk.rows()] == [FillRow, FillRow], "it is no refusal: it had filled"
+
+
+def test_refusals_as_dead_of_an_order_that_works_are_a_loop_that_is_held_with_one_incident(desk: Desk) -> None:
+    """Regression (order-safety 4, reject loops): the exit was asked for and refused each twelve seconds, in silence."""
+    desk.world.answer_http("PUT", "/orderexecution/orders/", refused_as_dead)
+    desk.declare(0, None)
+    for _ in range(80):
+        desk.world.advance(5.0)
+        desk.read()
+    assert desk.events().count("hold.rejects") == 1
+    assert "works: Not an open order" in desk.rows()[-1].text
+    desk.world.answer_http("PUT", "/orderexecution/orders/", desk._changed)
+    desk.world.advance(20.0)
+    desk.read()
+    assert desk.orders["2"].type is OrderType.MARKET, "it is tried on: a position is not left alone"
 
 
 def test_what_was_not_sent_goes_only_while_it_is_still_wanted(desk: Desk) -> None:
@@ -247,8 +396,9 @@ def test_what_was_not_sent_goes_only_while_it_is_still_wanted(desk: Desk) -> Non
     desk.by_hand(-1)
     desk.read()
     desk.read()
-    desk.on_order = None
+    desk.on_order, sent = None, len(desk.sent("POST"))
     desk.world.advance(5.0)
+    assert len(desk.sent("POST")) == sent
     assert not any(o.working for o in desk.orders.values())
 
 
@@ -331,6 +481,42 @@ def test_a_position_that_vanished_is_cross_checked_and_adopted_once_a_person_has
     assert desk.manager.journal.holding(SYMBOL).quantity == 0
     (adopted,) = desk.query("SELECT data FROM events WHERE kind = 'divergence.adopted'")
     assert '"profit":"unknown"' in adopted["data"]
+    (row,) = desk.query("SELECT * FROM adoptions")
+    assert (row["before_quantity"], row["after_quantity"], row["explained"]) == ("1", "0", 0)
+    assert f'"read":{row["read"]}' in adopted["data"]
+    assert row["age_s"] >= 0
+
+
+def test_a_release_lets_one_vanished_position_be_adopted_and_not_the_next(desk: Desk) -> None:
+    for _ in range(2):
+        desk.by_hand(-1, shown=False)
+        for _ in range(3):
+            desk.read()
+        assert desk.manager.journal.holds_of(SYMBOL) == ("unexplained",)
+        desk.world.ask(ReleaseHold(SYMBOL))
+        desk.by_hand(1, shown=False)
+        desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+
+
+def test_what_a_new_journal_has_found_and_is_gone_hinders_no_more() -> None:
+    desk = Desk()
+    desk.position = 3
+    desk.ready()
+    assert desk.manager.account.not_ours == {SYMBOL}
+    desk.position = 0
+    desk.read()
+    assert desk.manager.account.not_ours == set()
+    desk.declare(1)
+    assert desk.sent() == ["POST"]
+
+
+def test_an_agreement_is_as_old_as_the_request_of_its_read(desk: Desk) -> None:
+    desk.world.advance(80.0)
+    desk.read(requested_s=desk.world.now_s() - 60.0)
+    desk.world.advance(31.0)
+    desk.declare(2)
+    assert desk.rows()[-1].gate == "agreed"
 
 
 def by_phone(desk: Desk, quantity: int, closed_utc: float) -> Order:

@@ -117,6 +117,22 @@ def test_a_read_requested_before_our_fill_is_not_adopted(desk: Desk) -> None:
     desk.read(requested_s=before_s - 1)
     desk.read(requested_s=before_s - 1)
     assert desk.manager.journal.holding(SYMBOL).quantity == 1
+    assert desk.manager.account.differed == {}, "it is no difference either: entries stay open"
+    assert desk.world.casts[-1] == (BOOKS, ReadSnapshot(1.0)), "and another read is asked for"
+    assert desk.manager.journal.holds_of(SYMBOL) == ()
+
+
+def test_an_order_in_a_read_requested_before_our_last_word_changes_no_terms() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    before_s = desk.world.now_s()
+    desk.world.advance(1.0)
+    desk.declare(1, "166.5")
+    desk.stream()
+    desk.change("2", stop_price=Decimal(166))
+    desk.read(requested_s=before_s)
+    assert "order.changed_by_other" not in desk.events()
+    assert desk.manager.journal.orders["2"].stop_price == Decimal("166.5")
 
 
 def test_a_position_that_vanishes_unexplained_is_held_paged_and_keeps_its_stop() -> None:

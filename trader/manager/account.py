@@ -61,17 +61,17 @@ Reserve = Callable[[str, Place], tuple[str, str] | None]
 class Account:
     """State of one session. The journal outlives the process; the rest is learned again from the broker.
 
-    ``agreed_s``: when the newest read was requested that agreed with us, by symbol. ``differed``: what the last read
-    said where it did not. ``differs_since``: since when reads differ, and the level it was told at. ``changed_s``: our
-    newest fill, acknowledgement or instruction. ``not_ours``: symbols in which a new journal found a position.
-    ``streamed``: positions as the stream tells them. ``looked``: symbols that a person released after their position
-    had vanished. ``told_by_history``: other people's orders that may have closed it; ``history_next_s``: when it is
-    asked again. ``want_read``: somebody should read the account soon. ``search_since_utc``: an order of ours may have
-    closed since then and be in history. ``missing``: working orders of ours that the newest read did not show, with the
-    moment since which history is to be searched for them (None: it was). ``unread``: what the venue said instead of the
-    newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that refuses a symbol's
-    declarations over and over, and how often it did since that was recorded. ``in_force``: what a person has stopped;
-    ``flatten_since_s``: when this life took up the flatten that is under way. ``seen``, ``equity_usd`` and
+    ``agreed_s``: when the newest read was requested that agreed with us, by symbol. ``shown``: what the last read said;
+    ``differed``: the same where it did not agree. ``differs_since``: since when reads differ, and the level it was told
+    at. ``changed_s``: our newest fill, acknowledgement or instruction. ``not_ours``: symbols in which a new journal
+    found a position. ``streamed``: positions as the stream tells them. ``looked``: symbols that a person released after
+    their position had vanished. ``told_by_history``: other people's orders that may have closed it; ``history_next_s``:
+    when it is asked again. ``want_read``: somebody should read the account soon. ``search_since_utc``: an order of ours
+    may have closed since then and be in history. ``missing``: working orders of ours that the newest read did not show,
+    with the moment since which history is to be searched for them (None: it was). ``unread``: what the venue said
+    instead of the newest read, by what was asked for (the account, a symbol). ``repeats``: the gate that refuses a
+    symbol's declarations over and over, and how often it did since that was recorded. ``in_force``: what a person has
+    stopped; ``flatten_since_s``: when this life took up the flatten that is under way. ``seen``, ``equity_usd`` and
     ``day_trades``: the venue's account as the books last told it. ``prices``: last closes, where a limit needs them.
     ``reserve``: asks for a part of the account's own limits before an entry is written; None where it has none.
     ``hours``: by symbol, missing where they are unknown; ``extended_hours``: with what is before and
@@ -101,11 +101,12 @@ class Account:
         self.trails_native = at_venue and capabilities.trailing_native
         self.start_no = session.start_no
         self.agreed_s: dict[str, float] = {}
+        self.shown: dict[str, Decimal] = {}
         self.differed: dict[str, Decimal] = {}
         self.changed_s: dict[str, float] = {}
         self.not_ours: set[str] = set()
         self.settling: dict[int, Settling] = {}
-        self.foreign_working = 0
+        self.foreign_working: tuple[Order, ...] = ()
         self.want_read = False
         self.search_since_utc: float | None = None
         self.missing: dict[str, float | None] = {}
@@ -234,9 +235,10 @@ class Account:
         )
 
     def situation(self, symbol: str, now: Now, without: Intent | None = None) -> Situation:
-        """``without``: an intent that is not counted, to see whether it would be planned again."""
+        """``without``: an intent that is not counted, to see whether it would be planned again. Before the first read
+        of this life nobody knows what is left of the position, so nothing new is placed; what works may be changed."""
         declaration, held = self.journal.declaration(symbol), self.journal.holding(symbol).quantity
-        unsettled = self.unsettled(symbol, without)
+        unsettled = self.unsettled(symbol, without) or symbol not in self.shown
         missing = not unsettled and clamped(declaration.quantity, held) != declaration.quantity
         return Situation(
             declaration=declaration,
@@ -367,8 +369,9 @@ class Account:
         self._resting, self._views = False, ()
 
     def rest(self) -> None:
-        """There is nothing to do now. It stays so while no entry and no cover is missing, of which time decides."""
-        missing = any(self._entry_missing(symbol) for symbol in self.session.symbols)
+        """There is nothing to do now. It stays so while no entry and no cover is missing, of which time decides, and no
+        first read, before which nothing is placed."""
+        missing = any(self._entry_missing(each) or each not in self.shown for each in self.session.symbols)
         self._resting = not (missing or self.journal.uncovered or self.flattening)
         self._differed_at_rest = dict(self.differed)
 

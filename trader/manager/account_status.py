@@ -24,7 +24,7 @@ def session_status(account: Account, now: Now) -> SessionStatus:
         holds=tuple(journal.holds.values()),
         cursors=tuple(Cursor(symbol=s, interval_s=i, closed_utc=at) for (s, i), at in journal.cursors.items()),
         last_divergence=journal.last_event("divergence.adopted"),
-        foreign_orders=account.foreign_working,
+        foreign_orders=len(account.foreign_working),
         hindrances=_hindrances(account),
         person_holds=account.in_force.holds,
         markets=tuple(_market(account, symbol, now) for symbol in account.session.symbols),

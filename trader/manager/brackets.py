@@ -176,9 +176,14 @@ def _priced_as(leg: Leg, order: Order) -> bool:
     return leg.trail is not None or (order.stop_price, order.limit_price) == (leg.stop_price, leg.limit_price)
 
 
+def explains_nothing(account: Account, order: Order) -> bool:
+    """No fill of it was taken for somebody else's, where an agreed position had to be explained."""
+    return not account.journal.foreign.get(order.order_id)
+
+
 def claim_by_looks(account: Account, order: Order) -> Claimed | None:
     """Of a venue that names no parents: a leg is known by its terms, in a read."""
-    if order.order_id in account.journal.foreign or order.links:
+    if order.links or not explains_nothing(account, order):
         return None
     for entry in account.journal.awaiting.values():
         leg = leg_of(order, entry.side, entry.awaits) if order.symbol == entry.symbol else None

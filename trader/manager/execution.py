@@ -224,7 +224,7 @@ def _refused(account: Account, intent: Intent, result: RefusedByVenue, now: Now)
     settled(account, intent, IntentState.REFUSED, result.reason, now)
     order = account.journal.orders.get(intent.order_id)
     if order is not None and (result.dead or intent.kind is Kind.CANCEL):
-        account.journal.write_order(replace(order, unsure=True, pending_since_s=now.s))
+        account.journal.write_order(replace(order, unsure=True, pending_since_s=now.s, denied=result.reason))
         account.want_read = True
         return
     if order is not None:

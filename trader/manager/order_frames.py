@@ -73,7 +73,10 @@ def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: flo
         after, told = seen(own, frame, current=current, read=read, asked=asked, by_venue=verdict.by_venue)
         if current and requested_s is not None:
             after = not_taken(account, after, requested_s)
-            after = _given_up_when_overdue(account, after, requested_s, now) if after.pending else after
+            if after.pending:
+                waits, after = after, _given_up_when_overdue(account, after, requested_s, now)
+                if waits.denied and not after.pending:
+                    _denied(account, waits, now)
         if after.on_its_way is not None and now.utc > after.on_its_way_until_utc:
             after = replace(after, on_its_way=None)
         if after != own:
@@ -108,6 +111,13 @@ def _given_up_when_overdue(account: Account, order: OwnOrder, requested_s: float
     largest = max(order.asked_quantity or order.quantity, order.on_its_way or ZERO)
     until_utc = now.utc + timing.on_its_way_s * now.rate
     return given_up(order, on_its_way=largest, on_its_way_until_utc=until_utc)
+
+
+def _denied(account: Account, order: OwnOrder, now: Now) -> None:
+    """Refused as if it had ended, and reads show that it has not: a refusal like any other, so that a loop of them is
+    held and somebody looks. What is wanted of it is tried again."""
+    text = f"{order.pending} of {order.purpose} {order.order_id} refused, and it works: {order.denied}"
+    account.refuse_again(now, order.symbol, "venue", text, order.quantity, row=True)
 
 
 def _settle_changes(account: Account, order: OwnOrder, now: Now) -> None:

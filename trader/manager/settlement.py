@@ -8,13 +8,14 @@ what was asked. What shows up later all the same is ours and *late*: it is cance
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 import msgspec
 
-from brokers.model import Order
+from brokers.model import ZERO, Order
 from trader.manager.account import Account, Now
-from trader.manager.brackets import give_up_legs, likely, proven
+from trader.manager.brackets import explains_nothing, give_up_legs, likely, proven
 from trader.manager.execution import DUPLICATE, may_go_again, overdue, renamed, settled, settling_since
 from trader.manager.order_frames import ended_by_other, frames, take_legs
 from trader.manager.turns import UNEXPLAINED, UNSETTLED, VANISHED
@@ -30,6 +31,7 @@ from trader.orders.intents import (
     settle,
     settle_replace,
 )
+from trader.orders.legs import parent_of
 from trader.orders.lifecycle import placed
 from trader.orders.target import clamped
 from trader.orders.terms import terms_of
@@ -64,6 +66,7 @@ def settle_intents(account: Account, orders: tuple[Order, ...], requested_s: flo
 def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: float, now: Now) -> None:
     """Orders that closed before the venue's today: what an intent became may have left today's with the day."""
     account.search_since_utc = None
+    before = {symbol: account.journal.holding(symbol).quantity for symbol in account.session.symbols}
     take_legs(account, orders, now)
     account.told_by_history = {order.order_id: order for order in orders if _may_have_closed(account, order)}
     for intent in _unknown(account, Kind.PLACE):
@@ -81,6 +84,7 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
     for order_id, missed_since_utc in list(account.missing.items()):
         if missed_since_utc is not None and missed_since_utc >= since_utc:
             _vanished(account, order_id, now)
+    _unsure_until_read(account, before)
     account.want_read = True
 
 
@@ -90,6 +94,15 @@ def _may_have_closed(account: Account, order: Order) -> bool:
     asked = UNEXPLAINED in journal.holds_of(symbol) and symbol in account.session.symbols
     after = order.closed_utc is not None and order.closed_utc >= journal.holding(symbol).as_of_utc
     return asked and after and not journal.knows_order(order.order_id)
+
+
+def _unsure_until_read(account: Account, before: Mapping[str, Decimal]) -> None:
+    """What filled long ago may have been closed since by what no history shows yet. Where the newest read says
+    otherwise, the next has the last word; until then nothing closes more than either says is there."""
+    for symbol, quantity in before.items():
+        held, shown = account.journal.holding(symbol).quantity, account.shown.get(symbol, ZERO)
+        if held not in (quantity, shown):
+            account.differed.setdefault(symbol, shown)
 
 
 def _searched(account: Account, intent: Intent, since_utc: float) -> bool:
@@ -149,10 +162,10 @@ def _page_the_bare(account: Account, intent: Intent, shown: Iterable[Order], now
 
 
 def _candidates(account: Account, intent: Intent, orders: tuple[Order, ...]) -> list[Order]:
-    """Not one that is ours already, nor one that has explained an agreed position as somebody else's."""
-    journal = account.journal
-    found = [order for order in orders if matches(intent, order, journal.foreign)]
-    return likely(intent, [order for order in found if not journal.knows_order(order.order_id)], orders)
+    """Not one that is ours already, nor one that has explained an agreed position as somebody else's. (One that a read
+    has shown before anything of it had filled has explained nothing.)"""
+    found = [order for order in orders if matches(intent, order, ()) and explains_nothing(account, order)]
+    return likely(intent, [order for order in found if not account.journal.knows_order(order.order_id)], orders)
 
 
 def _twins(intent: Intent, given_up: Iterable[Intent]) -> int:
@@ -239,6 +252,8 @@ def _missed(account: Account, shown: set[str], requested_s: float, now: Now) -> 
             continue
         since_utc = now.utc - HISTORY_S * now.rate
         account.missing[order.order_id] = before.get(order.order_id, since_utc)
+    if account.missing != before:
+        account.stir()
 
 
 def _vanished(account: Account, order_id: str, now: Now) -> None:
@@ -261,9 +276,8 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
     if old is None or not (old.out or all(order.order_id != old.order_id for order in orders)):
         return
     so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
-    strangers = [
-        order for order in orders if not journal.knows_order(order.order_id) and _explains_nothing(account, order)
-    ]
+    strangers = [each for each in orders if not journal.knows_order(each.order_id) and explains_nothing(account, each)]
+    strangers = [each for each in strangers if parent_of(each) in ("", old.parent)]  # else a leg of another bracket
     verdict, order, so_far = settle_replace(
         intent, so_far, strangers, old.filled_quantity, (), requested_s, account.timing.settle_s
     )
@@ -282,11 +296,6 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
         settled(account, intent, IntentState.GIVEN_UP, "its order has ended, and did not go on", now)
         if not any(other.order_id == old.order_id for other in _unknown(account, Kind.REPLACE)):
             ended_by_other(account, old.order_id, now)
-
-
-def _explains_nothing(account: Account, order: Order) -> bool:
-    """No fill of it was taken for somebody else's, where an agreed position had to be explained."""
-    return not account.journal.foreign.get(order.order_id)
 
 
 # -- what no read settles ----------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from trader.manager.settlement import HISTORY_S, hold, settle_intents
 from trader.manager.turns import DIVERGENCE, UNEXPLAINED
 from trader.messages import SyncRow
 from trader.orders.intents import Purpose
+from trader.orders.lifecycle import protects
 from trader.orders.position import Holding
 from trader.orders.reconcile import Finding, Ours, foreign_fills, reconcile
 from trader.orders.reconcile import Verdict as Truth
@@ -40,7 +41,10 @@ def read(account: Account, snapshot: Snapshot, now: Now) -> None:
     orders = snapshot.content.orders
     settle_intents(account, orders, snapshot.requested_s, now)
     theirs = [o for o in (*orders, *_of_history(account, orders)) if not account.journal.knows_order(o.order_id)]
-    account.foreign_working = sum(order.working for order in theirs)
+    foreign = tuple([order for order in theirs if order.working])
+    if foreign != account.foreign_working:
+        account.foreign_working = foreign
+        account.stir()  # they count in coverage
     deltas = foreign_fills(theirs, (), account.journal.foreign)
     ours = [_ours(account, symbol) for symbol in account.session.symbols]
     for finding in reconcile(ours, snapshot.content.positions, deltas, snapshot.requested_s):
@@ -70,6 +74,7 @@ def _ours(account: Account, symbol: str) -> Ours:
 
 def _found(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[Order], now: Now) -> None:
     symbol = finding.symbol
+    account.shown[symbol] = finding.theirs
     _stays(account, finding, now)
     if finding.verdict is Truth.AGREES:
         _agrees(account, finding, snapshot, theirs, now)
@@ -241,14 +246,19 @@ def _record_adoption(
 
 
 def uncovered(account: Account, symbol: str) -> bool:
-    """An open position of which a part has neither a working stop nor a working exit of ours."""
+    """An open position of which a part has neither a working stop nor a working exit of ours, nor a stop that somebody
+    else keeps there (order-safety 3.10). What no read shows protects nothing."""
     held = account.journal.holding(symbol).quantity
     if not held:
         return False
     closing = ZERO
     for order in account.journal.working.values():
-        if order.symbol == symbol and order.side.sign * held < 0 and (order.protecting or order.exiting):
+        closes = order.symbol == symbol and order.side.sign * held < 0 and order.order_id not in account.missing
+        if closes and (order.protecting or order.exiting):
             closing += order.remaining
+    for other in account.foreign_working:
+        if other.symbol == symbol and other.side.sign * held < 0 and protects(other):
+            closing += other.remaining
     return abs(held) > closing
 
 

@@ -94,6 +94,8 @@ class OwnOrder(Value, frozen=True):
     asked_type: OrderType | None = None
     unsure: bool = False
     """The outcome of the pending request is not known: reads decide."""
+    denied: str = ""
+    """Why the venue refused the pending request: as if the order had ended. Reads tell whether it has."""
     odd: str = ""
     """The last oddity told, so that a read every 30 s does not tell it every 30 s."""
     commission_usd: Decimal = ZERO
@@ -181,6 +183,12 @@ class OwnOrder(Value, frozen=True):
     @property
     def _market(self) -> bool:
         return OrderType.MARKET in (self.type, self.asked_type)
+
+
+def protects(order: Order) -> bool:
+    """Whether somebody else's order is a stop as ours would be: working, and not for the day only."""
+    works = order.status is OrderStatus.WORKING and order.duration is Duration.GTC
+    return works and order.type is OrderType.STOP_MARKET
 
 
 class What(StrEnum):
@@ -418,7 +426,7 @@ def given_up(own: OwnOrder, **shown: object) -> OwnOrder:
     """The pending request is settled as not done: the order is what the broker shows."""
     asked = {"asked_quantity": None, "asked_stop_price": None, "asked_type": None}
     asked |= {"asked_limit_price": None, "asked_trail": None}
-    return _replaced(own, pending="", unsure=False, **asked, **shown)
+    return _replaced(own, pending="", unsure=False, denied="", **asked, **shown)
 
 
 def _replaced(own: OwnOrder, **changes: object) -> OwnOrder:
