@@ -142,8 +142,10 @@ def test_a_gap_of_cover_that_is_told_too_short_is_found(monkeypatch: pytest.Monk
 
 
 def test_a_gap_of_cover_that_is_not_recorded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody looks late this night, so that what a person has cancelled stays away long enough."""
     monkeypatch.setattr(truth, "uncovered", lambda *_: False)
-    assert "and no record of it" in problems((4,))
+    monkeypatch.setattr("trader.simulate.night.PERSON_EVERY_S", 170.0)
+    assert "and no record of it" in problems((4,), "and no record of it")
 
 
 def test_what_a_restart_changes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
