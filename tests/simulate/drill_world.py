@@ -27,6 +27,8 @@ from trader.simulate.assembly import machine
 STRATEGY = str(Path(__file__).with_name("always_long.py"))
 ACCOUNT = AccountSpec("SIM100001F", "Futures", Decimal(100_000))
 STAND = Stand("drill", "ESZ13", ACCOUNT.account, STRATEGY)
+OVER_A_WEEKEND_S = 3 * 86_400
+"""What a drill that begins on a Friday may need of the next week."""
 RATE = 20.0
 """As in nights: a bar each three machine seconds."""
 MANAGER = manager_name(STAND.name)
@@ -61,7 +63,7 @@ class Drill:
             parameters=dict(parameters or {}),
             **terms,
         )
-        weeks = int((begin_utc - week.BEGINS_UTC) // week.WEEK_S) + 1
+        weeks = int((begin_utc - week.BEGINS_UTC + OVER_A_WEEKEND_S) // week.WEEK_S) + 1
         chosen = msgspec.structs.replace(settings or Settings(), accounts=(ACCOUNT,))
         self.machine = machine(
             week.market(weeks),

@@ -326,6 +326,21 @@ def test_an_entry_with_the_legs_of_another_bracket_is_not_ours(desk: Desk) -> No
     assert desk.orders["2"].working, "not touched"
 
 
+def test_a_stop_that_a_person_cancels_long_after_we_withdrew_its_take_stays_away_too(desk: Desk) -> None:
+    """Night 59: some venues end a group with one of it; what has outlived that by a read was ended by somebody else."""
+    long_with_take(desk)
+    declare(desk, 1, off=("take",))
+    desk.stream()
+    desk.world.advance(1.0)
+    desk.read()
+    desk.change("2", status=OrderStatus.CANCELLED)
+    desk.stream()
+    desk.read()
+    desk.world.advance(3.0)
+    assert "order.cancelled_by_other" in desk.events()
+    assert not [o for o in desk.orders.values() if o.working and o.type is OrderType.STOP_MARKET]
+
+
 def test_an_exit_is_made_of_the_stop_and_leaves_its_take_to_the_group(desk: Desk) -> None:
     long_with_take(desk)
     desk.declare(0, None)
@@ -387,6 +402,24 @@ def test_where_the_venue_ties_nothing_the_desk_takes_by_closed_bars(monkeypatch:
     bar(desk, "170")
     assert desk.orders["2"].type is OrderType.MARKET, "the stop becomes the exit: never both for the same units"
     assert "take.reached" in desk.events()
+
+
+def test_the_take_of_a_position_that_a_person_turned_closes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was declared for the other side: nothing follows from an adoption alone."""
+    desk = without(monkeypatch, groups=())
+    declare(desk, 1, stop=166, take=170)
+    desk.fill("1")
+    desk.stream()
+    desk.by_hand(-2)
+    desk.read()
+    desk.world.advance(1.0)
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == -1
+    sent = len(desk.sent("POST"))
+    bar(desk, "165")
+    desk.read()
+    assert "take.reached" not in desk.events()
+    assert len(desk.sent("POST")) == sent
 
 
 def test_without_children_the_stop_follows_the_fill(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,27 @@ def test_a_new_life_finds_the_stop_gone_and_the_market_beyond_it() -> None:
     assert len(working(desk, OrderType.MARKET)) == 1
 
 
+def test_a_new_life_judges_no_stop_by_a_bar_from_before_it() -> None:
+    """Over the weekend the venue lost the stop, the market opens below it, and the first that a new account manager is
+    told is Friday's last bar, above it: by the policy page nothing is sent."""
+    desk = desk_of(stop_passed="page")
+    passed_while_missing(desk)
+    closes(desk, "165")
+    desk.world.advance(300.0)
+    desk.restart()
+    friday = Bar(SYMBOL, 60, int(desk.world.now_utc()) - 60, *[Decimal(170)] * 4, volume=1)
+    desk.world.deliver(CleanBars(SYMBOL, 60, friday.closed_utc - 60, (CleanBar(friday, late=False),), warm_up=True))
+    desk.world.advance(2.0)
+    assert "stop.passed_over" not in desk.events()
+    desk.last = Decimal(165)
+    desk.read()
+    desk.world.advance(60.0)
+    assert desk.sent("POST") == []
+    desk.last = Decimal(170)
+    desk.read()
+    assert "stop.passed_over" in desk.events()
+
+
 def test_by_the_policy_page_it_waits_and_goes_out_once_the_market_is_back() -> None:
     desk = desk_of(stop_passed="page")
     passed_while_missing(desk)

@@ -329,6 +329,25 @@ def test_an_order_that_nothing_shows_any_more_is_held_and_paged_until_a_person_r
     assert len(desk.sent("POST")) == sent + 1
 
 
+def test_an_order_that_a_release_took_for_ended_and_that_works_is_ours_again_and_not_doubled(desk: Desk) -> None:
+    """Nights 76 and 94: a list of orders that is late, and a person who releases without looking."""
+    gone = desk.orders.pop("2")
+    desk.read()
+    desk.world.advance(1.0)
+    desk.search()
+    desk.world.ask(ReleaseHold(SYMBOL))
+    desk.declare(1)
+    (stop,) = [o.order_id for o in desk.orders.values() if o.type is OrderType.STOP_MARKET]
+    desk.orders["2"] = gone
+    desk.read()
+    assert "order.late" in desk.events()
+    desk.world.advance(1.0)
+    desk.read()
+    working = [o.order_id for o in desk.orders.values() if o.type is OrderType.STOP_MARKET and o.working]
+    assert len(working) == 1, "of two stops for the same units one is cancelled"
+    assert stop in desk.orders
+
+
 def test_an_order_in_flight_is_asked_for_by_its_id_when_it_is_overdue_and_not_for_ever() -> None:
     desk = Desk()
     desk.ready()

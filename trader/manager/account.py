@@ -80,6 +80,7 @@ class Account:
     ``past``: stops that it has passed; ``read_utc``: when the newest good read was asked for; ``margin_usd``: what the
     account's positions need over night, ``overnight_free_usd``: what may be held then beyond them.
     ``first_notice_utc``: of contracts, as a person says.
+    ``began_s``, ``began_utc``: when this life began.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Account:
         self.takes_native = at_venue and capabilities.children and GroupKind.BRACKET in capabilities.groups
         self.trails_native = at_venue and capabilities.trailing_native
         self.start_no = session.start_no
+        self.began_s = self.began_utc = float("-inf")
         self.agreed_s: dict[str, float] = {}
         self.shown: dict[str, Decimal] = {}
         self.differed: dict[str, Decimal] = {}
@@ -254,11 +256,29 @@ class Account:
             takes_native=self.takes_native,
             uncovered_s=self._uncovered_s(symbol, now),
             renew=self._to_renew(symbol),
+            unpriced=self._unpriced(symbol, now),
         )
 
     def _to_renew(self, symbol: str) -> str:
         renewal = self.journal.minded(symbol).renewal
         return renewal.order_id if renewal is not None and renewal.wanted else ""
+
+    def price_of(self, symbol: str) -> Price | None:
+        """The newest price known, if it is no older than the position."""
+        price = self.market.get(symbol)
+        old = price is not None and price.at_utc < self.journal.holding(symbol).as_of_utc
+        return None if old or self._untold(symbol) else price
+
+    def _untold(self, symbol: str) -> bool:
+        """A new life is told old bars first. Before its first read only what has traded since it began counts, or what
+        a gap has passed would be judged by the price before the gap."""
+        price = self.market.get(symbol)
+        return not self.read_utc and (price is None or price.at_utc < self.began_utc)
+
+    def _unpriced(self, symbol: str, now: Now) -> bool:
+        """So a stop that may be passed, and then is to be paged, is not sent yet."""
+        young = now.s < self.began_s + self.timing.settle_s
+        return young and self.session.stop_passed == "page" and self._untold(symbol)
 
     def _uncovered_s(self, symbol: str, now: Now) -> float:
         bare = self.journal.uncovered.get(symbol)

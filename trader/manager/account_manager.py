@@ -135,6 +135,7 @@ class AccountManager(Server):
     def _take_up(self, settings: SessionArguments) -> None:
         """What the last incarnation left without outcome is unknown until a read settles it."""
         with self._step(plans=False) as now:
+            self.account.began_s, self.account.began_utc = now.s, now.utc
             doubt_after_restart(self.account, now)
             recount_uncovered(self.account, now)
             take(self.account, self._what_stands(), now)

@@ -261,6 +261,15 @@ def _group_withdrawn(account: Account, own: OwnOrder) -> bool:
     return any(each.withdrawn for each in account.journal.orders.values() if own.group and each.group == own.group)
 
 
+def outlived(account: Account, own: OwnOrder, frame: Order) -> None:
+    """A current read shows it at work after one of its group that we have cancelled has ended: that did not end the
+    group, and whoever ends this one later is somebody else."""
+    if own.group and frame.working:
+        for each in list(account.journal.orders.values()):
+            if each.group == own.group and each.withdrawn and not each.working:
+                account.journal.write_order(replace(each, withdrawn=False))
+
+
 def _others(account: Account, own: OwnOrder) -> list[OwnOrder]:
     """What it is tied to and still works, as far as we know."""
     tied = [each for each in account.journal.working.values() if own.group and each.group == own.group]

@@ -89,7 +89,7 @@ def look_past(account: Account, symbol: str, now: Now) -> None:
 def scene(account: Account, symbol: str, now: Now) -> Scene:
     journal, session = account.journal, account.session
     holding, hours = journal.holding(symbol), account.hours.get(symbol, UNKNOWN_HOURS)
-    price, moment = account.market.get(symbol), account.moment(symbol, now)
+    moment = account.moment(symbol, now)
     opened = moment.phase in (Phase.OPEN, Phase.CLOSING)
     return Scene(
         words=Words(
@@ -110,7 +110,7 @@ def scene(account: Account, symbol: str, now: Now) -> Scene:
         flattening=account.flattening,
         instrument=journal.instruments.get(symbol),
         first_notice_utc=account.first_notice_utc.get(symbol),
-        price=price if price is not None and price.at_utc >= holding.as_of_utc else None,
+        price=account.price_of(symbol),
         past=account.past.get(symbol),
         read_utc=account.read_utc,
         moment=moment,

@@ -13,7 +13,7 @@ import msgspec
 
 from brokers.model import ZERO, Order, OrderStatus
 from trader.manager.account import Account, Now
-from trader.manager.brackets import Claimed, claim, claim_by_looks, in_sequence, judged, not_taken, owe
+from trader.manager.brackets import Claimed, claim, claim_by_looks, in_sequence, judged, not_taken, outlived, owe
 from trader.manager.execution import extended_form_refused, refused_by, settled
 from trader.messages import FillRow
 from trader.orders.intents import IntentState, Kind, Purpose, Settling
@@ -72,6 +72,7 @@ def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: flo
         read = requested_s is not None
         after, told = seen(own, frame, current=current, read=read, asked=asked, by_venue=verdict.by_venue)
         if current and requested_s is not None:
+            outlived(account, own, frame)
             after = not_taken(account, after, requested_s)
             if after.pending:
                 waits, after = after, _given_up_when_overdue(account, after, requested_s, now)
@@ -146,6 +147,9 @@ def _happened(account: Account, order: OwnOrder, told: Happening, now: Now) -> N
         _changed_by_other(account, order, told, now)
     elif told.what is What.OUT:
         _out(account, order, now)
+    elif told.what is What.BACK:
+        text = f"{order.symbol}: our {order.purpose} {order.order_id}, which a release took for ended, works"
+        account.event(now, "order.late", "PAGE", text, order_id=order.order_id)
     elif told.what is What.CORRECTED:
         _corrected(account, order, told, now)
     elif told.what in (What.ODD, What.TAKEN_BACK):
@@ -207,11 +211,11 @@ def _out(account: Account, order: OwnOrder, now: Now) -> None:
     account.want_read = True
 
 
-def ended_by_other(account: Account, order_id: str, now: Now) -> None:
-    """It did not go on under another id: somebody else has cancelled it."""
+def ended_by_other(account: Account, order_id: str, now: Now, *, presumed: bool = False) -> None:
+    """It did not go on under another id: somebody else has cancelled it. ``presumed``: so a person supposes."""
     order = account.journal.orders.get(order_id)
     if order is not None and order.out:
-        ended = given_up(replace(order, status=OrderStatus.CANCELLED, out=False))
+        ended = given_up(replace(order, status=OrderStatus.CANCELLED, out=False, presumed=presumed))
         account.journal.write_order(ended)
         _happened(account, ended, Happening(What.CANCELLED_BY_OTHER), now)
 

@@ -260,7 +260,7 @@ def _resume(account: Account, symbol: str, now: Now) -> None:
 def _give_up_what_no_read_settles(account: Account, symbol: str, why: tuple[str, ...], now: Now) -> None:
     """A person has looked at the broker. What of it was ours cannot be told, so the next reads adopt what is there."""
     for order in account.working_of(symbol) if VANISHED in why else ():
-        ended_by_other(account, order.order_id, now)
+        ended_by_other(account, order.order_id, now, presumed=True)
     if UNEXPLAINED in why:
         account.looked.add(symbol)
     if not UNSETTLED.intersection(why):
@@ -268,7 +268,7 @@ def _give_up_what_no_read_settles(account: Account, symbol: str, why: tuple[str,
     for intent in list(account.journal.open_intents.values()):
         if intent.symbol == symbol and intent.state is IntentState.UNKNOWN:
             settled(account, intent, IntentState.GIVEN_UP, "released by a person, its order was never told apart", now)
-            ended_by_other(account, intent.order_id, now)
+            ended_by_other(account, intent.order_id, now, presumed=True)
             account.want_read = True
     declaration, held = account.journal.declaration(symbol), account.journal.holding(symbol).quantity
     account.journal.declare(replace(declaration, quantity=clamped(declaration.quantity, held)))

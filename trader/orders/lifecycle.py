@@ -140,6 +140,8 @@ class OwnOrder(Value, frozen=True):
     """When the venue says that it was opened."""
     good_till_utc: float | None = None
     """When it ends by itself, where the venue says so."""
+    presumed: bool = False
+    """That it has ended is what a person's release took for granted: no frame of it has said so."""
 
     @property
     def working(self) -> bool:
@@ -201,6 +203,7 @@ class What(StrEnum):
     CONFIRMED = "confirmed"
     ODD = "odd"
     OUT = "ended, and reads decide as what"
+    BACK = "works after all, when it was taken for ended"
     TAKEN_BACK = "fills taken back or changed, in one read"
     CORRECTED = "fills taken back or changed, in two reads"
 
@@ -259,6 +262,8 @@ def seen(
     whose replays can be older than what we know. ``by_venue``: an end or a smaller size in it is what the order's group
     or parent brings about, nobody's doing."""
     told: list[Happening] = []
+    if own.presumed and current and read:
+        own, told = _back(own, frame)
     if own.out and current and not (frame.status.terminal or frame.status is U):
         own = _replaced(own, out=False)  # that version had ended, and it lives on under its id
     status, odd = next_status(own.status, frame.status)
@@ -289,6 +294,13 @@ def seen(
     if status is not after.status or (odd and odd != after.odd):
         after = _replaced(after, status=status, odd=odd or own.odd)
     return after, tuple(told)
+
+
+def _back(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
+    """The broker shows what a person took for ended. Works it, it is ours and late: others may have taken its place."""
+    if frame.status.terminal or frame.status is U:
+        return own, []
+    return _replaced(own, presumed=False, late=True, status=frame.status), [Happening(What.BACK)]
 
 
 def _filled(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:

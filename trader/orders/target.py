@@ -74,7 +74,9 @@ class Situation(Value, frozen=True):
     of this symbol has no outcome yet, so nothing new is placed. ``entry_refusal``: the gate and reason that forbid an
     entry now, if any. ``children``: the venue holds an entry's protective orders until it fills; ``takes_native``: a
     take among them, tied to the stop. ``uncovered_s``: for so long a part of the position has had no working stop.
-    ``renew``: a stop that is to be replaced also where nothing of it changes."""
+    ``renew``: a stop that is to be replaced also where nothing of it changes.
+    ``unpriced``: whether the market has passed the stop is not known yet, and by the session's word (``page``) one that
+    it has passed is not sent."""
 
     declaration: Declaration
     position: Decimal
@@ -89,6 +91,7 @@ class Situation(Value, frozen=True):
     takes_native: bool = False
     uncovered_s: float = 0.0
     renew: str = ""
+    unpriced: bool = False
 
 
 class Place(Value, frozen=True):
@@ -374,7 +377,7 @@ def stop_gates(d: Declaration, instrument: Instrument | None, *, works: bool) ->
 
 def _place_stop(s: Situation, o: _Orders, wanted: Decimal) -> list[Action]:
     d = s.declaration
-    if wanted <= 0 or d.stop is None or d.stop_by_person == "removed" or _free(s, o) < wanted:
+    if wanted <= 0 or d.stop is None or d.stop_by_person == "removed" or s.unpriced or _free(s, o) < wanted:
         return []
     leg = _stop_leg(s, side_of(s.position))
     return [

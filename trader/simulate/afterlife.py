@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
+import msgspec
+
+from brokers.model import ZERO
+from trader.orders.pairs import clamped
+from trader.orders.target import Declaration
 from trader.store.books import Readable
 
+replace = msgspec.structs.replace
 KEPT = {
     "state and keys": "SELECT name, value FROM meta ORDER BY name",
     "declarations": "SELECT symbol, body FROM declarations ORDER BY symbol",
@@ -23,6 +30,15 @@ def kept(journal: Readable) -> dict[str, list[dict[str, Any]]]:
 
 
 def changed(name: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """The market stands still and all is settled: a start changes nothing."""
-    what = [each for each in KEPT if before[each] != after[each]]
+    """The market stands still and all is settled: a start changes nothing. (What was declared beyond what is held, and
+    waits for an exit that a standing market does not fill, is an entry not sent yet: a start may refuse it.)"""
+    had, has = _without_entries(before), _without_entries(after)
+    what = [each for each in KEPT if had[each] != has[each]]
     return [f"{name}: {each} changed with a mere restart: {before[each]} to {after[each]}" for each in what]
+
+
+def _without_entries(of: dict[str, Any]) -> dict[str, Any]:
+    held = {row["symbol"]: Decimal(row["quantity"]) for row in of["positions"]}
+    declared = [msgspec.json.decode(row["body"], type=Declaration) for row in of["declarations"]]
+    kept = [replace(d, quantity=clamped(d.quantity, held.get(d.symbol, ZERO))) for d in declared]
+    return of | {"declarations": kept}

@@ -17,7 +17,8 @@ from supervisor.process.store import SqliteStore
 from supervisor.sim.desk import SimDesk
 from supervisor.sim.disk import new_disk
 from supervisor.sim.kernel import START_S, Chances, Kernel
-from trader.config import DeskConfig, with_account_limits
+from trader.arguments import Protection
+from trader.config import DeskConfig, DeskSection, with_account_limits
 from trader.desk.commands import WriteMarketHours
 from trader.risk.limits import LimitsSection
 from trader.sessions import Code, Session, Wanted
@@ -65,11 +66,14 @@ def machine(
     chances: Chances | None = None,
     limits: LimitsSection | None = None,
     quotas: Literal["venue", "off"] = "venue",
+    protection: Protection = "venue",
 ) -> Machine:
     """``sessions`` are in its desk.db, wanted to trade. ``rate``: market seconds in a machine second, from
     ``begins_s`` (machine time) on; before that market time stands at its origin."""
     outside = EmulatorOutside(settings or Settings(), market, origin_utc, rate, begins_s)
-    built = Machine(Kernel(seed, outside, chances), outside, desk_config(timing or Timing(), limits, quotas))
+    built = Machine(
+        Kernel(seed, outside, chances), outside, desk_config(timing or Timing(), limits, quotas, protection)
+    )
     built.kernel.files[LOGIN_FILE] = LOGIN
     last_utc = max((series.stamps[-1] for name in market.symbols if (series := market.series(name))), default=0)
     hours = venue_hours(int(origin_utc) - HOURS_AROUND_S, max(int(origin_utc), last_utc) + HOURS_AROUND_S)
@@ -78,12 +82,20 @@ def machine(
 
 
 def desk_config(
-    timing: Timing, limits: LimitsSection | None = None, quotas: Literal["venue", "off"] = "venue"
+    timing: Timing,
+    limits: LimitsSection | None = None,
+    quotas: Literal["venue", "off"] = "venue",
+    protection: Protection = "venue",
 ) -> DeskConfig:
     connection = ConnectionConfig(
         name=CONNECTION, api_url=URL, signin_url=URL, client_id="demo-client", login_file=LOGIN_FILE, quotas=quotas
     )
-    config = DeskConfig(connections={CONNECTION: connection}, timing=timing, limits=limits or LimitsSection())
+    config = DeskConfig(
+        connections={CONNECTION: connection},
+        timing=timing,
+        limits=limits or LimitsSection(),
+        desk=DeskSection(protection=protection),
+    )
     return with_account_limits(config)
 
 

@@ -10,15 +10,20 @@ from brokers.tradestation.emulator.book import AccountSpec
 from trader.demo.script import STANDS, Stand
 from trader.hosting.code import find_code
 from trader.sessions import Code, Session
+from trader.simulate.tempers import GAMBLER
+from trader.simulate.week import TWIN
 
 CASH_USD = Decimal(100_000)
 FIRST_BRACKET = 4
-KINDS = {"ESZ13": ("F", "Futures"), "SPY": ("M", "Margin")}
+SHARES = 3
+"""This one (the fourth) trades on the second's account, the twin of its symbol."""
+KINDS = {"ESZ13": ("F", "Futures"), "SPY": ("M", "Margin"), TWIN: ("M", "Margin")}
 
 
 def stands(count: int) -> tuple[Stand, ...]:
     """The demo's two first; then their strategies on both symbols in turn, from the fifth on ``bracket`` in every other
-    pair, each on an account of its own, because one owner per account and symbol is a rule of the desk."""
+    pair, each on an account of its own, because one owner per account and symbol is a rule of the desk. The fourth
+    shares the second's, on another symbol."""
     return tuple(_stand(number) for number in range(count))
 
 
@@ -28,17 +33,21 @@ def _stand(number: int) -> Stand:
         return model
     brackets = number >= FIRST_BRACKET and number // 2 % 2 == 0
     strategy = "bracket" if brackets else STANDS[(number + number // 2) % 2].strategy
+    if number == SHARES:
+        return Stand(f"{TWIN.lower()}-{strategy.replace('_', '-')}-{number + 1}", TWIN, model.account, strategy)
     account = f"SIM{100001 + number // 2}{KINDS[model.symbol][0]}"
     return Stand(f"{model.symbol.lower()}-{strategy.replace('_', '-')}-{number + 1}", model.symbol, account, strategy)
 
 
 def accounts(cast: tuple[Stand, ...]) -> tuple[AccountSpec, ...]:
-    return tuple(AccountSpec(each.account, KINDS[each.symbol][1], CASH_USD) for each in cast)
+    kinds = {each.account: KINDS[each.symbol][1] for each in cast}
+    return tuple(AccountSpec(account, kind, CASH_USD) for account, kind in kinds.items())
 
 
-def session(stand: Stand, **words: Any) -> tuple[Session, Code]:
-    """As ``trader.simulate.assembly`` takes it. ``words``: what it says of itself."""
-    code, class_name = find_code(stand.strategy)
+def session(stand: Stand, gambles: dict[str, Any] | None = None, **words: Any) -> tuple[Session, Code]:
+    """As ``trader.simulate.assembly`` takes it. ``words``: what it says of itself. ``gambles``: the parameters of the
+    gambler that trades in its strategy's stead."""
+    code, class_name = find_code(stand.strategy if gambles is None else GAMBLER)
     made = Session(
         name=stand.name,
         strategy=stand.strategy,
@@ -47,6 +56,7 @@ def session(stand: Stand, **words: Any) -> tuple[Session, Code]:
         account=stand.account,
         symbols=(stand.symbol,),
         connection="",
+        parameters=gambles or {},
         **words,
     )
     return made, code

@@ -6,19 +6,23 @@
 * Where no person has traded, profit and fees by our stored rows are those of the venue's own ledger.
 * From the commit of a person's hold to its release no entry is sent, and when a flatten is told as confirmed the
   position at the broker is zero.
+* The sessions of an account enter no more often than its limit allows.
 * What a session that is flat at the close holds over it was told.
+* A stop that the market has passed is not placed again and again.
 * No entry is written while the market is closed or closes soon; each phase of it is told once, in sequence.
 * Nothing dies but by an injected fault, or as a feed that says how its stream ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from brokers.model import ZERO
+from brokers.model import ZERO, Side
 from brokers.tradestation.emulator.ledger import Ledger, traded
 from brokers.tradestation.emulator.money import Account, settle
 from supervisor.process.world import Store
@@ -28,6 +32,7 @@ from trader.demo.script import Stand
 from trader.demo.verify import placing_keys, stopped_times
 from trader.hours.market_hours import MarketHours, Phase
 from trader.messages import Row, SessionRow
+from trader.risk.usage import MINUTE_S
 from trader.simulate.faults import SLOW_MAX_S
 from trader.store.books import Readable, read_book
 
@@ -38,7 +43,9 @@ HOLD_BEGINS = (
 )
 CLOSE_TOLD_S = 120.0
 """Machine seconds: an account manager that is dead at the close comes back, reads the account, and tells."""
-HOLD_ENDS = ("hold.released", "divergence.resumed", "unexplained.over", "unsettled.over")
+HOLD_ENDS = (
+    *("hold.released", "divergence.resumed", "divergence.followed", "unexplained.over", "unsettled.over", "found.over"),
+)
 
 
 def crashes(told: Iterable[str]) -> Iterator[str]:
@@ -132,6 +139,16 @@ def held_entries(journal: Readable, stand: Stand) -> Iterator[str]:
         since = None
 
 
+def entries_a_minute(journals: Iterable[Readable], account: str, most: int) -> Iterator[str]:
+    """The account's own limit, over all its sessions: entries that were sent within 60 market seconds."""
+    sql = "SELECT key, written_utc FROM intents WHERE kind = 'place' AND purpose = 'entry' AND state = 'accepted'"
+    sent = sorted((row["written_utc"], row["key"]) for journal in journals for row in journal.query(sql))
+    for number, (at_utc, key) in enumerate(sent):
+        before = sum(at_utc - MINUTE_S < each <= at_utc for each, _ in sent[:number])
+        if before >= most:
+            yield f"{account}: entry {key} is number {before + 1} within a minute, limit {most}"
+
+
 def late_booked(desk: Readable, journal: Readable, ledger: Ledger, stand: Stand, rate: float) -> Iterator[str]:
     """Entries that were booked after a person had stopped them, and the longest way."""
     keys = [row["key"] for row in journal.query("SELECT key FROM intents WHERE kind = 'place' AND purpose = 'entry'")]
@@ -175,6 +192,25 @@ def kept_over_closes(journal: Readable, ledger: Ledger, stand: Stand, hours: Mar
         before = [row["kind"] for row in told if row["market_utc"] < closed_utc + patience_s]
         if before[-1:] != ["close.missed"]:
             yield f"{stand.name}: the broker held {held} over the close of {closed_utc}, and nobody was told"
+
+
+def sent_again(
+    journal: Readable, stand: Stand, price_at: Callable[[float], Decimal | None], patience_s: float
+) -> Iterator[str]:
+    """Stops that the market had passed for ``patience_s`` (market seconds) when they were placed: the desk knows it by
+    then, but for a death or a silent market. Once may be bad luck; again is a loop (order-safety 4)."""
+    sent: Counter[tuple[str, str]] = Counter()
+    sql = "SELECT side, stop_price, written_utc FROM intents WHERE kind = 'place' AND purpose = 'stop' ORDER BY number"
+    for row in journal.query(sql):
+        if row["stop_price"] is None:
+            continue
+        stop, sign = Decimal(row["stop_price"]), Side(row["side"]).sign
+        prices = (price_at(row["written_utc"]), price_at(row["written_utc"] - patience_s))
+        if all(price is not None and (price - stop) * sign >= 0 for price in prices):
+            sent[row["side"], row["stop_price"]] += 1
+    for (side, price), times in sent.items():
+        if times > 1:
+            yield f"{stand.name}: the {side} stop at {price} was placed {times} times while the market was beyond it"
 
 
 def entries_outside_hours(journal: Readable, stand: Stand, hours: MarketHours, closing_s: float) -> Iterator[str]:

@@ -35,6 +35,8 @@ Kind = Literal[
     "halt_file",
     "flatten",
     "flatten_all",
+    "quirk",
+    "hand_move",
 ]
 K = TypeVar("K", bound=str)
 
@@ -62,6 +64,34 @@ WEIGHTS: dict[Kind, int] = {
 STOPS_EVERY_S = {"light": 3000.0, "heavy": 60.0}
 """Mean machine seconds between two times that a person stops something: some are asked while the last still stands."""
 STOPS: dict[Kind, int] = {"hold": 3, "halt": 2, "halt_file": 2, "flatten": 3, "flatten_all": 2}
+ORDER_PATHS = ("POST /v3/orderexecution/*", "PUT /v3/orderexecution/*", "DELETE /v3/orderexecution/*")
+QUIRKS_EVERY_S = {"light": 1500.0, "heavy": 25.0}
+"""Mean machine seconds between two quirks of the venue."""
+QUIRKS: dict[str, int] = {
+    "status": 6,
+    "late_booking": 3,
+    "drop_order": 3,
+    "fill_on_ack": 2,
+    "fill_twice": 2,
+    "out_after_replace": 2,
+    "unknown_status": 2,
+    "bars_repeat": 2,
+    "bars_late": 2,
+    "bars_gap": 2,
+    "position_deleted": 2,
+    "dual_logon": 1,
+    "mute": 1,
+    "inert_stop": 3,
+    "hand_move": 4,
+}
+"""What the venue does wrong with one request, frame or bar (its names: emulator/fault_rules.py); and, in their midst, a
+person who moves our stop."""
+QUIRK_S = 60.0
+"""Machine seconds: what found nothing to act on by then is over. (What waited longer would add up while the market is
+closed, and the first hour of a week would lose every answer.)"""
+STATUSES = (429, 500, 503, 504)
+LATE_MAX_S = 20.0
+"""An order placed is in no list, or a bar is told, so much later at most."""
 ROLES: dict[str, int] = {
     "account_manager": 8,
     "trader": 5,
@@ -76,6 +106,12 @@ ROLES: dict[str, int] = {
     "control": 1,
 }
 """How often each kind of process is hit."""
+INSTRUCTIONS: dict[str, int] = {
+    "POST /v3/orderexecution/*": 8,
+    "PUT /v3/orderexecution/*": 3,
+    "DELETE /v3/orderexecution/*": 2,
+}
+"""Whose answer is lost: of placings, replaces and cancels."""
 BOUNDARY_MAX = 60
 """A process dies at one of its next so many messages sent or handled: within a few turns."""
 FREEZE_MAX_S = 25.0
@@ -93,8 +129,9 @@ DELAY_MAX_S = 0.5
 
 class Fault(msgspec.Struct, frozen=True):
     """``at_s``: machine seconds from the start. ``place``: 0 to 1, which one of those that can be hit then. ``role``:
-    kind of process, or of stream; of a moment, its point's name. ``number``: of a boundary or moment, of units traded
-    by hand, or 1 for a halt file that asks for a flatten too."""
+    kind of process, or of stream; of a moment, its point's name; of a lost answer, the instruction; of a quirk, its
+    fault at the emulator. ``number``: of a boundary or moment, of units traded by hand, of a status or of times, or 1
+    for a halt file that asks for a flatten too."""
 
     at_s: float
     kind: Kind
@@ -142,11 +179,31 @@ def stops(seed: int, level: Level, length_s: float) -> list[Fault]:
     return drawn
 
 
+def quirks(seed: int, level: Level, length_s: float) -> list[Fault]:
+    """What the venue does wrong in that night, one request or frame each; in every third one nothing. The last bar
+    is told as it should be: that it is missing only market time says, which stands then. (Drawn apart.)"""
+    draw = random.Random(f"quirks {seed}")
+    drawn: list[Fault] = []
+    if seed % 3 == 0:
+        return drawn
+    at_s = draw.expovariate(1 / QUIRKS_EVERY_S[level])
+    while at_s < length_s - QUIRK_S:
+        name, path = _one(draw, QUIRKS), draw.choice(ORDER_PATHS)
+        form = path if name == "status" else draw.choice(("before", "after"))
+        number = draw.choice(STATUSES) if name == "status" else draw.randint(1, 2)
+        kind: Kind = "hand_move" if name == "hand_move" else "quirk"
+        drawn.append(Fault(at_s, kind, draw.random(), name, form, 1.0 + draw.random() * (LATE_MAX_S - 1.0), number))
+        at_s += draw.expovariate(1 / QUIRKS_EVERY_S[level])
+    return drawn
+
+
 def _fault(draw: random.Random, at_s: float) -> Fault:
     kind: Kind = _one(draw, WEIGHTS)
     role = _one(draw, ROLES)
     if kind in ("goaway", "stall", "end", "reset", "error"):
         role = draw.choice(("bars", "orders", "positions"))
+    if kind == "lose_reply":
+        role = _one(draw, INSTRUCTIONS)
     form = {"goaway": draw.choice(("status", "error")), "lose_reply": draw.choice(("before", "after"))}.get(kind, "")
     longest_s = {"freeze": FREEZE_MAX_S, "stall": STALL_MAX_S}.get(kind, DOWN_MAX_S)
     seconds = 1.0 + draw.random() * (longest_s - 1.0)

@@ -1,7 +1,7 @@
 """How the venue of a night behaves where nobody knows: drawn by the seed, so that the desk is right either way. PURE.
 
 Not drawn: the quotas nobody published (the desk's own pace stays below what is); the lives of rotating tokens (the
-login of a night has a fixed one); and the rules of orders.
+login of a night has a fixed one). Rules of orders are drawn in ``tempers.py``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -19,7 +21,7 @@ from trader.holds import EVERYBODY, HALT_FILE, HaltFile
 from trader.messages import ReleaseHold
 from trader.sessions import journal_path, manager_name
 from trader.simulate.assembly import CONNECTION, Machine
-from trader.simulate.faults import Fault, Mishaps
+from trader.simulate.faults import QUIRK_S, Fault, Mishaps
 from trader.simulate.moments import BY_NAME, Aimed
 from trader.store.desk import DESK_DB
 from trader.store.holds import read_holds
@@ -28,6 +30,10 @@ CONTROL = "control"
 PERSON = "person"
 PERSON_EVERY_S = 40.0
 """Somebody looks at the desk this often and releases what is held, else a night would soon only mind positions."""
+MOVED_BY = Decimal(1)
+"""Of price: four ticks of the future, a hundred of the stock."""
+WHENS = ("before", "after")
+FOUND = "SELECT 1 FROM holds WHERE why = 'found'"
 FAR_PRICE = "1"
 """At which nobody ever sells."""
 STREAM_MESSAGE = "injected by the simulation"
@@ -78,9 +84,12 @@ class Injector:
             case _ if self._machine.outside.down:
                 return False
             case "lose_reply":
-                self._tell("order_reply", lose=1, when=fault.form)
+                self._tell("fault", fault="lose_reply", path=fault.role, when=fault.form, for_s=QUIRK_S)
                 return True
-            case "hand_trade" | "hand_flat" | "hand_cancel" | "hand_order":
+            case "quirk":
+                self._quirk(fault)
+                return True
+            case "hand_trade" | "hand_flat" | "hand_cancel" | "hand_order" | "hand_move":
                 return self._by_hand(fault)
             case _:
                 return self._hit_stream(fault)
@@ -164,9 +173,13 @@ class Injector:
             return self._cancel_by_hand(stand)
         if fault.kind == "hand_order":
             return self._order_by_hand(stand)
+        if fault.kind == "hand_move":
+            return self._move_by_hand(stand)
         held = outside.state.ledger.accounts[stand.account].quantity(stand.symbol)
         quantity = -held if fault.kind == "hand_flat" else fault.number
-        if not quantity:
+        orders = (outside.state.ledger.orders[order_id] for order_id in outside.state.ledger.open_ids)
+        waits = any(one.by_hand and one.order_type == "Market" and one.account == stand.account for one in orders)
+        if not quantity or waits:  # in a closed market it lies there till the opening, and nobody sends dozens
             return False
         try:
             outside.tell("trade", now_s, account=stand.account, symbol=stand.symbol, quantity=quantity)
@@ -190,6 +203,36 @@ class Injector:
         self._machine.kernel.let_outside_go_on()
         return True
 
+    def _move_by_hand(self, stand: Stand) -> bool:
+        """The stop, away from the market. Only where the venue leaves it its id: under another one it would be the
+        person's, by all that anybody can tell."""
+        outside = self._machine.outside
+        orders = (outside.state.ledger.orders[order_id] for order_id in outside.state.ledger.open_ids)
+        there = [order for order in orders if (order.account, order.symbol) == (stand.account, stand.symbol)]
+        ours = [order for order in there if not order.by_hand and order.stop_price is not None and not order.waiting]
+        if not ours or not outside.state.switches.replace_keeps_id:
+            return False
+        order = ours[0]
+        assert order.stop_price is not None
+        away = MOVED_BY if order.is_buy else -MOVED_BY
+        try:
+            outside.move_by_hand(order.order_id, order.stop_price + away, self._machine.kernel.now_s)
+        except Refusal:
+            return False  # it is being filled at this very moment
+        self._machine.kernel.let_outside_go_on()
+        return True
+
+    def _quirk(self, fault: Fault) -> None:
+        """Of whatever comes along next."""
+        about = {"fault": fault.role, "times": fault.number, "for_s": QUIRK_S, "seconds": fault.seconds}
+        if fault.role == "status":
+            about |= {"status": fault.number, "times": 1, "path": fault.form, "when": WHENS[int(fault.place * 2)]}
+        elif fault.role == "unknown_status":
+            about["text"] = "XYZ"
+        elif fault.role in ("late_booking", "inert_stop"):
+            about["path"] = "POST *"
+        self._tell("fault", **about)
+
     def _order_by_hand(self, stand: Stand) -> bool:
         """Far from the market: it is to lie there."""
         outside = self._machine.outside
@@ -201,7 +244,7 @@ class Injector:
         self._machine.kernel.let_outside_go_on()
         return True
 
-    def _tell(self, path: str, **body: object) -> None:
+    def _tell(self, path: str, /, **body: object) -> None:
         self._machine.outside.tell(path, self._machine.kernel.now_s, **body)
         self._machine.kernel.let_outside_go_on()
 
@@ -235,7 +278,16 @@ class Injector:
             self._ask(desk, CONTROL, LiftHold(session=hold.session, by=PERSON))
         for stand in self._stands:
             if self._held(stand):
+                self._flat_what_was_found(stand)
                 self._ask(desk, manager_name(stand.name), ReleaseHold(symbol=stand.symbol))
+
+    def _flat_what_was_found(self, stand: Stand) -> None:
+        """Of a position that a new journal has found the page says: flat it, or start with take-over."""
+        disk = self._machine.kernel.disks[journal_path(stand.name)]
+        held = self._machine.outside.state.ledger.accounts[stand.account].quantity(stand.symbol)
+        if held and not self._machine.outside.down and disk.execute(FOUND).fetchone():
+            with suppress(ValueError):  # the venue refuses it in words: a person cannot do it either
+                self._tell("trade", account=stand.account, symbol=stand.symbol, quantity=-held)
 
     def _held(self, stand: Stand) -> bool:
         disk = self._machine.kernel.disks.get(journal_path(stand.name))

@@ -14,11 +14,14 @@ from feeds import paths
 from feeds.config import Timing
 from supervisor.sim.desk import SimDesk
 from trader.demo.script import Stand
-from trader.sessions import journal_path, manager_name
+from trader.orders.intents import Purpose
+from trader.orders.target import Declaration
+from trader.sessions import StopPassed, journal_path, manager_name
 from trader.simulate.assembly import CONNECTION, Machine
 from trader.simulate.faults import SLOW_MAX_S, Mishaps
 
 LOOK_EVERY_S = 1.0
+PASSED = "the market was beyond a declared stop that did not work, and the position was neither closed nor paged"
 DIVERGENCE_MAX_S = 40.0
 """From a change of the position at the broker to its adoption, or to our fill of it (order-safety 1.5), with the real
 desk's periods, which nights have; where somebody whom it needs was away, from his return on."""
@@ -67,7 +70,8 @@ class Lasting(msgspec.Struct):
 class Watch:
     """``problems``: what lasted beyond the bound, in words, the last of each session and kind."""
 
-    def __init__(self, machine: Machine, stands: tuple[Stand, ...], mishaps: Mishaps) -> None:
+    def __init__(self, machine: Machine, stands: tuple[Stand, ...], mishaps: Mishaps, stop_passed: StopPassed) -> None:
+        self._stop_passed = stop_passed
         self._machine = machine
         self._stands = stands
         self._mishaps = mishaps
@@ -79,7 +83,9 @@ class Watch:
         self.uncovered_s: dict[str, float] = {}
         """By session: for how long its journal has said, look by look, that something has no cover."""
         self.unknown = Lasting()
+        self.passed = Lasting()
         self._oldest: dict[str, int] = {}
+        self._lives: dict[str, list[int]] = {}
         self.problems: dict[tuple[str, str], str] = {}
 
     def look(self, desk: SimDesk) -> None:
@@ -94,7 +100,7 @@ class Watch:
             is_bare = self._bare(stand)
             bare = is_bare and not self._journal_has(stand, TOLD_BARE)
             unknown = self._unknown(stand)
-            hindered = (apart or bare or unknown > 0) and self._hindered(desk, stand)
+            hindered = (apart or is_bare or unknown > 0) and self._hindered(desk, stand)
             timing = self._machine.config.timing
             lasted_s = self.divergence.look(stand.name, apart, hindered or unknown > 0, now_s)
             self._judge(stand.name, "book and broker were apart", lasted_s, DIVERGENCE_MAX_S)
@@ -103,10 +109,13 @@ class Watch:
             self._judge(stand.name, what, lasted_s, bound_s(timing))
             lasted_s = self.unrecorded.look(stand.name, is_bare and not recorded, hindered, now_s)
             self._judge(stand.name, "a position had no stop, and no record of it", lasted_s, bound_s(timing))
+            passed = is_bare and not apart and self._passed(stand)
+            lasted_s = self.passed.look(stand.name, passed, hindered or unknown > 0, now_s)
+            self._judge(stand.name, PASSED, lasted_s, bound_s(timing))
             if self._oldest.get(stand.name) != unknown:
                 self._oldest[stand.name] = unknown
                 self.unknown.look(stand.name, False, False, now_s)
-            lasted_s = self.unknown.look(stand.name, unknown > 0, hindered, now_s)
+            lasted_s = self.unknown.look(stand.name, unknown > 0, hindered or self._died(desk, stand), now_s)
             self._judge(stand.name, "an instruction had no outcome", lasted_s, unknown_bound_s(timing))
 
     def _judge(self, name: str, what: str, lasted_s: float, limit_s: float) -> None:
@@ -126,13 +135,37 @@ class Watch:
         return Decimal(row[0]) if row else Decimal(0)
 
     def _bare(self, stand: Stand) -> bool:
-        """Of the position at the broker a part has no working order that would close it."""
+        """Of the position at the broker a part has no working order that would close it. (One by hand is nobody's of
+        ours, but for one that asks for the very same as a lost instruction of ours: nobody can tell them apart, and
+        it does close the position.)"""
         ledger, held = self._machine.outside.state.ledger, self._theirs(stand)
         if not held:
             return False
         orders = (ledger.orders[order_id] for order_id in ledger.open_ids)
         there = [one for one in orders if (one.account, one.symbol) == (stand.account, stand.symbol)]
-        return abs(held) > sum(one.quantity for one in there if one.signed_quantity * held < 0 and not one.by_hand)
+        against = [one for one in there if one.signed_quantity * held < 0 and not one.waiting]
+        return abs(held) > sum(one.remaining for one in against if not one.by_hand or self._taken(stand, one.order_id))
+
+    def _taken(self, stand: Stand, order_id: str) -> bool:
+        """An order by hand that the session's journal has for its own."""
+        disk = self._machine.kernel.disks[journal_path(stand.name)]
+        return disk.execute("SELECT 1 FROM orders WHERE order_id = ?", (order_id,)).fetchone() is not None
+
+    def _passed(self, stand: Stand) -> bool:
+        """The market is beyond the stop that is declared for what is held, and nothing was decided: the position is not
+        being closed, and the stop does not wait by the policy ``page``. (One that a person has removed is the
+        person's; what the venue refuses has paged.)"""
+        disk = self._machine.kernel.disks[journal_path(stand.name)]
+        row = disk.execute("SELECT body FROM declarations WHERE symbol = ?", (stand.symbol,)).fetchone()
+        d = msgspec.json.decode(row[0], type=Declaration) if row else None
+        held = self._theirs(stand)
+        if d is None or d.stop is None or d.stop_by_person == "removed" or d.quantity * held <= 0:
+            return False
+        if Purpose.EXIT in d.refused or (Purpose.STOP in d.refused and self._stop_passed == "page"):
+            return False
+        series = self._machine.outside.state.market.series(stand.symbol)
+        last = series.last_print(self._machine.outside.market_utc(self._machine.kernel.now_s)) if series else None
+        return last is not None and (d.stop - last.price) * held >= 0
 
     def _unknown(self, stand: Stand) -> int:
         """The number of its oldest instruction without outcome; 0: there is none."""
@@ -156,3 +189,11 @@ class Watch:
         books, connection = paths.books(CONNECTION, stand.account), paths.process(CONNECTION)
         needed = [desk.kids.get(name) for name in (manager_name(stand.name), books, connection)]
         return any(kid is None or not kid.ready or kid.frozen for kid in needed)
+
+    def _died(self, desk: SimDesk, stand: Stand) -> bool:
+        """Since the look before: who was back within a second was away all the same, and a new life counts its own
+        reads before it gives an instruction up."""
+        names = (manager_name(stand.name), paths.books(CONNECTION, stand.account), paths.process(CONNECTION))
+        lives = [kid.incarnation if (kid := desk.kids.get(name)) else 0 for name in names]
+        before, self._lives[stand.name] = self._lives.get(stand.name, lives), lives
+        return before != lives

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from itertools import chain
 from typing import Any
 
 import msgspec
 
+from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
 from brokers.tradestation.emulator.switches import Switches
 from supervisor.sim.desk import SimDesk
+from trader.data.bars import late_limit_s
 from trader.demo.script import Stand
 from trader.demo.verify import Books, Count, books_differ, count, count_bars
 from trader.hours.market_hours import CLOSING_S, HoursConfig, calendar_of
@@ -27,11 +31,12 @@ from trader.sessions import journal_path
 from trader.simulate import cast, check, promises, week
 from trader.simulate.afterlife import changed, kept
 from trader.simulate.assembly import Machine, machine
-from trader.simulate.faults import ODDS, Fault, Level, Mishaps, faults, stops
+from trader.simulate.faults import ODDS, Fault, Level, Mishaps, faults, quirks, stops
 from trader.simulate.habits import drawn
 from trader.simulate.inject import PERSON_EVERY_S, Injector
 from trader.simulate.measure import LOOK_EVERY_S, Watch
 from trader.simulate.moments import Aimed, moments
+from trader.simulate.tempers import DELAYS_MAX_S, rules, temper
 from trader.store import desk as desk_store
 from trader.store.hours import read_hours
 
@@ -45,6 +50,7 @@ TOKEN_LIFETIMES_S = (1200.0, 1200.0, 170.0, 110.0)
 DAY_S = 86_400
 SETTLE_LIMIT_S = 300.0
 """Machine seconds after the market has stopped: the slowest way back is a held child's longest back-off and a read."""
+DRAIN_S = max(DELAYS_MAX_S.values()) / RATE
 QUIET_S = 75.0
 """The books must still agree two snapshots later."""
 CLOSE_LIMIT_S = 120.0
@@ -84,9 +90,10 @@ class Night:
     ) -> None:
         """``words``: what all sessions say of themselves, by the names of ``Session``."""
         self.plan = plan
-        self._limits = limits
-        self._words = words
         self.stands = cast.stands(plan.sessions)
+        self.temper = temper(plan.seed, self.stands)
+        self._limits = self.temper.limits if limits is None else limits
+        self._words = self.temper.words | words
         self.aimed = Aimed()
         self._mishaps = Mishaps(ODDS[plan.level], self.aimed)
         self._keep_log = keep_log
@@ -95,7 +102,7 @@ class Night:
         self._injector = Injector(
             self.machine, self.stands, self._mishaps, self.aimed, lambda: self.desk, self._new_life
         )
-        self.watch = Watch(self.machine, self.stands, self._mishaps)
+        self.watch = Watch(self.machine, self.stands, self._mishaps, self._words["stop_passed"])
         self.problems: list[str] = []
 
     def _machine(self) -> Machine:
@@ -104,7 +111,7 @@ class Night:
         lifetime_s = TOKEN_LIFETIMES_S[plan.seed % len(TOKEN_LIFETIMES_S)]
         return machine(
             week.market(weeks),
-            [cast.session(stand, **self._words) for stand in self.stands],
+            [cast.session(stand, self.temper.parameters.get(stand.name), **self._words) for stand in self.stands],
             origin_utc=plan.begin_utc,
             rate=RATE,
             seed=plan.seed,
@@ -112,9 +119,11 @@ class Night:
                 accounts=cast.accounts(self.stands),
                 token_lifetime_s=lifetime_s,
                 switches=Switches() if plan.believed else drawn(plan.seed),
+                rules=Rules() if plan.believed else rules(plan.seed),
             ),
             chances=self._mishaps,
             limits=self._limits,
+            protection=self.temper.protection,
         )
 
     @property
@@ -126,18 +135,29 @@ class Night:
     def play(self) -> Count:
         began_s = time.perf_counter()
         length_s = self.plan.days * DAY_S / RATE
+        self._leave_a_position()
         self._new_life()
         seed, level = self.plan.seed, self.plan.level
-        drawn = faults(seed, level, length_s), stops(seed, level, length_s), moments(seed, level, length_s)
-        for fault in chain(*drawn):
+        for fault in chain(*(of(seed, level, length_s) for of in (faults, stops, moments, quirks))):
             self.machine.kernel.after(fault.at_s, partial(self._inject, fault))
         self._look()
         self._person_looks()
-        self._run(length_s)
+        self._run(length_s - DRAIN_S)
+        self._end_delays()
+        self._run(DRAIN_S)
         self._stop_the_market()
         self._close()
         count = self._count(time.perf_counter() - began_s)
         return msgspec.structs.replace(count, problems=(*count.problems, *self._start_once_more()))
+
+    def _leave_a_position(self) -> None:
+        """Somebody has traded on the first session's account before it ever ran."""
+        if self.temper.left:
+            first, now_s = self.stands[0], self.machine.kernel.now_s
+            with suppress(ValueError):  # its market is closed
+                self.machine.outside.tell(
+                    "trade", now_s, account=first.account, symbol=first.symbol, quantity=self.temper.left
+                )
 
     def _run(self, seconds: float) -> None:
         self.machine.kernel.run(self.machine.kernel.now_s + seconds)
@@ -166,12 +186,23 @@ class Night:
         self._mishaps.calm_down()
         while self.machine.outside.down or self.desk.gone:
             self._run(LOOK_EVERY_S)
+        if self._end_delays():
+            self._run(DRAIN_S)
         self.machine.outside.tell("clock", self.machine.kernel.now_s, action="stop")
         self.machine.kernel.let_outside_go_on()
         until_s = self.machine.kernel.now_s + SETTLE_LIMIT_S
         while self.machine.kernel.now_s < until_s and not all(map(self._settled, self.stands)):
             self._run(LOOK_EVERY_S)
         self._run(QUIET_S)
+
+    def _end_delays(self) -> bool:
+        """What the venue is still about to do takes market time, of which there is none once the market stands. Whether
+        there was anything to end."""
+        outside, now_s = self.machine.outside, self.machine.kernel.now_s
+        slow = any(getattr(outside.state.rules, name) for name in DELAYS_MAX_S)
+        if slow and not outside.down:
+            outside.tell("switch", now_s, **dict.fromkeys(DELAYS_MAX_S, 0.0))
+        return slow and not outside.down
 
     def _settled(self, stand: Stand) -> bool:
         journal = self.machine.store(journal_path(stand.name))
@@ -208,10 +239,15 @@ class Night:
         broken = [*self.problems, *self.watch.problems.values(), *promises.touched(ledger, self._injector.left)]
         for desk in self.lives:
             broken += check.crashes(desk.crashes)
+        for account, of_account in self.machine.config.limits.accounts.items():
+            theirs = [journals[stand.name] for stand in self.stands if stand.account == account]
+            if of_account.max_orders_per_minute is not None:
+                broken += check.entries_a_minute(theirs, account, of_account.max_orders_per_minute)
         for stand in self.stands:
             journal = journals[stand.name]
             broken += check.crossings(ledger, stand, journal, RATE)
-            broken += check.late_entries(journal, ledger, stand, self.machine.config.timing.late_machine_s, RATE)
+            late_s = self.machine.config.timing.late_machine_s
+            broken += check.late_entries(journal, ledger, stand, late_s, RATE)
             broken += check.held_entries(journal, stand)
             broken += check.late_booked(desk_db, journal, ledger, stand, RATE)
             broken += check.flattened(journal, ledger, stand, RATE)
@@ -221,6 +257,7 @@ class Night:
             broken += check.phases(journal, stand, hours, max(CLOSING_S, flat_s))
             if flat_s:
                 broken += check.kept_over_closes(journal, ledger, stand, hours, RATE)
+            broken += check.sent_again(journal, stand, partial(self._price_at, stand), late_limit_s(60, late_s, RATE))
             broken += check.adoptions(journal, ledger, stand)
             broken += promises.exceeded(journal, ledger, stand)
             reads_utc = self.machine.outside.reads_utc.get(stand.account, [])
@@ -238,6 +275,11 @@ class Night:
             broken += [f"{stand.name}: {row['kind']} {row['key']} is still {row['state']}" for row in unsettled]
         books = Books(self.stands, desk_db, journals, self._orders(), self._bars(), len(self.lives))
         return count(books, self._injector.injected, seconds, broken)
+
+    def _price_at(self, stand: Stand, at_utc: float) -> Decimal | None:
+        series = self.machine.outside.state.market.series(stand.symbol)
+        last = series.last_print(at_utc) if series is not None else None
+        return None if last is None else last.price
 
     def _orders(self) -> dict[str, Any]:
         orders: dict[str, Any] = self.machine.outside.ask("orders", self.machine.kernel.now_s)

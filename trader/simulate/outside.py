@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -11,7 +12,7 @@ from brokers.tradestation.emulator.app import advance, app, drop_stream, next_du
 from brokers.tradestation.emulator.book import Entry
 from brokers.tradestation.emulator.market import Market
 from brokers.tradestation.emulator.order import Order
-from brokers.tradestation.emulator.orders import cancel, leave_by_hand
+from brokers.tradestation.emulator.orders import cancel, leave_by_hand, replace
 from brokers.tradestation.emulator.state import Settings, new_state, rebuilt
 from brokers.tradestation.emulator.values import Cut, Now, OpenStream, Reply, Request, StreamBytes
 from supervisor.process.world import HttpReply
@@ -142,6 +143,12 @@ class EmulatorOutside:
     def cancel_by_hand(self, order_id: str, now_s: float) -> None:
         """As a person does it on the broker's own screen. Raises the emulator's ``Refusal`` where it is not open."""
         cancel(self.state, order_id, self._now(now_s))
+        self._keep_book()
+
+    def move_by_hand(self, order_id: str, stop_price: Decimal, now_s: float) -> None:
+        """The same, for a stop that is put elsewhere. Raises ``Refusal`` where it cannot be changed."""
+        body = msgspec.json.encode({"StopPrice": str(stop_price)})
+        replace(self.state, order_id, Request("PUT", order_id, {}, {}, body), self._now(now_s))
         self._keep_book()
 
     def order_by_hand(self, account: str, symbol: str, quantity: int, limit_price: str, now_s: float) -> Order:

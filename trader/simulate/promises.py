@@ -37,6 +37,8 @@ DECISIONS = (
 )
 BY_OTHER = "order.cancelled_by_other"
 FLATTENS = ("flatten.begun", "flatten.confirmed", "flatten.ended")
+MINDED = ("stop.passed", "stop.inert", "take.reached", "close.begun")
+"""By these the desk closes what is held, by what was declared for it and the session's word: what was adopted, too."""
 
 
 def exceeded(journal: Readable, ledger: Ledger, stand: Stand) -> Iterator[str]:
@@ -113,22 +115,29 @@ def _history(journal: Readable, stand: Stand) -> list[tuple[float, Decimal]]:
 
 
 def reactions(journal: Readable, stand: Stand, stopped_utc: float | None = None) -> Iterator[str]:
-    """Stops move after an adoption; nothing else does by itself. ``stopped_utc``: from when on market time stands, and
-    does not say any more what came first."""
+    """Stops move after an adoption; nothing else does by itself, but for a stop or take that the market has passed, and
+    the close. ``stopped_utc``: from when on market time stands, and does not say any more what came first."""
     end_utc = float("inf") if stopped_utc is None else stopped_utc
     decisions = journal.query(DECISIONS)
     turns = [row["committed_utc"] for row in journal.query("SELECT committed_utc FROM turns ORDER BY committed_utc")]
     marks = ", ".join("?" for _ in FLATTENS)
     asked = journal.query(f"SELECT kind, market_utc FROM events WHERE kind IN ({marks}) ORDER BY number", FLATTENS)
+    minded = _moments(journal, MINDED)
     for adoption in journal.query("SELECT adopted_utc FROM adoptions WHERE taken_over = 0 ORDER BY number"):
         adopted_utc = adoption["adopted_utc"]
         next_turn = bisect_right(turns, adopted_utc)
         until_utc = turns[next_turn] if next_turn < len(turns) else float("inf")
         for row in decisions:
-            if adopted_utc <= row["written_utc"] < min(until_utc, end_utc) and not _flattening(
-                asked, row["written_utc"]
-            ):
+            at_utc = row["written_utc"]
+            passed = row["purpose"] == "exit" and any(adopted_utc <= each <= at_utc for each in minded)
+            if adopted_utc <= at_utc < min(until_utc, end_utc) and not (passed or _flattening(asked, at_utc)):
                 yield f"{stand.name}: {row['purpose']} {row['key']} follows from an adoption alone"
+
+
+def _moments(journal: Readable, kinds: Sequence[str]) -> list[float]:
+    marks = ", ".join("?" for _ in kinds)
+    rows = journal.query(f"SELECT market_utc FROM events WHERE kind IN ({marks}) ORDER BY number", kinds)
+    return [row["market_utc"] for row in rows]
 
 
 def _flattening(asked: Iterable[dict[str, Any]], at_utc: float) -> bool:

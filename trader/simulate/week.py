@@ -15,6 +15,8 @@ from brokers.tradestation.emulator.load import load_market
 from brokers.tradestation.emulator.market import Bar, Market, Series
 
 SYMBOLS = ("ESZ13", "SPY")
+TWIN, TWIN_OF = "IVV", "SPY"
+"""Another fund on the same index, with the very prices: a second symbol for an account of stocks."""
 DAY_S = 86_400
 HALF_S = DAY_S // 2
 WEEK_S = 7 * DAY_S
@@ -24,9 +26,10 @@ BEGINS_UTC = 1_381_096_800
 
 @cache
 def market(weeks: int) -> Market:
-    """Both symbols over so many weeks. Nothing in a market changes, so simulations share it."""
+    """Both symbols and the twin over so many weeks. Nothing in a market changes, so simulations share it."""
     recorded = load_market(SYMBOLS)
-    return Market([_repeated(series, weeks) for name in SYMBOLS if (series := recorded.series(name))])
+    repeated = [_repeated(series, weeks) for name in SYMBOLS if (series := recorded.series(name))]
+    return Market([*repeated, *(Series(TWIN, series.bars) for series in repeated if series.symbol == TWIN_OF)])
 
 
 def _repeated(series: Series, weeks: int) -> Series:
