@@ -241,6 +241,39 @@ def test_a_leg_told_filled_before_its_entry_counts_only_with_it(desk: Desk) -> N
     assert [row.purpose for row in desk.rows()] == ["entry", "stop"]
 
 
+def test_what_legs_fill_while_their_entry_still_works_is_counted_by_the_read_that_shows_both(desk: Desk) -> None:
+    """Some venues send the legs at the entry's first part. What is left out of our book would be adopted as somebody
+    else's doing, and counted a second time when the entry has ended."""
+    declare(desk, 3, stop=166, take=170)
+    desk.fill("1", quantity=2)
+    for leg in ("2", "3"):
+        desk.change(leg, status=OrderStatus.WORKING, venue_status="ACK")
+    desk.stream()
+    desk.fill("2", "166", quantity=1)
+    desk.stream()
+    for _ in range(2):
+        desk.read()
+        desk.world.advance(1.5)
+    assert held(desk) == desk.position == 1
+    desk.change("1", status=OrderStatus.CANCELLED)
+    desk.stream()
+    desk.read()
+    assert held(desk) == desk.position == 1
+    assert not {"divergence.adopted", "order.changed_by_other"}.intersection(desk.events())
+
+
+def test_a_take_first_heard_of_when_its_stop_has_filled_was_ended_by_its_group(desk: Desk) -> None:
+    long_with_take(desk)
+    declare(desk, 3, stop=166, take=170)
+    desk.fill("4")
+    desk.fill("5", "166")
+    assert desk.orders["6"].status is OrderStatus.CANCELLED
+    desk.stream()
+    assert held(desk) == 1
+    assert "order.cancelled_by_other" not in desk.events()
+    assert desk.manager.journal.declaration(SYMBOL).take_by_person == ""
+
+
 def test_the_take_that_fills_ends_the_stop_at_the_venue_and_nobody_removed_it(desk: Desk) -> None:
     long_with_take(desk)
     desk.fill("3", "170")

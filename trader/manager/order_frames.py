@@ -30,7 +30,7 @@ def take_legs(account: Account, orders: Iterable[Order], now: Now) -> None:
     """Orders of a read that are of a bracket of ours, and are not in the journal yet."""
     journal = account.journal
     for order in in_sequence([each for each in orders if not journal.knows_order(each.order_id)]):
-        found = claim(account, order, now) or claim_by_looks(account, order)
+        found = claim(account, order, now) or claim_by_looks(account, order, now)
         if found is not None:
             _take(account, found, now)
 
@@ -57,14 +57,16 @@ def _leg_refused(account: Account, symbol: str, leg: Leg, quantity: Decimal, now
 def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: float | None = None) -> None:
     """Frames of a stream (``requested_s`` None), or of a read: there, what is older than our own last word on the
     symbol counts only in what can never be undone."""
-    for frame in in_sequence(orders):
+    told_of = in_sequence(orders)
+    shown = {frame.order_id for frame in told_of}
+    for frame in told_of:
         own = account.journal.orders.get(frame.order_id)
         if own is None and (found := claim(account, frame, now)) is not None:
             own = _take(account, found, now)
         if own is None:
             account.want_read |= account.doubtful(frame.symbol)
             continue
-        verdict = judged(account, own, frame, read=requested_s is not None)
+        verdict = judged(account, own, frame, read=requested_s is not None, shown=shown)
         if verdict.wait:
             continue
         current = requested_s is None or requested_s >= account.changed_s.get(own.symbol, 0.0)
