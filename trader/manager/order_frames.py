@@ -167,12 +167,15 @@ def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> Non
     journal.hold_position(symbol, held)
     declaration = journal.declaration(symbol)
     late = order.late and (order.purpose is Purpose.ENTRY or not same_side(held.quantity, declaration.quantity))
-    if late or _filled_over_a_halt(account, order, declaration, before):
+    if late or _filled_over_a_stop(account, order, declaration, before):
         declaration = replace(declaration, quantity=held.quantity)
     elif order.purpose in (Purpose.STOP, Purpose.TAKE) and not order.exiting:
         declaration = replace(declaration, quantity=clamped(declaration.quantity, held.quantity))
     if held.quantity == 0:
         declaration = replace(declaration, stop_by_person="", take_by_person="")
+    if declaration.voided:
+        account.unconfirmed.setdefault(symbol, now.s)
+        account.want_read = True
     if order.group and order.purpose is not Purpose.ENTRY:
         owe(account, order, told.quantity, now)
     journal.declare(declaration)
@@ -193,9 +196,11 @@ def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> Non
     account.event(now, "order.filled", "DIGEST", text, order_id=order.order_id)
 
 
-def _filled_over_a_halt(account: Account, order: OwnOrder, declaration: Declaration, before: Holding) -> bool:
-    """An entry that filled while a halt was cancelling it is kept and protected: a halt closes nothing."""
-    kept = account.in_force.halted and not account.flattening and declaration.quantity == before.quantity
+def _filled_over_a_stop(account: Account, order: OwnOrder, declaration: Declaration, before: Holding) -> bool:
+    """An entry that filled while a halt or a divergence was cancelling it is kept and protected: a halt closes nothing,
+    and no exit follows from a divergence."""
+    stopped = account.in_force.halted or declaration.voided
+    kept = stopped and not account.flattening and declaration.quantity == before.quantity
     return kept and order.purpose is Purpose.ENTRY
 
 

@@ -66,6 +66,8 @@ def _ours(account: Account, symbol: str) -> Ours:
         unsettled=account.unsettled_quantities(symbol),
         differed=account.differed.get(symbol),
         looked=symbol in account.looked,
+        working=tuple([order.side.sign * order.remaining_at_most for order in account.working_of(symbol)]),
+        since_s=account.differs_since[symbol][0] if symbol in account.differs_since else None,
     )
 
 
@@ -146,6 +148,7 @@ def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list
     account.differed.pop(symbol, None)
     account.not_ours.discard(symbol)
     account.looked.discard(symbol)
+    account.unconfirmed.pop(symbol, None)
     if symbol not in journal.holdings:
         journal.hold_position(symbol, Holding(as_of_utc=now.utc))
     journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
@@ -210,6 +213,7 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
     account.agreed_s[symbol] = snapshot.requested_s
     account.differed.pop(symbol, None)
     account.looked.discard(symbol)
+    account.unconfirmed.pop(symbol, None)
     _record_adoption(account, finding, snapshot, now)
     journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
     if finding.explained:
