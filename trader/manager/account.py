@@ -253,6 +253,7 @@ class Account:
             seen=self.differed.get(symbol, ZERO if self._may_be_twice(symbol, now) else None),
             unsettled=unsettled,
             entry_refusal=self.refusal(declaration, now, late=declaration.late) if missing else None,
+            entry_waits=missing and self._begins(symbol),
             replace_to_market=stop_becomes_exit(self, symbol),
             children=self.capabilities.children,
             takes_native=self.takes_native,
@@ -281,6 +282,12 @@ class Account:
         """So a stop that may be passed, and then is to be paged, is not sent yet."""
         young = now.s < self.began_s + self.timing.settle_s
         return young and self.session.stop_passed == "page" and self._untold(symbol)
+
+    def _begins(self, symbol: str) -> bool:
+        """This life has not read yet what the gates look at: what was declared before it waits as long as it is valid,
+        lest each death between an exit and the entry that follows it leave the session flat."""
+        priced = self.limits.max_open_risk_usd is None or symbol in self.prices
+        return symbol not in self.agreed_s or self.seen is None or not priced
 
     def _may_be_twice(self, symbol: str, now: Now) -> bool:
         """What we hold may contain a fill twice, until a read agrees. Where none comes an exit does not wait for it."""

@@ -86,6 +86,7 @@ class Situation(Value, frozen=True):
     seen: Decimal | None = None
     unsettled: bool = False
     entry_refusal: tuple[str, str] | None = None
+    entry_waits: bool = False
     replace_to_market: bool = True
     children: bool = False
     takes_native: bool = False
@@ -395,6 +396,8 @@ def _open(s: Situation, o: _Orders) -> list[Action]:
     if s.now_utc > d.valid_until_utc:
         late_s = s.now_utc - d.valid_until_utc
         return [RefuseEntry("validity", f"the entry's validity ended {late_s:.0f} market seconds ago", left)]
+    if s.entry_waits:
+        return []
     if s.entry_refusal is not None:
         return [RefuseEntry(*s.entry_refusal, left)]
     closing = bool(o.exits) or any(each.exiting or s.position == 0 for each in o.astray)
