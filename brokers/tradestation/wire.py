@@ -276,9 +276,11 @@ def instrument(shape: SymbolShape) -> Instrument:
     return Instrument(
         symbol=(shape.underlying or "") if continuous else shape.symbol,
         kind=shape.asset_type,
-        tick_size=finite(shape.price_format.increment),
-        point_value_usd=finite(shape.price_format.point_value),
-        quantity_step=known(quantities.increment if quantities else None) or Decimal(1),
+        tick_size=above_zero(f"{shape.symbol}: tick size", shape.price_format.increment),
+        point_value_usd=above_zero(f"{shape.symbol}: point value", shape.price_format.point_value),
+        quantity_step=above_zero(
+            f"{shape.symbol}: quantity step", known(quantities.increment if quantities else None) or Decimal(1)
+        ),
         expires_utc=epoch_utc(shape.expiration_date) if shape.expiration_date else None,
     )
 
@@ -287,6 +289,13 @@ def finite(number: Decimal) -> Decimal:
     """A JSON string "NaN" or "Infinity" is a Decimal too, and no price; nor is one of a million digits."""
     if not number.is_finite() or abs(number.adjusted()) > NUMBER_EXPONENT_MAX:
         raise BadAnswer(f"{str(number)[:40]} where a number belongs")
+    return number
+
+
+def above_zero(what: str, number: Decimal) -> Decimal:
+    """Of what everything is divided by or multiplied with."""
+    if finite(number) <= 0:
+        raise BadAnswer(f"{what} {number}, and it must be above 0")
     return number
 
 

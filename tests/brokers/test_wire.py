@@ -176,6 +176,20 @@ def test_a_tick_size_by_schedule_is_refused_and_not_guessed() -> None:
         wire.instrument(decoded(body, SymbolsPage).symbols[0])
 
 
+@pytest.mark.parametrize("told", ["0", "-0.25", "NaN"])
+@pytest.mark.parametrize("name", [b'"Increment":"0.25"', b'"PointValue":"50"', b'"Increment":"1"'])
+def test_a_tick_size_point_value_or_step_that_is_not_above_zero_is_no_answer(name: bytes, told: str) -> None:
+    """Whoever rounds to it would divide by nothing, at each plan and after each restart. (A step of 0 is none said.)"""
+    field = name.partition(b":")[0]
+    body = golden.SYMBOLS.replace(name, field + b':"' + told.encode() + b'"')
+    assert body != golden.SYMBOLS
+    if (name, told) == (b'"Increment":"1"', "0"):
+        assert wire.instrument(decoded(body, SymbolsPage).symbols[0]).quantity_step == 1
+        return
+    with pytest.raises(BadAnswer):
+        wire.instrument(decoded(body, SymbolsPage).symbols[0])
+
+
 # -- orders: what is odd -------------------------------------------------------------------------------------------
 
 
