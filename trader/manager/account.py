@@ -43,6 +43,8 @@ from trader.sessions import Session
 
 REJECTS = "rejects"
 """Why entries are held: refusals in a loop."""
+DIVERGENCE = "divergence"
+"""Why entries are held: the broker differed, or somebody else has decided about an order of ours."""
 replace = msgspec.structs.replace
 
 

@@ -15,8 +15,8 @@ from enum import StrEnum
 from brokers.model import ZERO, Order, Position, Value
 
 LAG_S = 5.0
-"""Machine seconds for which what a venue tells of orders may lag behind what it tells of positions: so long a difference
-that fills of our own orders would make is not taken for somebody else's doing. Within what an adoption may take."""
+"""Machine seconds for which what a venue tells of orders may lag behind what it tells of positions: so long a
+difference that fills of our own orders would make is not taken for somebody else's doing."""
 
 
 class Verdict(StrEnum):
