@@ -199,6 +199,16 @@ def test_an_expired_order_that_shows_an_executed_quantity_has_no_fill() -> None:
     assert expired.average_fill_price is None
 
 
+def test_the_first_day_of_the_calendar_is_no_date() -> None:
+    """Else an order that lives would be closed, a stop would have ended long ago, a contract, too."""
+    never = "0001-01-01T00:00:00Z"
+    order = order_with({"ExecQuantity": "0", "ExecutionPrice": "0"}, Status="OUT", ClosedDateTime=never, GoodTillDate=never)
+    assert (order.closed_utc, order.good_till_utc, order.working) == (None, None, True)
+    body = golden.SYMBOLS.replace(b'"ExpirationDate":"2026-12-18T00:00:00Z"', f'"ExpirationDate":"{never}"'.encode())
+    assert body != golden.SYMBOLS
+    assert wire.instrument(decoded(body, SymbolsPage).symbols[0]).expires_utc is None
+
+
 @pytest.mark.parametrize("code", ["ACK", "DON", "STP", "XYZ"])
 def test_a_fill_that_rides_on_another_status_counts(code: str) -> None:
     order = order_with(Status=code)

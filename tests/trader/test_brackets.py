@@ -228,6 +228,19 @@ def test_what_is_part_filled_waits_for_the_leg_and_not_too_long(desk: Desk) -> N
     assert working == [(OrderType.STOP_MARKET, 1)], "and what is held has a stop of its own"
 
 
+def test_what_is_waited_for_is_forgotten_when_it_came(desk: Desk) -> None:
+    """A session that enters for months keeps nothing of it."""
+    declare(desk, 1, stop=166)
+    tell(desk, "1")
+    desk.orders, shown = {"1": desk.orders["1"]}, desk.orders
+    desk.read()
+    assert desk.manager.account.settling
+    desk.orders = shown
+    for _ in range(2):
+        desk.read()
+    assert not desk.manager.account.settling
+
+
 def test_a_leg_told_filled_before_its_entry_counts_only_with_it(desk: Desk) -> None:
     declare(desk, 1, stop=166)
     desk.stream()

@@ -201,6 +201,9 @@ def claim_by_looks(account: Account, order: Order, now: Now) -> Claimed | None:
 def give_up_legs(account: Account, requested_s: float, now: Now) -> list[OwnOrder]:
     """Entries whose legs no read shows for so long that they are not there: what is held gets a stop of its own."""
     over = []
+    waited = {-entry.intent for entry in account.journal.awaiting.values()}
+    for number in [each for each in account.settling if each < 0 and each not in waited]:
+        del account.settling[number]  # their frames came
     for entry in list(account.journal.awaiting.values()):
         so_far = account.settling.setdefault(-entry.intent, Settling(now.s))
         if requested_s < so_far.since_s:
