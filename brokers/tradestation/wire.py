@@ -158,7 +158,7 @@ def order(shape: OrderShape, leg: Leg, order_id: str) -> Order:
         side=side(leg.buy_or_sell),
         type=order_type(shape),
         quantity=ordered,
-        status=order_status(shape, executed_so_far, ordered),
+        status=order_status(shape, executed_so_far if price else ZERO, ordered),
         venue_status=shape.status,
         opened_utc=epoch_utc(shape.opened_date_time),
         filled_quantity=filled,
@@ -176,7 +176,8 @@ def order(shape: OrderShape, leg: Leg, order_id: str) -> Order:
 
 
 def order_status(shape: OrderShape, executed: Decimal, ordered: Decimal) -> OrderStatus:
-    """By the table; but a "filled" that is not the whole quantity is not believed: it is to be looked up.
+    """By the table; but a "filled" that is not the whole quantity, or has no price, is not believed: it is to be looked
+    up.
 
     ExecQuantity itself counts as a fill only with a price or a status that tells of one: an expired order shows it too.
     """

@@ -199,6 +199,11 @@ def test_an_expired_order_that_shows_an_executed_quantity_has_no_fill() -> None:
     assert expired.average_fill_price is None
 
 
+def test_filled_without_a_price_is_not_believed_yet() -> None:
+    order = order_with({"ExecQuantity": "1", "ExecutionPrice": "0"}, Status="FLL", FilledPrice="0")
+    assert (order.status, order.average_fill_price) == (OrderStatus.UNKNOWN, None)
+
+
 def test_the_first_day_of_the_calendar_is_no_date() -> None:
     """Else an order that lives would be closed, a stop would have ended long ago, a contract, too."""
     never = "0001-01-01T00:00:00Z"

@@ -127,3 +127,22 @@ def test_a_read_that_lags_behind_the_end_of_an_order_brings_nothing_back(desk: D
     look(desk)
     assert "order.late" not in desk.events()
     assert desk.manager.journal.declaration(SYMBOL).stop_by_person == "removed"
+
+
+# -- fills that cannot be --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order_id", ["1", "2"])
+def test_of_a_fill_beyond_the_orders_size_no_order_follows(desk: Desk, order_id: str) -> None:
+    """What is beyond is believed where the position shows it, in reads."""
+    if order_id == "2":
+        held(desk, 1)
+    else:
+        desk.declare(1)
+    sent = desk.sent()
+    desk.fill(order_id)
+    desk.change(order_id, filled_quantity=Decimal(5))
+    look(desk)
+    assert desk.manager.journal.holding(SYMBOL).quantity == desk.position
+    assert desk.sent() == sent
+    assert "order.odd" in desk.events()

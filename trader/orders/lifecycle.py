@@ -264,8 +264,14 @@ def seen(
     or parent brings about, nobody's doing. ``revives``: it was asked for so long after our last word that an order
     which had ended, and works in it, does work: what we were told of its end was wrong."""
     told: list[Happening] = []
+    most = max(own.quantity, frame.quantity)
+    if frame.filled_quantity > most:  # more cannot be: what the position has of it, reads of the position tell
+        beyond = f"filled {frame.filled_quantity} of {most}"
+        told += [] if beyond == own.odd else [Happening(What.ODD, beyond)]
+        own, frame = _replaced(own, odd=beyond), msgspec.structs.replace(frame, filled_quantity=most)
     if own.presumed and current and read:
-        own, told = _back(own, frame)
+        own, back = _back(own, frame)
+        told += back
     elif revives and own.status in (X, E, J) and frame.status in (R, W, C):
         told.append(Happening(What.BACK, f"{own.status} -> {frame.status} ({frame.venue_status})"))
         own = _replaced(own, status=frame.status, late=True, odd="")
