@@ -207,7 +207,9 @@ def test_filled_without_a_price_is_not_believed_yet() -> None:
 def test_the_first_day_of_the_calendar_is_no_date() -> None:
     """Else an order that lives would be closed, a stop would have ended long ago, a contract, too."""
     never = "0001-01-01T00:00:00Z"
-    order = order_with({"ExecQuantity": "0", "ExecutionPrice": "0"}, Status="OUT", ClosedDateTime=never, GoodTillDate=never)
+    order = order_with(
+        {"ExecQuantity": "0", "ExecutionPrice": "0"}, Status="OUT", ClosedDateTime=never, GoodTillDate=never
+    )
     assert (order.closed_utc, order.good_till_utc, order.working) == (None, None, True)
     body = golden.SYMBOLS.replace(b'"ExpirationDate":"2026-12-18T00:00:00Z"', f'"ExpirationDate":"{never}"'.encode())
     assert body != golden.SYMBOLS

@@ -241,6 +241,21 @@ def test_what_is_waited_for_is_forgotten_when_it_came(desk: Desk) -> None:
     assert not desk.manager.account.settling
 
 
+def test_a_leg_too_old_to_be_remembered_is_not_taken_for_a_new_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stream tells all orders of the day anew at each opening; memory has the newest ones."""
+    declare(desk, 1, stop=166)
+    desk.fill("1")
+    desk.fill("2", "166")
+    desk.stream()
+    monkeypatch.setattr("trader.manager.image.DEAD_ORDERS_KEPT", 1)
+    desk.restart()
+    assert list(desk.manager.journal.orders) == ["1"]
+    desk.stream()
+    desk.read()
+    assert held(desk) == desk.position == 0
+    assert [row.purpose for row in desk.rows()] == ["entry", "stop"]
+
+
 def test_a_leg_told_filled_before_its_entry_counts_only_with_it(desk: Desk) -> None:
     declare(desk, 1, stop=166)
     desk.stream()

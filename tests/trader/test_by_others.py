@@ -6,6 +6,7 @@ import pytest
 
 from brokers.model import OrderStatus, OrderType
 from tests.trader.session_world import SYMBOL, Desk
+from tests.trader.test_brackets import long_with_take
 from trader.messages import RejectRow, ReleaseHold
 
 
@@ -51,6 +52,22 @@ def test_a_position_closed_by_phone_with_our_own_stop_is_not_bought_back(desk: D
     desk.world.ask(ReleaseHold(SYMBOL))
     desk.declare(1)
     assert desk.sent() == ["POST", "POST"], "a person has released it"
+
+
+@pytest.mark.parametrize("stop_lives", [True, False])
+def test_a_position_closed_by_phone_with_our_own_take_is_not_bought_back(desk: Desk, stop_lives: bool) -> None:
+    long_with_take(desk)
+    if not stop_lives:
+        desk.change("2", status=OrderStatus.CANCELLED)
+        look(desk)
+    desk.change("3", type=OrderType.MARKET, limit_price=None)
+    look(desk)
+    desk.fill("3")
+    look(desk)
+    desk.declare(1)
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    assert working(desk) == []
+    assert desk.rows()[-1].gate == "diverged"
 
 
 def test_the_rest_of_an_entry_that_a_person_cancels_is_not_asked_for_on_the_next_bar(desk: Desk) -> None:

@@ -61,7 +61,8 @@ def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: flo
     shown = {frame.order_id for frame in told_of}
     for frame in told_of:
         own = account.journal.orders.get(frame.order_id)
-        if own is None and (found := claim(account, frame, now)) is not None:
+        new = own is None and not account.journal.knows_order(frame.order_id)
+        if new and (found := claim(account, frame, now)) is not None:
             own = _take(account, found, now)
         if own is None:
             account.want_read |= account.doubtful(frame.symbol)
@@ -277,7 +278,7 @@ def _void(account: Account, declaration: Declaration, quantity: Decimal, now: No
 def _changed_by_other(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
     """Adopted: a stop that a person moved stays where it is until the position is flat or released."""
     declaration, held = account.journal.declaration(order.symbol), account.journal.holding(order.symbol).quantity
-    if order.purpose is Purpose.STOP and order.exiting:
+    if order.exiting:
         _void(account, declaration, clamped(declaration.quantity, held + order.side.sign * order.remaining), now)
     elif order.purpose is Purpose.STOP:
         stop = order.stop_price if order.stop_price is not None else declaration.stop

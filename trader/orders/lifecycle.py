@@ -167,8 +167,8 @@ class OwnOrder(Value, frozen=True):
 
     @property
     def exiting(self) -> bool:
-        """It closes at the market: an exit, or a stop that was turned into one."""
-        return self.purpose is Purpose.EXIT or (self.purpose is Purpose.STOP and self._market)
+        """It closes at the market: an exit, or a stop (by somebody else also a take) that was turned into one."""
+        return self.purpose is Purpose.EXIT or (self.purpose is not Purpose.ENTRY and self._market)
 
     @property
     def protecting(self) -> bool:

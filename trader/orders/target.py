@@ -276,7 +276,7 @@ def _stops_become_exits(s: Situation, o: _Orders, need: Decimal) -> list[Action]
     """The take of a pair may stay: the venue takes from it what its exit fills. One that stands alone goes first."""
     if not s.replace_to_market:
         return _cancels([order for pair in o.pairs for order in pair if order is not None and not order.exiting])
-    alone = [pair.take for pair in o.pairs if pair.stop is None and pair.take is not None]
+    alone = [pair.take for pair in o.pairs if pair.stop is None and pair.take is not None and not pair.take.exiting]
     actions: list[Action] = _cancels(alone)
     spare, growing = _free(s, o), False
     for stop, take in o.pairs:
@@ -321,7 +321,7 @@ def _protect(s: Situation, o: _Orders) -> list[Action]:
             if grown and not (stop.pending or stop.cancelling):
                 share, grown, missing = share + grown, ZERO, missing - grown
             actions += _stop_as_declared(s, stop, share)
-        elif pair.take is not None and stop is None:
+        elif pair.take is not None and stop is None and not pair.take.exiting:
             wanted, taken = _take_alone(s, pair.take, wanted, missing)
             actions += taken
     if not any(pair.stop is not None and not pair.stop.exiting and not pair.tied for pair in o.pairs):
