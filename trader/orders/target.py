@@ -47,7 +47,8 @@ class Declaration(Value, frozen=True):
     ``voided``: a divergence was adopted; ``voided_quantity`` and ``voided_stop`` are what had been declared then.
     ``stop_by_person``: our stop was removed or changed by somebody else and is left so until the position is flat or
     released (order-safety 3.10); ``stop_less``: by so much somebody else has made it smaller, and it stays so as long;
-    ``take_by_person`` is the same of the take. ``refused``: not tried again before the strategy declares anew. ``trail``: ``stop`` follows each closed bar at this distance, and only to the tighter side;
+    ``take_by_person`` is the same of the take. ``refused``: not tried again before the strategy declares anew.
+    ``trail``: ``stop`` follows each closed bar at this distance, and only to the tighter side;
     ``trail_native``: stops placed from now on are left to the venue to move. ``intended_price``: the newest close that
     the strategy had seen when it declared this quantity. ``late``: that was on a late bar, so no entry comes of it,
     also where it added nothing then.
