@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 
 from brokers.model import OrderStatus, OrderType
-from tests.trader.session_world import SYMBOL, Desk
+from feeds.messages import ReadSnapshot
+from tests.trader.session_world import BOOKS, SYMBOL, Desk
 from tests.trader.test_brackets import long_with_take
 from trader.messages import RejectRow, ReleaseHold
 
@@ -132,6 +133,17 @@ def test_a_stop_that_works_though_the_venue_has_told_its_end_never_works_beside_
     assert working(desk) == [(OrderType.STOP_MARKET, 1)]
     assert desk.events().count("order.late") == 1
     assert "uncovered.over" in desk.events()
+
+
+def test_a_stream_that_shows_a_dead_order_working_has_the_account_read_at_once(desk: Desk) -> None:
+    held(desk, 1)
+    desk.change("2", status=OrderStatus.CANCELLED)
+    look(desk)
+    desk.world.advance(30.0)
+    desk.change("2", status=OrderStatus.WORKING)
+    desk.world.casts.clear()
+    desk.stream()
+    assert [to for to, message in desk.world.casts if isinstance(message, ReadSnapshot)] == [BOOKS]
 
 
 def test_a_read_that_lags_behind_the_end_of_an_order_brings_nothing_back(desk: Desk) -> None:

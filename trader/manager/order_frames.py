@@ -75,6 +75,8 @@ def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: flo
         read = requested_s is not None
         quiet_s = account.changed_s.get(own.symbol, 0.0) + account.timing.settle_s
         revives = requested_s is not None and requested_s >= quiet_s
+        ended = own.status.terminal and own.status is not OrderStatus.FILLED
+        account.want_read |= ended and frame.working and requested_s is None
         after, told = seen(
             own, frame, current=current, read=read, asked=asked, by_venue=verdict.by_venue, revives=revives
         )
