@@ -39,7 +39,7 @@ def words(draw: random.Random) -> dict[str, Any]:
         "inert_stop": draw.choice(("page", "close")),
     }
     of_account = AccountLimits(max_position_quantity=Decimal(draw.choice((2, 4))))
-    limits = LimitsSection(accounts={account: of_account for account in ("SIM100001F", "SIM100001M")})
+    limits = LimitsSection(accounts=dict.fromkeys(("SIM100001F", "SIM100001M"), of_account))
     return {**said, "limits": limits if draw.random() < 0.4 else None}
 
 

@@ -2,12 +2,13 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from brokers.model import Instrument, OrderStatus, OrderType
 from feeds.messages import InstrumentRead, ReadInstrument, SnapshotFailed
 from supervisor.errors import HttpFailed, Refused
-from tests.trader.session_world import ACCOUNT, BOOKS, SYMBOL, TRADER, Desk, reply
+from tests.trader.session_world import ACCOUNT, BOOKS, SESSION, SYMBOL, TRADER, Desk, reply
 from trader.manager.account import Account, Now
 from trader.manager.account_manager import INSTRUMENTS_AT_ONCE
 from trader.manager.execution import write_plans

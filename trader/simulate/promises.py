@@ -42,8 +42,8 @@ MINDED = ("stop.passed", "stop.inert", "take.reached", "close.begun")
 
 
 def exceeded(journal: Readable, ledger: Ledger, stand: Stand) -> Iterator[str]:
-    """Judged up to the first trade by hand, from then on what an entry meets is not of our making, and as long as market
-    time tells what came first. What older entries had not filled yet is meant, too."""
+    """Judged up to the first trade by hand, from then on what an entry meets is not of our making, and as long as
+    market time tells what came first. What older entries had not filled yet is meant, too."""
     entries = journal.query(ENTRIES)
     keys = {row["key"] for row in entries}
     written = [row["written_utc"] for row in entries]
