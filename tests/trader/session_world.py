@@ -260,14 +260,14 @@ class Desk:
     def stream(self) -> None:
         self.world.deliver(OrdersSeen(tuple(self.orders.values()), False, self.world.now_s()))
 
-    def read(self, *, requested_s: float | None = None, shown: dict[str, Order] | None = None) -> None:
-        """The books publish a good snapshot; of the orders, as they are ``shown``."""
+    def read(self, *, requested_s: float | None = None) -> None:
+        """The books publish a good snapshot."""
         self.world.advance(0.01)
         now_s = self.world.now_s()
         position = Position(ACCOUNT, SYMBOL, Decimal(self.position), Decimal(167))
         content = AccountSnapshot(
             ACCOUNT,
-            tuple((self.orders if shown is None else shown).values()),
+            tuple(self.orders.values()),
             (position,) if self.position else (),
             Balance(ACCOUNT, self.equity, self.equity, self.day_trades),
             {SYMBOL: self.last} if self.last is not None else {},

@@ -177,15 +177,6 @@ class Brackets(RuleBasedStateMachine):
     def read(self) -> None:
         self.desk.read()
 
-    @rule(data=st.data(), reads=st.sampled_from([1, 3]))
-    def fill_that_positions_tell_first(self, data: st.DataObject, reads: int) -> None:
-        """So many reads, one a second, show orders as they were before it: within what orders may lag (``LAG_S``)."""
-        before = dict(self.desk.orders)
-        self.fill(data)
-        for _ in range(reads):
-            self.desk.read(shown={**self.desk.orders, **before})
-            self.desk.world.advance(1.0)
-
     @rule(seconds=st.sampled_from([0.5, 2.0, 6.0, 12.0]))
     def wait(self, seconds: float) -> None:
         self.desk.world.advance(seconds)
