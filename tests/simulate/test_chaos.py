@@ -45,13 +45,19 @@ def words(draw: random.Random) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_is_declared_all_invariants_hold(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw, stands = random.Random(f"chaos {seed}"), cast.stands
+    draw, stands, session = random.Random(f"chaos {seed}"), cast.stands, cast.session
+
+    def seeded(*who: Any, **said: Any) -> Any:
+        made, code = session(*who, **said)
+        return msgspec.structs.replace(made, parameters={"seed": seed}), code
+
+    monkeypatch.setattr(cast, "session", seeded)
     changed = rules(draw)
     monkeypatch.setattr(
         cast, "stands", lambda count: tuple(msgspec.structs.replace(s, strategy=STRATEGY) for s in stands(count))
     )
     monkeypatch.setattr(night, "Settings", lambda **named: Settings(rules=changed, **named))
     level = draw.choice(("light", "heavy"))
-    count = night.Night(plan_of(seed, hours=0.5, level=level), parameters={"seed": seed}, **words(draw)).play()
+    count = night.Night(plan_of(seed, hours=0.5, level=level), **words(draw)).play()
     assert count.passed, count.problems
     assert count.intents > 0
