@@ -56,7 +56,7 @@ def test_whatever_is_declared_all_invariants_hold(seed: int, monkeypatch: pytest
     monkeypatch.setattr(
         cast, "stands", lambda count: tuple(msgspec.structs.replace(s, strategy=STRATEGY) for s in stands(count))
     )
-    monkeypatch.setattr(night, "Settings", lambda **named: Settings(rules=changed, **named))
+    monkeypatch.setattr(night, "Settings", lambda **named: Settings(**{**named, "rules": changed}))
     level = draw.choice(("light", "heavy"))
     count = night.Night(plan_of(seed, hours=0.5, level=level), **words(draw)).play()
     assert count.passed, count.problems
