@@ -64,8 +64,9 @@ class TokenSource(Protocol):
 class Meter(Protocol):
     """Counts the reads of this process and says when one has to wait."""
 
-    def before(self, resource: Resource) -> None:
-        """A request goes out now. Raises ``Unavailable`` (sent False, ``retry_after_s``) where it may not."""
+    def before(self, resource: Resource, *, goes_on: bool = False) -> None:
+        """A request goes out now. Raises ``Unavailable`` (sent False, ``retry_after_s``) where it may not. ``goes_on``:
+        it is a further page of a read that has begun, which waits for the venue's word alone."""
 
     def after(self, resource: Resource, *, well: bool, wait_s: float = 0.0) -> None:
         """``well``: the venue answered, if only by a no. ``wait_s``: it wants to be left alone for so long."""
@@ -74,7 +75,7 @@ class Meter(Protocol):
 class Unmetered:
     """A ``Meter`` for who asks once, such as a person's command."""
 
-    def before(self, resource: Resource) -> None:
+    def before(self, resource: Resource, *, goes_on: bool = False) -> None:
         pass
 
     def after(self, resource: Resource, *, well: bool, wait_s: float = 0.0) -> None:

@@ -94,12 +94,13 @@ class Budget(msgspec.Struct, frozen=True):
     quotas: Mapping[Resource, Quota]
     lanes: Mapping[Resource, Lane] = {}
 
-    def wait_s(self, resource: Resource, now_s: float) -> float:
-        """So long until the next request may go out; 0.0: now."""
+    def wait_s(self, resource: Resource, now_s: float, *, goes_on: bool = False) -> float:
+        """So long until the next request may go out; 0.0: now. ``goes_on``: a further page of a read that has begun is
+        counted, and so holds the next read up: held up itself, the read is spent for nothing, each time anew."""
         lane = self.lanes.get(resource, Lane())
         open_s = lane.closed_until_s
         quota = self.quotas.get(resource)
-        if quota is not None:
+        if quota is not None and not goes_on:
             open_s = max(open_s, lane.paid_until_s - (quota.burst - 1) * quota.every_s)
         return max(0.0, open_s - now_s)
 

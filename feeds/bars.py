@@ -41,6 +41,11 @@ LISTING_READS = 2
 that the stream waits no longer for them, and whoever asks waits long enough."""
 
 
+AHEAD_MAX_S = 86_400.0
+"""Market seconds by which a bar may end later than now by our clock, which may be behind. What ends later is none: it
+would be waited for without end, and the history up to it be read in hundreds of requests."""
+
+
 class OpeningOver(Message, frozen=True):
     """Timer: what the stream's opening has not answered is asked of the venue's history."""
 
@@ -90,9 +95,16 @@ class BarsFeed(StreamFeed):
 
     def _tell(self, bars: tuple[Bar, ...], forming_utc: int, received_s: float) -> None:
         """History comes first on a stream: a forming bar ends it, as its last bar does."""
+        newest_utc, until_utc = max([bar.closed_utc for bar in bars], default=0), self.world.now_utc() + AHEAD_MAX_S
+        if max(newest_utc, forming_utc) > until_utc:
+            newest_utc = max(newest_utc, forming_utc)
+            self.world.log.error("a bar that ends more than a day from now is left out", closed_utc=newest_utc)
+            bars = tuple([bar for bar in bars if bar.closed_utc <= until_utc])
+            forming_utc = forming_utc if forming_utc <= until_utc else 0
+            newest_utc = max([bar.closed_utc for bar in bars], default=0)
         self.forming_utc = forming_utc or self.forming_utc
         if bars:
-            self.newest_utc = max(self.newest_utc, max([bar.closed_utc for bar in bars]))
+            self.newest_utc = max(self.newest_utc, newest_utc)
             self.told += len(bars)
             self.recent.told(bars)
             self.world.publish("bars", BarsClosed(bars, received_s))

@@ -31,11 +31,11 @@ class ProcessMeter:
         if world.predecessor is not None:
             self.budget = self.budget.restarted(world.now_s())
 
-    def before(self, resource: Resource) -> None:
+    def before(self, resource: Resource, *, goes_on: bool = False) -> None:
         """Counts a request that goes out now; raises ``Unavailable`` where it has to wait."""
         self._ask()
         now_s = self.world.now_s()
-        wait_s = self.budget.wait_s(resource, now_s)
+        wait_s = self.budget.wait_s(resource, now_s, goes_on=goes_on)
         if wait_s > 0.0:
             text = f"{resource}: not asked for {wait_s:.1f} s more, the venue failed lately or our part is spent"
             raise Unavailable(text, retry_after_s=wait_s, sent=False)

@@ -45,6 +45,9 @@ OFF: Final = "off"
 
 PERCENT_END = 100
 
+DIGITS_MAX = 15
+"""Before and behind the point of a quantity or a price: more is a slip in a formula, and no arithmetic stays exact."""
+
 Number = Decimal | int | float
 Take = Number | Literal["off"] | None
 Following = Number | Trail | Literal["off"] | None
@@ -325,7 +328,13 @@ def _more(verb: str, symbol: str, quantity: Number) -> Decimal:
 def _trail(what: str, given: Number | Trail | str | None) -> Trail | None:
     if given is None or isinstance(given, str):
         return None
-    trail = given if isinstance(given, Trail) else Trail(amount=_exact(f"{what}: trail", given))
+    name = f"{what}: trail"
+    if not isinstance(given, Trail):
+        trail = Trail(amount=_exact(name, given))
+    elif given.amount is not None:
+        trail = Trail(amount=_exact(name, given.amount))
+    else:
+        trail = Trail(percent=_exact(name, given.percent or 0))
     distance = trail.amount if trail.amount is not None else trail.percent
     if distance is None or distance <= 0 or (trail.percent is not None and distance >= PERCENT_END):
         raise BadDeclaration(f"{what}: a trail of {distance} (above 0, and a percentage below {PERCENT_END})")
@@ -343,4 +352,8 @@ def _exact(what: str, value: Number) -> Decimal:
     exact = value if isinstance(value, Decimal) else Decimal(str(value))
     if isinstance(value, bool) or not exact.is_finite():
         raise BadDeclaration(f"{what} is {value!r}, which is no number")
+    if not exact:
+        return Decimal(0)
+    if abs(exact.adjusted()) > DIGITS_MAX:
+        raise BadDeclaration(f"{what} is {value!r}; wanted: at most {DIGITS_MAX} digits before and behind the point")
     return exact

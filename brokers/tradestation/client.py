@@ -354,11 +354,11 @@ class TradeStation(Broker):
                 raise BadAnswer(f"{path}: page after page, {len(seen) + 1} by now, and no end")
             seen.add(page.next_token)
             more = urlencode({"nextToken": page.next_token})
-            page = self._read(resource, f"{path}?{query}&{more}" if query else f"{path}?{more}", shape)
+            page = self._read(resource, f"{path}?{query}&{more}" if query else f"{path}?{more}", shape, goes_on=True)
             yield page
 
-    def _read(self, resource: Resource, address: str, shape: type[P]) -> P:
-        page = decoded(self.requests.read(resource, address).body, shape)
+    def _read(self, resource: Resource, address: str, shape: type[P], *, goes_on: bool = False) -> P:
+        page = decoded(self.requests.read(resource, address, goes_on=goes_on).body, shape)
         wire.whole(page.errors)
         return page
 

@@ -23,9 +23,10 @@ class Requests:
     def __init__(self, root: str, http: Http, token: TokenSource, timeout_s: float, meter: Meter) -> None:
         self.root, self.http, self.token, self.timeout_s, self.meter = root, http, token, timeout_s, meter
 
-    def read(self, resource: Resource, address: str) -> HttpReply:
-        """An answer of status 200; raises for every other. The meter is told how it went."""
-        self.meter.before(resource)
+    def read(self, resource: Resource, address: str, *, goes_on: bool = False) -> HttpReply:
+        """An answer of status 200; raises for every other. The meter is told how it went. ``goes_on``: a further page
+        of a read that has begun."""
+        self.meter.before(resource, goes_on=goes_on)
         try:
             reply = self.send("GET", address, None)
         except Unavailable as error:

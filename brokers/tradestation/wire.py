@@ -158,7 +158,7 @@ def order(shape: OrderShape, leg: Leg, order_id: str) -> Order:
         side=side(leg.buy_or_sell),
         type=order_type(shape),
         quantity=ordered,
-        status=order_status(shape, executed_so_far, ordered),
+        status=order_status(shape, executed_so_far if price else ZERO, ordered),
         venue_status=shape.status,
         opened_utc=epoch_utc(shape.opened_date_time),
         filled_quantity=filled,
@@ -166,21 +166,22 @@ def order(shape: OrderShape, leg: Leg, order_id: str) -> Order:
         stop_price=optional(shape.stop_price),
         limit_price=optional(shape.limit_price),
         duration=DURATIONS.get((shape.duration or "").upper(), Duration.DAY),
-        closed_utc=epoch_utc(shape.closed_date_time) if shape.closed_date_time else None,
+        closed_utc=said_utc(shape.closed_date_time),
         reject_reason=shape.reject_reason or "",
         commission_usd=optional(shape.commission_fee),
         trail=trail(shape),
-        good_till_utc=epoch_utc(shape.good_till_date) if shape.good_till_date else None,
+        good_till_utc=said_utc(shape.good_till_date),
         links=tuple([Link(each.relationship, each.order_id) for each in shape.conditional_orders or ()]),
     )
 
 
 def order_status(shape: OrderShape, executed: Decimal, ordered: Decimal) -> OrderStatus:
-    """By the table; but a "filled" that is not the whole quantity is not believed: it is to be looked up.
+    """By the table; but a "filled" that is not the whole quantity, or has no price, is not believed: it is to be looked
+    up.
 
     ExecQuantity itself counts as a fill only with a price or a status that tells of one: an expired order shows it too.
     """
-    status = status_of(shape.status, closed=bool(shape.closed_date_time))
+    status = status_of(shape.status, closed=said_utc(shape.closed_date_time) is not None)
     if status is OrderStatus.FILLED and executed < ordered:
         return OrderStatus.UNKNOWN
     return status
@@ -206,7 +207,7 @@ def quote(shape: QuoteShape) -> Quote:
         bid_size=optional(shape.bid_size),
         ask_size=optional(shape.ask_size),
         volume=optional(shape.volume),
-        traded_utc=epoch_utc(shape.trade_time) if shape.trade_time else None,
+        traded_utc=said_utc(shape.trade_time),
         delayed=flags.is_delayed if flags else None,
         halted=flags.is_halted if flags else None,
     )
@@ -276,10 +277,12 @@ def instrument(shape: SymbolShape) -> Instrument:
     return Instrument(
         symbol=(shape.underlying or "") if continuous else shape.symbol,
         kind=shape.asset_type,
-        tick_size=finite(shape.price_format.increment),
-        point_value_usd=finite(shape.price_format.point_value),
-        quantity_step=known(quantities.increment if quantities else None) or Decimal(1),
-        expires_utc=epoch_utc(shape.expiration_date) if shape.expiration_date else None,
+        tick_size=above_zero(f"{shape.symbol}: tick size", shape.price_format.increment),
+        point_value_usd=above_zero(f"{shape.symbol}: point value", shape.price_format.point_value),
+        quantity_step=above_zero(
+            f"{shape.symbol}: quantity step", known(quantities.increment if quantities else None) or Decimal(1)
+        ),
+        expires_utc=said_utc(shape.expiration_date),
     )
 
 
@@ -287,6 +290,13 @@ def finite(number: Decimal) -> Decimal:
     """A JSON string "NaN" or "Infinity" is a Decimal too, and no price; nor is one of a million digits."""
     if not number.is_finite() or abs(number.adjusted()) > NUMBER_EXPONENT_MAX:
         raise BadAnswer(f"{str(number)[:40]} where a number belongs")
+    return number
+
+
+def above_zero(what: str, number: Decimal) -> Decimal:
+    """Of what everything is divided by or multiplied with."""
+    if finite(number) <= 0:
+        raise BadAnswer(f"{what} {number}, and it must be above 0")
     return number
 
 
@@ -306,6 +316,12 @@ def epoch_utc(text: str) -> float:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise BadAnswer(f"{text[:40]!r} is no time") from None
+
+
+def said_utc(text: str | None) -> float | None:
+    """A time that need not be there. A date before 1970 is how some programs write that there is none."""
+    moment = epoch_utc(text) if text else 0.0
+    return moment if moment > 0 else None
 
 
 def time_text(epoch: float) -> str:

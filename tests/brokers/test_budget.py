@@ -118,7 +118,7 @@ class Counted:
         self.seen: list[tuple[str, object]] = []
         self.shut = False
 
-    def before(self, resource: Resource) -> None:
+    def before(self, resource: Resource, *, goes_on: bool = False) -> None:
         if self.shut:
             raise Unavailable("spent", retry_after_s=3.0, sent=False)
         self.seen.append(("before", resource))

@@ -176,6 +176,20 @@ def test_a_tick_size_by_schedule_is_refused_and_not_guessed() -> None:
         wire.instrument(decoded(body, SymbolsPage).symbols[0])
 
 
+@pytest.mark.parametrize("told", ["0", "-0.25", "NaN"])
+@pytest.mark.parametrize("name", [b'"Increment":"0.25"', b'"PointValue":"50"', b'"Increment":"1"'])
+def test_a_tick_size_point_value_or_step_that_is_not_above_zero_is_no_answer(name: bytes, told: str) -> None:
+    """Whoever rounds to it would divide by nothing, at each plan and after each restart. (A step of 0 is none said.)"""
+    field = name.partition(b":")[0]
+    body = golden.SYMBOLS.replace(name, field + b':"' + told.encode() + b'"')
+    assert body != golden.SYMBOLS
+    if (name, told) == (b'"Increment":"1"', "0"):
+        assert wire.instrument(decoded(body, SymbolsPage).symbols[0]).quantity_step == 1
+        return
+    with pytest.raises(BadAnswer):
+        wire.instrument(decoded(body, SymbolsPage).symbols[0])
+
+
 # -- orders: what is odd -------------------------------------------------------------------------------------------
 
 
@@ -183,6 +197,23 @@ def test_an_expired_order_that_shows_an_executed_quantity_has_no_fill() -> None:
     expired = order_with({"ExecQuantity": "1", "ExecutionPrice": "0"}, Status="EXP", FilledPrice="0")
     assert (expired.status, expired.filled_quantity) == (OrderStatus.EXPIRED, ZERO)
     assert expired.average_fill_price is None
+
+
+def test_filled_without_a_price_is_not_believed_yet() -> None:
+    order = order_with({"ExecQuantity": "1", "ExecutionPrice": "0"}, Status="FLL", FilledPrice="0")
+    assert (order.status, order.average_fill_price) == (OrderStatus.UNKNOWN, None)
+
+
+def test_the_first_day_of_the_calendar_is_no_date() -> None:
+    """Else an order that lives would be closed, a stop would have ended long ago, a contract, too."""
+    never = "0001-01-01T00:00:00Z"
+    order = order_with(
+        {"ExecQuantity": "0", "ExecutionPrice": "0"}, Status="OUT", ClosedDateTime=never, GoodTillDate=never
+    )
+    assert (order.closed_utc, order.good_till_utc, order.working) == (None, None, True)
+    body = golden.SYMBOLS.replace(b'"ExpirationDate":"2026-12-18T00:00:00Z"', f'"ExpirationDate":"{never}"'.encode())
+    assert body != golden.SYMBOLS
+    assert wire.instrument(decoded(body, SymbolsPage).symbols[0]).expires_utc is None
 
 
 @pytest.mark.parametrize("code", ["ACK", "DON", "STP", "XYZ"])

@@ -73,6 +73,7 @@ STEPS = st.lists(
         st.tuples(st.just("stock"), LEG),
         st.tuples(st.just("cancel"), st.integers(0, 9)),
         st.tuples(st.just("replace"), st.tuples(st.integers(0, 9), st.integers(-7, 7))),
+        st.tuples(st.just("resize"), st.tuples(st.integers(0, 9), st.integers(1, 4))),
         st.tuples(st.just("part"), st.integers(0, 9)),
         st.tuples(st.just("restart"), st.none()),
     ),
@@ -157,6 +158,11 @@ class Play:
         if order_id := self._open(what[0]):
             change: dict[str, Any] = {"LimitPrice": str(1002 + what[1])} if what[1] else {"OrderType": "Market"}
             self.emulator.reply("PUT", f"/v3/orderexecution/orders/{order_id}", change)
+
+    def resize(self, what: tuple[int, int]) -> None:
+        order_id = self._open(what[0])
+        if order_id and not self.state.ledger.orders[order_id].group:
+            self.emulator.reply("PUT", f"/v3/orderexecution/orders/{order_id}", {"Quantity": str(what[1])})
 
     def part(self, number: int) -> None:
         order_id = self._open(number)

@@ -281,6 +281,21 @@ def test_a_replace_takes_effect_after_its_way() -> None:
     assert (status(emulator, order_id), emulator.state.ledger.orders[order_id].limit_price) == ("ACK", Decimal(900))
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_smaller_size_that_arrives_when_as_much_has_filled_ends_the_order(size: int) -> None:
+    """No fill is taken back, and nothing of a size below zero goes to the market."""
+    emulator = es(*flat_bars(1, 9), rules=Rules(replace_s=20, print_quantity_futures=1))
+    order_id = limit(emulator, "995", Quantity="4")
+    assert put(emulator, order_id, Quantity=str(size))[0] == 200
+    for _ in range(2):
+        orders.fill_part(emulator.state, order_id, 1, emulator.now)
+    emulator.pass_time(300)
+    order = emulator.state.ledger.orders[order_id]
+    assert (order.status, order.quantity, order.filled) == ("FLL", 2, 2)
+    assert fills(emulator) == [("1000", 1), ("1000", 1)]
+    assert emulator.state.ledger.open_ids == []
+
+
 def test_rules_changed_in_the_book_count_from_then_on() -> None:
     emulator = es(*flat_bars(1, 9))
     emulator.state.record(book.RulesChanged(Rules(cancel_s=60)), emulator.now)

@@ -19,6 +19,7 @@ NL = b"\n"
 
 
 def started(kind: str, **options: Any) -> ScriptedWorld:
+    options = {"now_utc": float(STAMP), **options}
     world = with_tokens(ScriptedWorld(f"connections/sim/feeds/{FEED_NAMES[kind]}", **options))
     world.start(FEEDS[kind], feed_arguments(kind))
     return world

@@ -171,12 +171,21 @@ def test_doubled_and_unsorted_bars_are_published_as_they_came_and_kill_no_feed()
 
 
 def test_history_reaches_to_the_newest_bar_of_the_stream_when_our_clock_is_behind() -> None:
-    world = opened("bars")
-    assert world.now_utc() < STAMP - 7200
+    world = opened("bars", now_utc=STAMP - 10_800.0)
     world.feed(bar_line(5))
     world.answer_http("GET", "/marketdata/barcharts/", ok(golden.BARS))
     world.ask(ReadHistory(after_utc=STAMP - 60))
     assert "lastdate=2026-11-20T15%3A05%3A00Z" in world.requests[-1].url
+
+
+def test_a_bar_of_another_year_is_left_out_and_the_others_go_on() -> None:
+    """Waited for, it would hold all others back until then; its history is read in hundreds of requests."""
+    world = opened("bars")
+    ahead = bar_line(2).replace(b"2026-11-20", b"2099-11-20")
+    world.feed(bar_line(1) + ahead + bar_line(3, "Open").replace(b"2026", b"2099"))
+    assert stamps(world)[-1] == [STAMP]
+    assert world.ask(ReadSigns()) == Signs(world.now_s(), 0, STAMP)
+    assert "left out" in world.log.text
 
 
 # -- memory: what the venue need not be asked ------------------------------------------------------------------------

@@ -85,6 +85,23 @@ def test_the_venues_word_closes_one_resource_for_its_time(world: ScriptedWorld, 
     meter.before(Resource.ORDERS)
 
 
+def test_a_read_of_many_pages_that_has_begun_goes_on_when_the_part_is_spent(
+    world: ScriptedWorld, meter: ProcessMeter
+) -> None:
+    """Held up in the middle it would have spent for its first page all that had come back, each time anew, and an
+    account of more than 600 orders a day would never be read again."""
+    at_once(meter, Resource.ORDERS)
+    world.advance(meter.budget.wait_s(Resource.ORDERS, world.now_s()))
+    meter.before(Resource.ORDERS)
+    for _ in range(2):
+        meter.before(Resource.ORDERS, goes_on=True)
+    every_s = meter.budget.quotas[Resource.ORDERS].every_s
+    assert meter.budget.wait_s(Resource.ORDERS, world.now_s()) == pytest.approx(3 * every_s), "the next read pays"
+    meter.after(Resource.ORDERS, well=False, wait_s=42.0)
+    with pytest.raises(Unavailable):
+        meter.before(Resource.ORDERS, goes_on=True)
+
+
 def test_a_process_that_follows_another_one_counts_what_that_may_have_spent(world: ScriptedWorld) -> None:
     world.predecessor = Predecessor("killed", "", abnormal=True)
     meter = ProcessMeter(world, "sim", QUOTAS)  # type: ignore[arg-type]

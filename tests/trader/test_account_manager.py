@@ -2,13 +2,15 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from brokers.model import Instrument, OrderStatus, OrderType
 from feeds.messages import InstrumentRead, ReadInstrument, SnapshotFailed
 from supervisor.errors import HttpFailed, Refused
-from tests.trader.session_world import ACCOUNT, BOOKS, SYMBOL, TRADER, Desk, reply
+from tests.trader.session_world import ACCOUNT, BOOKS, SESSION, SYMBOL, TRADER, Desk, reply
 from trader.manager.account import Account, Now
+from trader.manager.account_manager import INSTRUMENTS_AT_ONCE
 from trader.manager.execution import write_plans
 from trader.messages import (
     Attach,
@@ -291,3 +293,21 @@ def test_a_gap_of_cover_goes_on_over_a_reboot_in_which_machine_time_begins_anew(
     assert desk.world.now_s() - since.since_s >= 100.0
     desk.world.advance(1.5)
     assert "uncovered" in desk.events(), "it pages at once"
+
+
+def test_tick_sizes_of_many_symbols_are_asked_for_a_few_at_a_time_and_none_holds_up_the_others() -> None:
+    """A thousand calls in one go, each with its step, kept the mailbox waiting for minutes."""
+    symbols = (SYMBOL, *(f"S{number}" for number in range(60)))
+    desk = Desk(msgspec.structs.replace(SESSION, symbols=symbols))
+
+    def told(request: ReadInstrument) -> InstrumentRead:
+        if request.symbol in symbols[:30]:
+            raise Refused("unknown symbol")
+        return InstrumentRead(Instrument(request.symbol, "STOCK", Decimal("0.01"), Decimal(1)))
+
+    desk.world.answer(BOOKS, ReadInstrument, told)
+    desk.world.advance(1.0)
+    assert len(desk.asked(ReadInstrument)) == INSTRUMENTS_AT_ONCE
+    desk.world.advance(30.0)
+    assert set(desk.manager.journal.instruments) == set(symbols[30:])
+    assert {request.symbol for request in desk.asked(ReadInstrument)} == set(symbols)

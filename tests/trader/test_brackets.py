@@ -228,6 +228,34 @@ def test_what_is_part_filled_waits_for_the_leg_and_not_too_long(desk: Desk) -> N
     assert working == [(OrderType.STOP_MARKET, 1)], "and what is held has a stop of its own"
 
 
+def test_what_is_waited_for_is_forgotten_when_it_came(desk: Desk) -> None:
+    """A session that enters for months keeps nothing of it."""
+    declare(desk, 1, stop=166)
+    tell(desk, "1")
+    desk.orders, shown = {"1": desk.orders["1"]}, desk.orders
+    desk.read()
+    assert desk.manager.account.settling
+    desk.orders = shown
+    for _ in range(2):
+        desk.read()
+    assert not desk.manager.account.settling
+
+
+def test_a_leg_too_old_to_be_remembered_is_not_taken_for_a_new_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stream tells all orders of the day anew at each opening; memory has the newest ones."""
+    declare(desk, 1, stop=166)
+    desk.fill("1")
+    desk.fill("2", "166")
+    desk.stream()
+    monkeypatch.setattr("trader.manager.image.DEAD_ORDERS_KEPT", 1)
+    desk.restart()
+    assert list(desk.manager.journal.orders) == ["1"]
+    desk.stream()
+    desk.read()
+    assert held(desk) == desk.position == 0
+    assert [row.purpose for row in desk.rows()] == ["entry", "stop"]
+
+
 def test_a_leg_told_filled_before_its_entry_counts_only_with_it(desk: Desk) -> None:
     declare(desk, 1, stop=166)
     desk.stream()
@@ -239,6 +267,39 @@ def test_a_leg_told_filled_before_its_entry_counts_only_with_it(desk: Desk) -> N
     desk.read()
     assert held(desk) == 0
     assert [row.purpose for row in desk.rows()] == ["entry", "stop"]
+
+
+def test_what_legs_fill_while_their_entry_still_works_is_counted_by_the_read_that_shows_both(desk: Desk) -> None:
+    """Some venues send the legs at the entry's first part. What is left out of our book would be adopted as somebody
+    else's doing, and counted a second time when the entry has ended."""
+    declare(desk, 3, stop=166, take=170)
+    desk.fill("1", quantity=2)
+    for leg in ("2", "3"):
+        desk.change(leg, status=OrderStatus.WORKING, venue_status="ACK")
+    desk.stream()
+    desk.fill("2", "166", quantity=1)
+    desk.stream()
+    for _ in range(2):
+        desk.read()
+        desk.world.advance(1.5)
+    assert held(desk) == desk.position == 1
+    desk.change("1", status=OrderStatus.CANCELLED)
+    desk.stream()
+    desk.read()
+    assert held(desk) == desk.position == 1
+    assert not {"divergence.adopted", "order.changed_by_other"}.intersection(desk.events())
+
+
+def test_a_take_first_heard_of_when_its_stop_has_filled_was_ended_by_its_group(desk: Desk) -> None:
+    long_with_take(desk)
+    declare(desk, 3, stop=166, take=170)
+    desk.fill("4")
+    desk.fill("5", "166")
+    assert desk.orders["6"].status is OrderStatus.CANCELLED
+    desk.stream()
+    assert held(desk) == 1
+    assert "order.cancelled_by_other" not in desk.events()
+    assert desk.manager.journal.declaration(SYMBOL).take_by_person == ""
 
 
 def test_the_take_that_fills_ends_the_stop_at_the_venue_and_nobody_removed_it(desk: Desk) -> None:

@@ -23,7 +23,7 @@ from trader.messages import Attach, BeginTimers, DataAge, Row, RowNumber, Sessio
 from trader.strategy import BadDeclaration
 
 TOLD = """
-from trader.strategy import Strategy
+from trader.strategy import Strategy, Trail
 
 class Example(Strategy):
     def setup(self):
@@ -142,6 +142,11 @@ def test_the_note_says_what_the_strategy_is_in() -> None:
         ("self.buy(self.symbols[0], 0)", "wanted more than 0"),
         ("self.sell(self.symbols[0], -1)", "wanted more than 0"),
         ("self.move_stop(self.symbols[0], float('nan'))", "which is no number"),
+        ("self.target(self.symbols[0], 1e300, stop=1)", "at most 15 digits"),
+        ("self.target(self.symbols[0], 1, stop=-1e-300)", "at most 15 digits"),
+        ("self.target(self.symbols[0], 1, stop=1, take=1e16)", "at most 15 digits"),
+        ("self.target(self.symbols[0], 1, stop=1, trail=Trail(amount=float('inf')))", "which is no number"),
+        ("self.target(self.symbols[0], 1, stop=1, trail=Trail(percent=float('nan')))", "which is no number"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_the_users_line(setup: str, complaint: str) -> None:

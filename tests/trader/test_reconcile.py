@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.model import Order, OrderStatus, OrderType, Position, Side
-from trader.orders.reconcile import Ours, Verdict, foreign_fills, reconcile
+from trader.orders.reconcile import LAG_S, Ours, Verdict, foreign_fills, reconcile
 
 D = Decimal
 replace = msgspec.structs.replace
@@ -55,6 +55,14 @@ def test_what_an_unsettled_instruction_cannot_explain_does_not_wait_for_it() -> 
     """Night 131: sold by hand while a purchase of ours had no outcome; nobody was told for a minute."""
     assert verdict(0, -1, differed=D(-1), unsettled=(D(1),)) is Verdict.ADOPT
     assert verdict(0, 2, differed=D(2), unsettled=(D(1),)) is Verdict.ADOPT
+
+
+def test_what_a_working_order_of_ours_can_explain_is_not_adopted_while_orders_may_lag() -> None:
+    lagging: dict[str, object] = {"differed": D(1), "working": (D(2), D(-1)), "since_s": 10.0 - LAG_S + 0.1}
+    assert verdict(0, 1, **lagging) is Verdict.DIFFERS
+    assert verdict(0, 1, **{**lagging, "since_s": 10.0 - LAG_S}) is Verdict.ADOPT
+    assert verdict(0, 3, **{**lagging, "differed": D(3)}) is Verdict.ADOPT, "more than they could fill"
+    assert verdict(0, 1, delta=1, **lagging) is Verdict.ADOPT, "somebody else's fills are shown for it"
 
 
 def test_a_new_journal_adopts_nothing_as_its_own() -> None:

@@ -16,6 +16,7 @@ from trader.manager.truth import uncovered
 from trader.messages import FillRow, ReleaseHold
 from trader.orders.intents import Intent, Kind, Purpose, remembered
 from trader.orders.lifecycle import OwnOrder, What, seen
+from trader.orders.reconcile import LAG_S
 
 replace = msgspec.structs.replace
 D = Decimal
@@ -436,6 +437,7 @@ def test_a_broken_trade_pages_and_is_reconciled_and_no_fill_is_invented(desk: De
     assert "fill.corrected" not in desk.events(), "two reads must say so"
     desk.read()
     assert desk.query("SELECT level FROM events WHERE kind = 'fill.corrected'") == [{"level": "PAGE"}]
+    desk.world.advance(LAG_S)
     desk.read()
     assert len(desk.query("SELECT * FROM fills")) == fills
     assert "divergence.adopted" in desk.events()

@@ -43,6 +43,8 @@ from trader.sessions import Session
 
 REJECTS = "rejects"
 """Why entries are held: refusals in a loop."""
+DIVERGENCE = "divergence"
+"""Why entries are held: the broker differed, or somebody else has decided about an order of ours."""
 replace = msgspec.structs.replace
 
 
@@ -77,6 +79,7 @@ class Account:
     ``hours``: by symbol, missing where they are unknown; ``extended_hours``: with what is before and
     after regular ones, where the session is for these; ``closing_s``: so long before a close no entry goes.
     ``last_word``: of this trader's turns that consumed nothing. ``market``: the newest price known, by symbol;
+    ``unconfirmed``: symbols of which a fill of ours was told after an adoption that may contain it already, since when;
     ``past``: stops that it has passed; ``read_utc``: when the newest good read was asked for; ``margin_usd``: what the
     account's positions need over night, ``overnight_free_usd``: what may be held then beyond them.
     ``first_notice_utc``: of contracts, as a person says.
@@ -117,6 +120,7 @@ class Account:
         self.looked: set[str] = set()
         self.told_by_history: dict[str, Order] = {}
         self.history_next_s = 0.0
+        self.unconfirmed: dict[str, float] = {}
         self.last_word = 0
         self.committed: list[Event] = []
         self.unread: dict[str, str] = {}
@@ -248,9 +252,10 @@ class Account:
             orders=self.working_of(symbol),
             instrument=self.journal.instruments.get(symbol),
             now_utc=now.utc,
-            seen=self.differed.get(symbol),
+            seen=self.differed.get(symbol, ZERO if self._may_be_twice(symbol, now) else None),
             unsettled=unsettled,
             entry_refusal=self.refusal(declaration, now, late=declaration.late) if missing else None,
+            entry_waits=missing and self._begins(symbol),
             replace_to_market=stop_becomes_exit(self, symbol),
             children=self.capabilities.children,
             takes_native=self.takes_native,
@@ -279,6 +284,17 @@ class Account:
         """So a stop that may be passed, and then is to be paged, is not sent yet."""
         young = now.s < self.began_s + self.timing.settle_s
         return young and self.session.stop_passed == "page" and self._untold(symbol)
+
+    def _begins(self, symbol: str) -> bool:
+        """This life has not read yet what the gates look at: what was declared before it waits as long as it is valid,
+        lest each death between an exit and the entry that follows it leave the session flat."""
+        priced = self.limits.max_open_risk_usd is None or symbol in self.prices
+        return symbol not in self.agreed_s or self.seen is None or not priced
+
+    def _may_be_twice(self, symbol: str, now: Now) -> bool:
+        """What we hold may contain a fill twice, until a read agrees. Where none comes an exit does not wait for it."""
+        since_s = self.unconfirmed.get(symbol)
+        return since_s is not None and now.s < since_s + self.timing.snapshot_every_s
 
     def _uncovered_s(self, symbol: str, now: Now) -> float:
         bare = self.journal.uncovered.get(symbol)
@@ -392,7 +408,7 @@ class Account:
         """There is nothing to do now. It stays so while no entry and no cover is missing, of which time decides, and no
         first read, before which nothing is placed."""
         missing = any(self._entry_missing(each) or each not in self.shown for each in self.session.symbols)
-        self._resting = not (missing or self.journal.uncovered or self.flattening)
+        self._resting = not (missing or self.journal.uncovered or self.flattening or self.unconfirmed)
         self._differed_at_rest = dict(self.differed)
 
     def _entry_missing(self, symbol: str) -> bool:

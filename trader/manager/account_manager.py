@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from brokers.model import ZERO, GroupOutcome, Outcome
+from brokers.model import ZERO, GroupOutcome, Instrument, Outcome
 from feeds import paths
 from feeds.lease import Lease
 from feeds.messages import (
@@ -89,6 +89,9 @@ HOURS_LEAST_S = 0.001
 """Between two looks at a phase that is just about to change, as far as the clocks can say."""
 INSTRUMENT_EVERY_S = 5.0
 """While the tick size of a symbol is not known, the books are asked this often."""
+INSTRUMENTS_AT_ONCE = 20
+"""Tick sizes asked for before the mailbox is read again: of a session of hundreds of symbols each is a call, and a
+thousand of them would be longer than a process may be silent."""
 
 
 class Tick(Message, frozen=True):
@@ -193,7 +196,7 @@ class AccountManager(Server):
             self.account.price_seen(message.bars)
             if self.account.watches:
                 self._follow_bars(message)
-            if not self._look_after() and not self.account.watches:
+            if not self._look_after(message.symbol) and not self.account.watches:
                 return
         elif self.lease.handle_info(message):
             return
@@ -370,9 +373,9 @@ class AccountManager(Server):
         self._read_instruments(now)
         self._look_at_hours(now)
 
-    def _look_after(self) -> bool:
-        """Prices and time alone can make the rules of minding want something."""
-        if guarding.due(self.account, self._now()):
+    def _look_after(self, *symbols: str) -> bool:
+        """Prices and time alone can make the rules of minding want something: of these symbols, or of all."""
+        if guarding.due(self.account, self._now(), symbols or self.account.session.symbols):
             self.account.stir()
             with self._step():
                 return True
@@ -420,12 +423,14 @@ class AccountManager(Server):
         self.world.cast(self.books, ReadSnapshot(after_s))
 
     def _read_instruments(self, now: Now) -> None:
-        """Tick sizes, once; entries wait for them."""
+        """Tick sizes, once; entries wait for them. Those that could not be had are asked for after the others."""
         missing = [s for s in self.account.session.symbols if s not in self.journal.instruments]
         if not missing or now.s < self.next_ask_s:
             return
-        self.next_ask_s = now.s + INSTRUMENT_EVERY_S
-        for symbol in missing:
+        found: list[Instrument] = []
+        tried = {about: number for number, about in enumerate(self.account.unread)}
+        asked = sorted(missing, key=lambda each: tried.get(each, -1))[:INSTRUMENTS_AT_ONCE]
+        for symbol in asked:
             try:
                 told = self.world.call(self.books, ReadInstrument(symbol), timeout_s=self.timing.http_limit_s)
             except Refused as refused:
@@ -433,18 +438,24 @@ class AccountManager(Server):
                 continue
             except CallFailed as failed:
                 self._hindered(symbol, f"the books do not answer: {failed}")
-                return
+                break
             if told.instrument.symbol != symbol:
                 self._hindered(symbol, f"the venue trades it as {told.instrument.symbol}: orders need that symbol")
                 continue
             self.account.unread.pop(symbol, None)
+            found.append(told.instrument)
+        if len(found) < len(asked):
+            self.next_ask_s = now.s + INSTRUMENT_EVERY_S
+        if found:
             with self._step():
-                self.journal.write_instrument(told.instrument)
+                for instrument in found:
+                    self.journal.write_instrument(instrument)
 
     def _hindered(self, about: str, why: str) -> None:
         """``status`` shows it; the log has it when it changes."""
-        if self.account.unread.get(about) != why:
-            self.account.unread[about] = why
+        before = self.account.unread.pop(about, None)
+        self.account.unread[about] = why
+        if before != why:
             self.world.log.warning("entries wait", about=about, why=why)
 
     def _compare_positions(self, message: PositionsSeen | ComparePositions) -> None:

@@ -6,7 +6,7 @@ and some never: what a frame can only mean together with another one is left for
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -68,10 +68,10 @@ def claim(account: Account, frame: Order, now: Now) -> Claimed | None:
     journal = account.journal
     parent = journal.orders.get(parent_of(frame))
     if parent is not None and parent.purpose is Purpose.ENTRY:
-        return None if _may_go_on(account, parent, frame, now) else _child(account, parent, frame)
+        return None if _may_go_on(account, parent, frame, now) else _child(account, parent, frame, now)
     for entry in journal.awaiting.values():
         if frame.order_id in entry.told:
-            return _child(account, entry, frame)
+            return _child(account, entry, frame, now)
     for intent in journal.open_intents.values():
         if intent.legs and frame.order_id in intent.result_order_id.split():
             return _of_answer(intent, frame)
@@ -95,14 +95,16 @@ def _of_answer(intent: Intent, frame: Order) -> Claimed | None:
     return Claimed(entry, intent, refused)
 
 
-def _child(account: Account, entry: OwnOrder, frame: Order) -> Claimed | None:
+def _child(account: Account, entry: OwnOrder, frame: Order, now: Now) -> Claimed | None:
     """A leg as we asked for it; its frame then tells what it is by now. One that was given up meanwhile is as told.
-    (A child of our entry is ours, whoever may have changed it.)"""
+    (A child of our entry is ours, whoever may have changed it.) What the other of its group has filled before we heard
+    of this one, the venue takes from it."""
     asked = leg_of(frame, entry.side, entry.awaits)
     if frame.side is not entry.side.opposite:
         return None
     purpose = Purpose.TAKE if frame.limit_price is not None else Purpose.STOP
     tied = len(entry.awaits) > 1 or entry.group > 0
+    others = [account.journal.orders[order_id] for order_id in _children(account, entry)]
     own = OwnOrder(
         order_id=frame.order_id,
         intent=entry.intent,
@@ -116,6 +118,8 @@ def _child(account: Account, entry: OwnOrder, frame: Order) -> Claimed | None:
         trail=asked.trail if asked else frame.trail,
         parent=entry.order_id,
         group=entry.intent if tied else 0,
+        owed=sum((other.filled_quantity for other in others), ZERO) if tied else ZERO,
+        owed_since_s=now.s,
     )
     left = tuple(leg for leg in entry.awaits if leg is not asked)
     seen = (*_children(account, entry), frame.order_id)
@@ -181,7 +185,7 @@ def explains_nothing(account: Account, order: Order) -> bool:
     return not account.journal.foreign.get(order.order_id)
 
 
-def claim_by_looks(account: Account, order: Order) -> Claimed | None:
+def claim_by_looks(account: Account, order: Order, now: Now) -> Claimed | None:
     """Of a venue that names no parents: a leg is known by its terms, in a read."""
     if order.links or not explains_nothing(account, order):
         return None
@@ -190,13 +194,16 @@ def claim_by_looks(account: Account, order: Order) -> Claimed | None:
         if leg is None or order.quantity != entry.quantity or order.opened_utc < entry.written_utc - OPENED_SKEW_S:
             continue
         if _priced_as(leg, order):
-            return _child(account, entry, order)
+            return _child(account, entry, order, now)
     return None
 
 
 def give_up_legs(account: Account, requested_s: float, now: Now) -> list[OwnOrder]:
     """Entries whose legs no read shows for so long that they are not there: what is held gets a stop of its own."""
     over = []
+    waited = {-entry.intent for entry in account.journal.awaiting.values()}
+    for number in [each for each in account.settling if each < 0 and each not in waited]:
+        del account.settling[number]  # their frames came
     for entry in list(account.journal.awaiting.values()):
         so_far = account.settling.setdefault(-entry.intent, Settling(now.s))
         if requested_s < so_far.since_s:
@@ -226,12 +233,12 @@ class Judged(NamedTuple):
 TAKEN = Judged()
 
 
-def judged(account: Account, own: OwnOrder, frame: Order, *, read: bool) -> Judged:
-    """A frame of an order that is tied to others."""
+def judged(account: Account, own: OwnOrder, frame: Order, *, read: bool, shown: Container[str]) -> Judged:
+    """A frame of an order that is tied to others. ``shown``: all orders of its read, or of its message."""
     if own.purpose is Purpose.ENTRY or not (own.parent or own.group):
         return TAKEN
     entry = account.journal.orders.get(own.parent)
-    filling = entry is not None and entry.working
+    filling = entry is not None and entry.working and not (read and entry.order_id in shown)
     if filling and frame.filled_quantity > own.filled_quantity:
         account.want_read = True  # its entry has filled, or it would not work: that is to be known first
         return Judged(wait=True)

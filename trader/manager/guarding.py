@@ -6,7 +6,7 @@ transaction of the journal, before the planner; sends nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from feeds.messages import Snapshot
 from trader.hours.market_hours import UNKNOWN_HOURS, Phase
@@ -46,9 +46,9 @@ def mind(account: Account, now: Now) -> None:
                 seen = scene(account, symbol, now)
 
 
-def due(account: Account, now: Now) -> bool:
+def due(account: Account, now: Now, symbols: Iterable[str]) -> bool:
     """Whether a rule wants something done, so that a step is worth it. Changes nothing that is stored."""
-    for symbol in account.session.symbols:
+    for symbol in symbols:
         look_past(account, symbol, now)
         seen, minded = scene(account, symbol, now), account.journal.minded(symbol)
         if any(rule(seen, minded) is not None for rule in RULES):

@@ -12,7 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from brokers.model import ZERO, Order, OrderStatus
-from trader.manager.account import Account, Now
+from trader.manager.account import DIVERGENCE, Account, Now
 from trader.manager.brackets import Claimed, claim, claim_by_looks, in_sequence, judged, not_taken, outlived, owe
 from trader.manager.execution import extended_form_refused, refused_by, settled
 from trader.messages import FillRow
@@ -20,7 +20,7 @@ from trader.orders.intents import IntentState, Kind, Purpose, Settling
 from trader.orders.legs import Leg, LegPurpose
 from trader.orders.lifecycle import NOTHING_ASKED, Asked, Happening, OwnOrder, What, as_asked, asking, given_up, seen
 from trader.orders.position import Holding, after_fill
-from trader.orders.target import Declaration, clamped, same_side
+from trader.orders.target import Declaration, clamped, same_side, voided
 from trader.orders.terms import terms_of
 
 replace = msgspec.structs.replace
@@ -30,7 +30,7 @@ def take_legs(account: Account, orders: Iterable[Order], now: Now) -> None:
     """Orders of a read that are of a bracket of ours, and are not in the journal yet."""
     journal = account.journal
     for order in in_sequence([each for each in orders if not journal.knows_order(each.order_id)]):
-        found = claim(account, order, now) or claim_by_looks(account, order)
+        found = claim(account, order, now) or claim_by_looks(account, order, now)
         if found is not None:
             _take(account, found, now)
 
@@ -57,20 +57,29 @@ def _leg_refused(account: Account, symbol: str, leg: Leg, quantity: Decimal, now
 def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: float | None = None) -> None:
     """Frames of a stream (``requested_s`` None), or of a read: there, what is older than our own last word on the
     symbol counts only in what can never be undone."""
-    for frame in in_sequence(orders):
+    told_of = in_sequence(orders)
+    shown = {frame.order_id for frame in told_of}
+    for frame in told_of:
         own = account.journal.orders.get(frame.order_id)
-        if own is None and (found := claim(account, frame, now)) is not None:
+        new = own is None and not account.journal.knows_order(frame.order_id)
+        if new and (found := claim(account, frame, now)) is not None:
             own = _take(account, found, now)
         if own is None:
             account.want_read |= account.doubtful(frame.symbol)
             continue
-        verdict = judged(account, own, frame, read=requested_s is not None)
+        verdict = judged(account, own, frame, read=requested_s is not None, shown=shown)
         if verdict.wait:
             continue
         current = requested_s is None or requested_s >= account.changed_s.get(own.symbol, 0.0)
         asked = _asked(account, own, now)
         read = requested_s is not None
-        after, told = seen(own, frame, current=current, read=read, asked=asked, by_venue=verdict.by_venue)
+        quiet_s = account.changed_s.get(own.symbol, 0.0) + account.timing.settle_s
+        revives = requested_s is not None and requested_s >= quiet_s
+        ended = own.status.terminal and own.status is not OrderStatus.FILLED
+        account.want_read |= ended and frame.working and requested_s is None
+        after, told = seen(
+            own, frame, current=current, read=read, asked=asked, by_venue=verdict.by_venue, revives=revives
+        )
         if current and requested_s is not None:
             outlived(account, own, frame)
             after = not_taken(account, after, requested_s)
@@ -148,8 +157,7 @@ def _happened(account: Account, order: OwnOrder, told: Happening, now: Now) -> N
     elif told.what is What.OUT:
         _out(account, order, now)
     elif told.what is What.BACK:
-        text = f"{order.symbol}: our {order.purpose} {order.order_id}, which a release took for ended, works"
-        account.event(now, "order.late", "PAGE", text, order_id=order.order_id)
+        _back(account, order, told, now)
     elif told.what is What.CORRECTED:
         _corrected(account, order, told, now)
     elif told.what in (What.ODD, What.TAKEN_BACK):
@@ -165,12 +173,15 @@ def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> Non
     journal.hold_position(symbol, held)
     declaration = journal.declaration(symbol)
     late = order.late and (order.purpose is Purpose.ENTRY or not same_side(held.quantity, declaration.quantity))
-    if late or _filled_over_a_halt(account, order, declaration, before):
+    if late or _filled_over_a_stop(account, order, declaration, before):
         declaration = replace(declaration, quantity=held.quantity)
     elif order.purpose in (Purpose.STOP, Purpose.TAKE) and not order.exiting:
         declaration = replace(declaration, quantity=clamped(declaration.quantity, held.quantity))
     if held.quantity == 0:
-        declaration = replace(declaration, stop_by_person="", take_by_person="")
+        declaration = replace(declaration, stop_by_person="", stop_less=ZERO, take_by_person="")
+    if declaration.voided:
+        account.unconfirmed.setdefault(symbol, now.s)
+        account.want_read = True
     if order.group and order.purpose is not Purpose.ENTRY:
         owe(account, order, told.quantity, now)
     journal.declare(declaration)
@@ -191,9 +202,11 @@ def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> Non
     account.event(now, "order.filled", "DIGEST", text, order_id=order.order_id)
 
 
-def _filled_over_a_halt(account: Account, order: OwnOrder, declaration: Declaration, before: Holding) -> bool:
-    """An entry that filled while a halt was cancelling it is kept and protected: a halt closes nothing."""
-    kept = account.in_force.halted and not account.flattening and declaration.quantity == before.quantity
+def _filled_over_a_stop(account: Account, order: OwnOrder, declaration: Declaration, before: Holding) -> bool:
+    """An entry that filled while a halt or a divergence was cancelling it is kept and protected: a halt closes nothing,
+    and no exit follows from a divergence."""
+    stopped = account.in_force.halted or declaration.voided
+    kept = stopped and not account.flattening and declaration.quantity == before.quantity
     return kept and order.purpose is Purpose.ENTRY
 
 
@@ -209,6 +222,18 @@ def _out(account: Account, order: OwnOrder, now: Now) -> None:
             pending = replace(order, pending="replace", unsure=True, pending_since_s=now.s)
             journal.write_order(asking(pending, terms_of(intent)))
     account.want_read = True
+
+
+def _back(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
+    """Left alone it would work beside what was placed in its stead, and both could fill. It goes like one that shows up
+    late; a stop stays where there is no other, and nobody has removed or refused it."""
+    declaration = account.journal.declaration(order.symbol)
+    if order.purpose is Purpose.STOP:
+        by_person = "" if declaration.stop_by_person == "removed" else declaration.stop_by_person
+        refused = tuple(each for each in declaration.refused if each is not Purpose.STOP)
+        account.journal.declare(replace(declaration, stop_by_person=by_person, refused=refused))
+    text = f"{order.symbol}: our {order.purpose} {order.order_id}, which was taken for ended, works"
+    account.event(now, "order.late", "PAGE", f"{text}: {told.text}" if told.text else text, order_id=order.order_id)
 
 
 def ended_by_other(account: Account, order_id: str, now: Now, *, presumed: bool = False) -> None:
@@ -231,22 +256,36 @@ def _cancelled_by_other(account: Account, order: OwnOrder, told: Happening, now:
     """Adopted and not put back (order-safety 3.10)."""
     journal, symbol = account.journal, order.symbol
     declaration, held = journal.declaration(symbol), journal.holding(symbol).quantity
-    if order.purpose is Purpose.STOP and held:
+    if order.purpose is Purpose.ENTRY or order.exiting:
+        _void(account, declaration, held, now)
+    elif order.purpose is Purpose.STOP and held:
         journal.declare(replace(declaration, stop_by_person="removed"))
     elif order.purpose is Purpose.TAKE and held:
         journal.declare(replace(declaration, take_by_person="removed"))
-    elif order.purpose in (Purpose.ENTRY, Purpose.EXIT):
-        journal.declare(replace(declaration, quantity=held))
     text = f"{symbol}: our {order.purpose} {order.order_id} was cancelled by somebody else; it is not put back"
     account.event(now, "order.cancelled_by_other", "NOTIFY", text, venue=told.text)
 
 
+def _void(account: Account, declaration: Declaration, quantity: Decimal, now: Now) -> None:
+    """An order that opens or closes is somebody's decision about the exposure: what was declared does not take it back
+    on the next bar, and entries are held (order-safety 1.9, 3.10)."""
+    symbol = declaration.symbol
+    account.journal.declare(voided(declaration, quantity))
+    if account.journal.add_hold(symbol, DIVERGENCE, now.utc):
+        void = f"{declaration.quantity} is void, entries are held"
+        text = f"{symbol}: somebody else has decided about an order of ours: {void}"
+        account.event(now, "divergence.order", "NOTIFY", text, incident=f"divergence:{symbol}", state="opened")
+
+
 def _changed_by_other(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
     """Adopted: a stop that a person moved stays where it is until the position is flat or released."""
-    declaration = account.journal.declaration(order.symbol)
-    if order.purpose is Purpose.STOP:
+    declaration, held = account.journal.declaration(order.symbol), account.journal.holding(order.symbol).quantity
+    if order.exiting:
+        _void(account, declaration, clamped(declaration.quantity, held + order.side.sign * order.remaining), now)
+    elif order.purpose is Purpose.STOP:
         stop = order.stop_price if order.stop_price is not None else declaration.stop
-        account.journal.declare(replace(declaration, stop_by_person="changed", stop=stop))
+        less = max(ZERO, declaration.stop_less - told.quantity)
+        account.journal.declare(replace(declaration, stop_by_person="changed", stop=stop, stop_less=less))
     elif order.purpose is Purpose.TAKE:
         account.journal.declare(replace(declaration, take_by_person="changed", take=order.limit_price))
     text = f"{order.symbol}: our {order.purpose} {order.order_id} was changed by somebody else: {told.text}"

@@ -12,17 +12,17 @@ from brokers.model import ZERO, Order
 from feeds.messages import Snapshot
 from supervisor.messages import Level
 from trader.accounting.money import Adoption
-from trader.manager.account import Account, Now
+from trader.manager.account import DIVERGENCE, Account, Now
 from trader.manager.image import Uncovered
 from trader.manager.settlement import HISTORY_S, hold, settle_intents
-from trader.manager.turns import DIVERGENCE, UNEXPLAINED
+from trader.manager.turns import UNEXPLAINED
 from trader.messages import SyncRow
 from trader.orders.intents import Purpose
 from trader.orders.lifecycle import protects
 from trader.orders.position import Holding
 from trader.orders.reconcile import Finding, Ours, foreign_fills, reconcile
 from trader.orders.reconcile import Verdict as Truth
-from trader.orders.target import same_side, stop_gates
+from trader.orders.target import same_side, stop_gates, voided
 from trader.risk.gates import stop_refusal
 
 NOTIFY_AFTER_S = 60.0
@@ -66,6 +66,8 @@ def _ours(account: Account, symbol: str) -> Ours:
         unsettled=account.unsettled_quantities(symbol),
         differed=account.differed.get(symbol),
         looked=symbol in account.looked,
+        working=tuple([order.side.sign * order.remaining_at_most for order in account.working_of(symbol)]),
+        since_s=account.differs_since[symbol][0] if symbol in account.differs_since else None,
     )
 
 
@@ -146,6 +148,7 @@ def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list
     account.differed.pop(symbol, None)
     account.not_ours.discard(symbol)
     account.looked.discard(symbol)
+    account.unconfirmed.pop(symbol, None)
     if symbol not in journal.holdings:
         journal.hold_position(symbol, Holding(as_of_utc=now.utc))
     journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
@@ -184,17 +187,14 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
     journal.hold_position(symbol, Holding(finding.theirs, finding.average_price, now.utc))
     journal.declare(
         replace(
-            before,
-            quantity=finding.theirs,
+            voided(before, finding.theirs),
             stop=before.stop if held else None,
             take=before.take if held else None,
             trail=before.trail if held else None,
             trail_native=before.trail_native and held,
             stop_by_person=before.stop_by_person if held else "",
+            stop_less=ZERO,
             take_by_person=before.take_by_person if held else "",
-            voided=True,
-            voided_quantity=before.voided_quantity if before.voided else before.quantity,
-            voided_stop=before.voided_stop if before.voided else before.stop,
         )
     )
     journal.add_hold(symbol, DIVERGENCE, now.utc)
@@ -210,6 +210,7 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
     account.agreed_s[symbol] = snapshot.requested_s
     account.differed.pop(symbol, None)
     account.looked.discard(symbol)
+    account.unconfirmed.pop(symbol, None)
     _record_adoption(account, finding, snapshot, now)
     journal.account_foreign((o for o in theirs if o.symbol == symbol), now.utc)
     if finding.explained:
@@ -309,11 +310,14 @@ def _covered_again(account: Account, symbol: str, since: Uncovered, now: Now) ->
 
 def _stop_is_coming(account: Account, symbol: str) -> bool:
     declaration = account.journal.declaration(symbol)
-    blocked = declaration.stop_by_person == "removed" or Purpose.STOP in declaration.refused
+    by_person = declaration.stop_by_person == "removed" or declaration.stop_less > 0
+    blocked = by_person or Purpose.STOP in declaration.refused
     return declaration.stop is not None and not blocked
 
 
 def _why(account: Account, symbol: str) -> str:
-    journal = account.journal
+    journal, less = account.journal, account.journal.declaration(symbol).stop_less
+    if less:
+        return f"somebody else has made it smaller by {less}, and it does not grow again before a release"
     shut = stop_refusal(stop_gates(journal.declaration(symbol), journal.instruments.get(symbol), works=False))
     return shut[1] if shut is not None else "it does not work yet"

@@ -15,7 +15,7 @@ from brokers.model import ZERO
 from supervisor.errors import Refused
 from trader.data.bars import is_late
 from trader.hours.market_hours import utc_text
-from trader.manager.account import REJECTS, Account, Now
+from trader.manager.account import DIVERGENCE, REJECTS, Account, Now
 from trader.manager.execution import settled
 from trader.manager.order_frames import ended_by_other
 from trader.messages import Attach, Attached, Consumed, Cursor, Declared, RowNumber, TimerDue, Turn
@@ -26,7 +26,6 @@ from trader.orders.watched import with_protection
 DEATHS_TO_SKIP = 2
 """A bar that has killed the trader so often is skipped (DESIGN 5, the trader's turn)."""
 
-DIVERGENCE = "divergence"
 UNEXPLAINED = "unexplained"
 """Hold over a position that vanished without a closing fill."""
 VANISHED = "vanished"
@@ -278,12 +277,13 @@ def release(account: Account, symbol: str, now: Now) -> None:
     """A person's word: holds go, and what the strategy declares from now on is a new decision."""
     why = account.journal.drop_holds(symbol)
     _give_up_what_no_read_settles(account, symbol, why, now)
+    account.journal.drop_holds(symbol, DIVERGENCE)  # of what the release itself has ended
     declaration, minded = account.journal.declaration(symbol), account.journal.minded(symbol)
     if not (why or declaration.stop_by_person or declaration.take_by_person or minded.regular_stops):
         raise Refused(f"{symbol} is not held: nothing to release")
     account.journal.mind(symbol, replace(minded, regular_stops=False))
     account.journal.declare(
-        replace(declaration, voided=False, voided_quantity=ZERO, stop_by_person="", take_by_person="")
+        replace(declaration, voided=False, voided_quantity=ZERO, stop_by_person="", stop_less=ZERO, take_by_person="")
     )
     account.end_repeats(now, symbol)
     if not why:

@@ -101,8 +101,8 @@ class OwnOrder(Value, frozen=True):
     commission_usd: Decimal = ZERO
     """What the broker has charged for it so far."""
     late: bool = False
-    """It showed up after its intent had been given up or its validity had ended: it is cancelled at once; what it fills
-    is kept and protected, never undone by us."""
+    """It showed up after its intent had been given up, or its validity or it itself had ended: it is cancelled at once;
+    what it fills is kept and protected, never undone by us."""
     out: bool = False
     """The broker says that it has ended. Whether it was cancelled, or goes on under another id as the replace of
     unknown fate asked for, reads decide."""
@@ -167,8 +167,8 @@ class OwnOrder(Value, frozen=True):
 
     @property
     def exiting(self) -> bool:
-        """It closes at the market: an exit, or a stop that was turned into one."""
-        return self.purpose is Purpose.EXIT or (self.purpose is Purpose.STOP and self._market)
+        """It closes at the market: an exit, or a stop (by somebody else also a take) that was turned into one."""
+        return self.purpose is Purpose.EXIT or (self.purpose is not Purpose.ENTRY and self._market)
 
     @property
     def protecting(self) -> bool:
@@ -209,8 +209,8 @@ class What(StrEnum):
 
 
 class Happening(Value, frozen=True):
-    """What a frame told us. ``quantity`` and ``price`` are of the fill, for FILLED; ``fee_usd`` is for CHARGED: below
-    0 the venue has taken back so much."""
+    """What a frame told us. ``quantity`` and ``price`` are of the fill, for FILLED; ``quantity`` is how much the order
+    grew, for CHANGED_BY_OTHER; ``fee_usd`` is for CHARGED: below 0 the venue has taken back so much."""
 
     what: What
     text: str = ""
@@ -256,14 +256,25 @@ def seen(
     read: bool = False,
     asked: Asked = NOTHING_ASKED,
     by_venue: bool = False,
+    revives: bool = False,
 ) -> tuple[OwnOrder, tuple[Happening, ...]]:
     """A frame of one of our orders. ``current`` False: requested before our last word on it, so that only what can
     never be undone counts (fills, ends), and no price or quantity. ``read``: it comes of a read and not of a stream,
     whose replays can be older than what we know. ``by_venue``: an end or a smaller size in it is what the order's group
-    or parent brings about, nobody's doing."""
+    or parent brings about, nobody's doing. ``revives``: it was asked for so long after our last word that an order
+    which had ended, and works in it, does work: what we were told of its end was wrong."""
     told: list[Happening] = []
+    most = max(own.quantity, frame.quantity)
+    if frame.filled_quantity > most:  # more cannot be: what the position has of it, reads of the position tell
+        beyond = f"filled {frame.filled_quantity} of {most}"
+        told += [] if beyond == own.odd else [Happening(What.ODD, beyond)]
+        own, frame = _replaced(own, odd=beyond), msgspec.structs.replace(frame, filled_quantity=most)
     if own.presumed and current and read:
-        own, told = _back(own, frame)
+        own, back = _back(own, frame)
+        told += back
+    elif revives and own.status in (X, E, J) and frame.status in (R, W, C):
+        told.append(Happening(What.BACK, f"{own.status} -> {frame.status} ({frame.venue_status})"))
+        own = _replaced(own, status=frame.status, late=True, odd="")
     if own.out and current and not (frame.status.terminal or frame.status is U):
         own = _replaced(own, out=False)  # that version had ended, and it lives on under its id
     status, odd = next_status(own.status, frame.status)
@@ -389,7 +400,7 @@ def _terms(own: OwnOrder, frame: Order, asked: Asked) -> tuple[OwnOrder, list[Ha
     taken = _replaced(own, **shown)
     if any(as_asked(own, now, each) for each in asked.replaces) or _goes_on_with_less(own, now, had):
         return taken, [Happening(What.CONFIRMED)]
-    return taken, [Happening(What.CHANGED_BY_OTHER, f"{had} -> {now}")]
+    return taken, [Happening(What.CHANGED_BY_OTHER, f"{had} -> {now}", quantity=now.quantity - had.quantity)]
 
 
 def as_asked(own: OwnOrder, now: Terms, asked: Terms) -> bool:

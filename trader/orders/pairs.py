@@ -26,7 +26,8 @@ class Pair(NamedTuple):
     @property
     def tied(self) -> bool:
         """Both work: what fills of one the venue takes from the other."""
-        return self.stop is not None and self.take is not None and not self.stop.exiting
+        both = self.stop is not None and self.take is not None
+        return both and not any(each is not None and each.exiting for each in self)
 
     @property
     def stops(self) -> Decimal:

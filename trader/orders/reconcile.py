@@ -14,6 +14,10 @@ from enum import StrEnum
 
 from brokers.model import ZERO, Order, Position, Value
 
+LAG_S = 5.0
+"""Machine seconds for which what a venue tells of orders may lag behind what it tells of positions: so long a
+difference that fills of our own orders would make is not taken for somebody else's doing."""
+
 
 class Verdict(StrEnum):
     AGREES = "agrees"
@@ -28,8 +32,9 @@ class Verdict(StrEnum):
 class Ours(Value, frozen=True):
     """What we hold to be true of one symbol. ``known``: False before a journal's first good read. ``changed_s``:
     machine time of our newest fill, acknowledgement or instruction. ``unsettled``: signed quantities of the placings
-    without outcome. ``differed``: what the last read said, if so. ``looked``: a person has released the symbol since it
-    vanished unexplained, and so has looked."""
+    without outcome. ``working``: the same of our orders that work; ``differed``: what the last read said, if so, and
+    ``since_s``: when the first of them was noticed. ``looked``: a person has released the symbol since it vanished
+    unexplained, and so has looked."""
 
     symbol: str
     known: bool
@@ -38,6 +43,8 @@ class Ours(Value, frozen=True):
     unsettled: tuple[Decimal, ...]
     differed: Decimal | None
     looked: bool = False
+    working: tuple[Decimal, ...] = ()
+    since_s: float | None = None
 
 
 class Finding(Value, frozen=True):
@@ -84,7 +91,14 @@ def _verdict(own: Ours, there: Decimal, explained: bool, requested_s: float) -> 
         return Verdict.DIFFERS
     if there == 0 and not explained and not own.looked:
         return Verdict.UNEXPLAINED
-    return Verdict.ADOPT
+    return Verdict.DIFFERS if _may_be_late(own, there, explained, requested_s) else Verdict.ADOPT
+
+
+def _may_be_late(own: Ours, there: Decimal, explained: bool, requested_s: float) -> bool:
+    """Whether a fill of our own may account for it that the orders of the read do not show yet: what was adopted for
+    it would be counted a second time when it is told."""
+    lasts = own.since_s is not None and requested_s >= own.since_s + LAG_S
+    return not (explained or lasts or own.looked) and _may_explain(own.working, there - own.quantity)
 
 
 def _may_explain(unsettled: tuple[Decimal, ...], difference: Decimal) -> bool:

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from brokers.model import ZERO, Instrument, OrderType, Side, Trail, Value
 from trader.orders.intents import Purpose
 from trader.orders.legs import Leg, LegPurpose
@@ -44,8 +46,9 @@ class Declaration(Value, frozen=True):
 
     ``voided``: a divergence was adopted; ``voided_quantity`` and ``voided_stop`` are what had been declared then.
     ``stop_by_person``: our stop was removed or changed by somebody else and is left so until the position is flat or
-    released (order-safety 3.10); ``take_by_person`` is the same of the take. ``refused``: not tried again before the
-    strategy declares anew. ``trail``: ``stop`` follows each closed bar at this distance, and only to the tighter side;
+    released (order-safety 3.10); ``stop_less``: by so much somebody else has made it smaller, and it stays so as long;
+    ``take_by_person`` is the same of the take. ``refused``: not tried again before the strategy declares anew.
+    ``trail``: ``stop`` follows each closed bar at this distance, and only to the tighter side;
     ``trail_native``: stops placed from now on are left to the venue to move. ``intended_price``: the newest close that
     the strategy had seen when it declared this quantity. ``late``: that was on a late bar, so no entry comes of it,
     also where it added nothing then.
@@ -66,6 +69,18 @@ class Declaration(Value, frozen=True):
     trail_native: bool = False
     take_by_person: Literal["", "removed", "changed"] = ""
     late: bool = False
+    stop_less: Decimal = ZERO
+
+
+def voided(d: Declaration, quantity: Decimal) -> Declaration:
+    """Somebody else has decided: of what was declared there is left what is said here (order-safety 1.9)."""
+    return msgspec.structs.replace(
+        d,
+        quantity=quantity,
+        voided=True,
+        voided_quantity=d.voided_quantity if d.voided else d.quantity,
+        voided_stop=d.voided_stop if d.voided else d.stop,
+    )
 
 
 class Situation(Value, frozen=True):
@@ -86,6 +101,7 @@ class Situation(Value, frozen=True):
     seen: Decimal | None = None
     unsettled: bool = False
     entry_refusal: tuple[str, str] | None = None
+    entry_waits: bool = False
     replace_to_market: bool = True
     children: bool = False
     takes_native: bool = False
@@ -260,7 +276,7 @@ def _stops_become_exits(s: Situation, o: _Orders, need: Decimal) -> list[Action]
     """The take of a pair may stay: the venue takes from it what its exit fills. One that stands alone goes first."""
     if not s.replace_to_market:
         return _cancels([order for pair in o.pairs for order in pair if order is not None and not order.exiting])
-    alone = [pair.take for pair in o.pairs if pair.stop is None and pair.take is not None]
+    alone = [pair.take for pair in o.pairs if pair.stop is None and pair.take is not None and not pair.take.exiting]
     actions: list[Action] = _cancels(alone)
     spare, growing = _free(s, o), False
     for stop, take in o.pairs:
@@ -287,7 +303,7 @@ def _stops_become_exits(s: Situation, o: _Orders, need: Decimal) -> list[Action]
 
 def _protect(s: Situation, o: _Orders) -> list[Action]:
     """The protective orders: at the declared prices, together as large as what is held and is not being closed."""
-    wanted = abs(s.position) - o.promised - max(o.exiting, o.closing)
+    wanted = abs(s.position) - o.promised - max(o.exiting, o.closing) - s.declaration.stop_less
     if o.exiting >= abs(s.position):
         return _cancels([pair.stop for pair in o.pairs if pair.stop is not None and _too_late(pair.stop)])
     if wanted <= 0 or stop_refusal(stop_gates(s.declaration, s.instrument, works=bool(o.pairs))):
@@ -305,7 +321,7 @@ def _protect(s: Situation, o: _Orders) -> list[Action]:
             if grown and not (stop.pending or stop.cancelling):
                 share, grown, missing = share + grown, ZERO, missing - grown
             actions += _stop_as_declared(s, stop, share)
-        elif pair.take is not None and stop is None:
+        elif pair.take is not None and stop is None and not pair.take.exiting:
             wanted, taken = _take_alone(s, pair.take, wanted, missing)
             actions += taken
     if not any(pair.stop is not None and not pair.stop.exiting and not pair.tied for pair in o.pairs):
@@ -395,6 +411,8 @@ def _open(s: Situation, o: _Orders) -> list[Action]:
     if s.now_utc > d.valid_until_utc:
         late_s = s.now_utc - d.valid_until_utc
         return [RefuseEntry("validity", f"the entry's validity ended {late_s:.0f} market seconds ago", left)]
+    if s.entry_waits:
+        return []
     if s.entry_refusal is not None:
         return [RefuseEntry(*s.entry_refusal, left)]
     closing = bool(o.exits) or any(each.exiting or s.position == 0 for each in o.astray)

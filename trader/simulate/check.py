@@ -39,7 +39,7 @@ from trader.store.books import Readable, read_book
 EXPECTED_DEATHS = ("feeds.stream.FeedEnded: ",)
 HOLD_BEGINS = (
     *("divergence.adopted", "hold.unexplained", "hold.found", "hold.ambiguous", "hold.unsettled", "hold.vanished"),
-    "hold.rejects",
+    *("hold.rejects", "divergence.order"),
 )
 CLOSE_TOLD_S = 120.0
 """Machine seconds: an account manager that is dead at the close comes back, reads the account, and tells."""

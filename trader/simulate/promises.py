@@ -42,15 +42,18 @@ MINDED = ("stop.passed", "stop.inert", "take.reached", "close.begun")
 
 
 def exceeded(journal: Readable, ledger: Ledger, stand: Stand) -> Iterator[str]:
-    """Judged up to the first trade by hand: from then on what an entry meets is not of our making."""
+    """Judged up to the first trade by hand, from then on what an entry meets is not of our making, and as long as
+    market time tells what came first. What older entries had not filled yet is meant, too."""
     entries = journal.query(ENTRIES)
     keys = {row["key"] for row in entries}
     written = [row["written_utc"] for row in entries]
     fills = _fills(ledger, stand)
+    opening = [order for order in ledger.orders.values() if order.confirm_id in keys]
+    end_utc = float("inf") if ledger.stopped_at_utc is None else ledger.stopped_at_utc
     held = 0
     for fill in fills:
         order = ledger.orders[fill.order_id]
-        if order.by_hand:
+        if order.by_hand or fill.at_utc >= end_utc:
             return
         before, held = held, held + fill.quantity
         if order.confirm_id not in keys:
@@ -60,12 +63,22 @@ def exceeded(journal: Readable, ledger: Ledger, stand: Stand) -> Iterator[str]:
             continue
         row = entries[newest]
         came_from = Decimal(sum(one.quantity for one in fills if one.at_utc <= row["written_utc"]))
-        meant = came_from + _signed(row["side"], Decimal(row["quantity"]))
+        meant = came_from + _signed(row["side"], Decimal(row["quantity"])) + _left(opening, fills, row["written_utc"])
         if Decimal(abs(held)) > max(abs(came_from), abs(meant), Decimal(abs(before))):
             yield (
                 f"{stand.name}: order {fill.order_id} took {before} to {held}, beyond what entry {row['key']} was to "
                 f"make of {came_from}: {meant}"
             )
+
+
+def _left(opening: Iterable[Order], fills: Iterable[Fill], at_utc: float) -> int:
+    """What entries that were at the venue by then had not filled, signed."""
+    filled: dict[str, int] = {}
+    for fill in fills:
+        if fill.at_utc <= at_utc:
+            filled[fill.order_id] = filled.get(fill.order_id, 0) + fill.quantity
+    there = [o for o in opening if o.opened_utc <= at_utc and (o.closed_utc is None or o.closed_utc > at_utc)]
+    return sum(order.signed_quantity - filled.get(order.order_id, 0) for order in there)
 
 
 def blind(

@@ -77,6 +77,9 @@ def _hit(order: Order, event: book.OrderHit) -> Order:
 
 
 def _replaced(order: Order, event: book.OrderReplaced) -> Order:
+    """What has filled while it was on its way stays filled: where that is all of the new size, nothing works on."""
+    if event.quantity <= order.filled:
+        return _closed(replace(order, quantity=order.filled), event.at_utc, "FLL")
     changed = replace(
         order,
         quantity=event.quantity,
