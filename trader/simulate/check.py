@@ -84,7 +84,7 @@ def adoptions(journal: Readable, ledger: Ledger, stand: Stand) -> Iterator[str]:
     by_hand = [fill.at_utc for fill in fills if ledger.orders[fill.order_id].by_hand]
     before_utc = 0.0
     for row in journal.query("SELECT * FROM adoptions ORDER BY number"):
-        if not any(before_utc < at_utc < row["adopted_utc"] for at_utc in by_hand):
+        if not any(before_utc < at_utc <= row["adopted_utc"] for at_utc in by_hand):  # at the end the clock stands
             what = f"{row['before_quantity']} to {row['after_quantity']}"
             yield f"{stand.name}: {what} was adopted, and nobody had traded by hand"
         before_utc = row["adopted_utc"]
