@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,9 @@ def test_a_death_is_shown_as_it_happens_with_its_reason_peak_age_and_budget(desk
         "--every",
         "0.1",
     ]
-    watching = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    # Where the tests run in a shell's background they ignore Ctrl-C, and what they start would too.
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    watching = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=heeds)
     assert watching.stdout is not None
     lines: queue.Queue[list[str]] = queue.Queue()
     stdout = watching.stdout

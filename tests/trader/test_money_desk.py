@@ -115,9 +115,13 @@ def test_fills_are_held_against_the_close_they_were_declared_on(desk: MoneyDesk)
 
 
 def test_status_tells_the_days_result_from_the_same_lines(desk: MoneyDesk) -> None:
-    line = desk.line("es")
-    day = D(line["realised_today_usd"]) - D(line["fees_today_usd"])
-    desk.until(lambda: f"ESZ13  flat  day {day:f}  agreed" in desk.run("status").stdout)  # it has just been restarted
+    def told() -> bool:
+        """Both at once: while this waits (the desk has just been restarted), another trading day may begin."""
+        line = desk.line("es")
+        day = D(line["realised_today_usd"]) - D(line["fees_today_usd"])
+        return f"ESZ13  flat  day {day:f}  agreed" in desk.run("status").stdout
+
+    desk.until(told)
 
 
 def test_without_differences_diff_is_empty_and_exit_code_0(desk: MoneyDesk) -> None:

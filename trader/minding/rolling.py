@@ -29,7 +29,7 @@ class LastDay(NamedTuple):
 
 def notice_utc(first_notice: datetime.date) -> float:
     """The day's first moment by UTC: so the venue tells the day on which a contract ends."""
-    return datetime.datetime.combine(first_notice, datetime.time(), datetime.UTC).timestamp()
+    return datetime.datetime.combine(first_notice, datetime.time.min, datetime.UTC).timestamp()
 
 
 def last_day(instrument: Instrument | None, first_notice_utc: float | None) -> LastDay | None:
