@@ -42,7 +42,7 @@ class Desk(Stage):
     def until(self, condition: Callable[[], Any], limit_s: float = LIMIT_S) -> None:
         deadline = time.monotonic() + limit_s
         while not condition():
-            assert time.monotonic() < deadline, f"not within {limit_s} s"
+            assert time.monotonic() < deadline, f"not within {limit_s} s:\n{self.run('status').stdout}"
             time.sleep(0.05)
 
     def show(self, name: str) -> dict[str, Any]:
