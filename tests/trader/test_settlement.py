@@ -404,6 +404,24 @@ def test_refusals_as_dead_of_an_order_that_works_are_a_loop_that_is_held_with_on
     assert desk.orders["2"].type is OrderType.MARKET, "it is tried on: a position is not left alone"
 
 
+def test_changes_that_the_venue_accepts_and_never_carries_out_are_a_loop_that_is_held_with_one_incident(
+    desk: Desk,
+) -> None:
+    """The stop was moved again each ten seconds, in silence: some venues show a replace as under way for hours."""
+    accepted = reply({"OrderID": "2", "Message": "Replace order"})
+    desk.world.answer_http("PUT", "/orderexecution/orders/", lambda _: accepted)
+    desk.declare(1, "166.5")
+    for _ in range(80):
+        desk.world.advance(5.0)
+        desk.read()
+    assert desk.events().count("hold.rejects") == 1
+    assert "accepted, and not carried out within" in desk.rows()[-1].text
+    desk.world.answer_http("PUT", "/orderexecution/orders/", desk._changed)
+    desk.world.advance(20.0)
+    desk.read()
+    assert desk.orders["2"].stop_price == D("166.5"), "it is tried on"
+
+
 def test_what_was_not_sent_goes_only_while_it_is_still_wanted(desk: Desk) -> None:
     """A stop that could not be sent before the position was sold by hand would open the other side."""
     desk.change("2", status=OrderStatus.EXPIRED)

@@ -85,8 +85,8 @@ def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: flo
             after = not_taken(account, after, requested_s)
             if after.pending:
                 waits, after = after, _given_up_when_overdue(account, after, requested_s, now)
-                if waits.denied and not after.pending:
-                    _denied(account, waits, now)
+                if waits.pending and not after.pending:
+                    _not_carried_out(account, waits, now)
         if after.on_its_way is not None and now.utc > after.on_its_way_until_utc:
             after = replace(after, on_its_way=None)
         if after != own:
@@ -123,10 +123,17 @@ def _given_up_when_overdue(account: Account, order: OwnOrder, requested_s: float
     return given_up(order, on_its_way=largest, on_its_way_until_utc=until_utc)
 
 
-def _denied(account: Account, order: OwnOrder, now: Now) -> None:
-    """Refused as if it had ended, and reads show that it has not: a refusal like any other, so that a loop of them is
-    held and somebody looks. What is wanted of it is tried again."""
-    text = f"{order.pending} of {order.purpose} {order.order_id} refused, and it works: {order.denied}"
+def _not_carried_out(account: Account, order: OwnOrder, now: Now) -> None:
+    """Refused as if it had ended, and reads show that it has not; or accepted, and reads show nothing of it: a refusal
+    like any other, so that a loop of them is held and somebody looks. What is wanted of it is tried again. (Of one
+    whose answer was lost nobody knows that it arrived.)"""
+    if order.denied:
+        why = f"refused, and it works: {order.denied}"
+    elif any(intent.order_id == order.order_id for intent in account.journal.open_intents.values()):
+        return
+    else:
+        why = f"accepted, and not carried out within {account.timing.settle_s:g} s"
+    text = f"{order.pending} of {order.purpose} {order.order_id} {why}"
     account.refuse_again(now, order.symbol, "venue", text, order.quantity, row=True)
 
 
