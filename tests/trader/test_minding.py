@@ -270,7 +270,7 @@ def test_flat_is_the_brokers_word_and_it_is_asked_for() -> None:
     assert close_wants_read(unread, minded)
     act = flat_at_close(replace(unread, not_flat=""), minded)
     assert act is not None
-    assert (kind(act), act.minded) == ("close.flat", NOTHING_MINDED)
+    assert (kind(act), act.minded) == ("close.flat", Minded(flat_utc=CLOSES_UTC))
 
 
 def test_not_confirmed_flat_at_the_close_pages_once_and_what_is_left_is_kept_under_its_stop() -> None:
@@ -285,7 +285,8 @@ def test_not_confirmed_flat_at_the_close_pages_once_and_what_is_left_is_kept_und
     fired = flat_at_close(replace(missed, held=Decimal(0), not_flat=""), act.minded)
     assert fired is not None
     assert fired.told is not None
-    assert (fired.told.kind, fired.told.state, fired.minded) == ("close.flat", "resolved", NOTHING_MINDED)
+    assert (fired.told.kind, fired.told.state) == ("close.flat", "resolved")
+    assert fired.minded == Minded(flat_utc=CLOSES_UTC)
 
 
 def test_while_an_exit_still_works_nothing_is_kept_beside_it() -> None:
@@ -299,6 +300,26 @@ def test_while_an_exit_still_works_nothing_is_kept_beside_it() -> None:
     ended = flat_at_close(replace(missed, orders=()), act.minded)
     assert ended is not None
     assert (ended.declaration, ended.told, ended.minded.kept) == (DECLARED, None, True)
+
+
+@pytest.mark.parametrize(("held", "to_close"), [(3, 1), (-1, 1), (2, 0)])
+def test_what_a_person_makes_of_a_position_while_it_is_closed_is_told_and_left(held: int, to_close: int) -> None:
+    """Adopted beyond what was held when the close began, or on the other side."""
+    adopted = Declaration(SYMBOL, Decimal(held), voided=True)
+    bought = near(now_utc=NOW_UTC + 60, held=Decimal(held), declaration=adopted)
+    act = flat_at_close(bought, Minded(close_utc=CLOSES_UTC, to_close=Decimal(to_close)))
+    assert act is not None
+    assert act.told is not None
+    assert (act.told.kind, act.told.level, act.declaration) == ("close.left", "PAGE", None)
+    assert flat_at_close(bought, act.minded) is None, "once"
+
+
+def test_what_a_person_leaves_of_it_is_still_closed() -> None:
+    rest = near(now_utc=NOW_UTC + 60, declaration=Declaration(SYMBOL, Decimal(1), voided=True))
+    act = flat_at_close(rest, Minded(close_utc=CLOSES_UTC, to_close=Decimal(3)))
+    assert act is not None
+    assert act.declaration is not None
+    assert (act.declaration.quantity, act.minded.to_close) == (0, 1)
 
 
 def test_the_next_close_is_tried_again() -> None:

@@ -247,6 +247,27 @@ def test_flat_at_close_closes_in_time_and_says_so_by_the_brokers_word() -> None:
     assert "close.missed" not in desk.events()
 
 
+def test_what_a_person_buys_after_it_is_flat_is_not_sold() -> None:
+    """Regression (order-safety 1.11): the close began anew, and an exit followed from the adoption alone."""
+    desk = desk_of(flat_at_close_min=5)
+    write(desk, (-3600, 1000))
+    desk.long_and_covered()
+    desk.world.advance(700.0)
+    (exit_,) = working(desk, OrderType.MARKET)
+    desk.fill(exit_)
+    desk.stream()
+    desk.read()
+    desk.world.advance(2.0)
+    sent = len(desk.sent())
+    desk.by_hand(2)
+    for _ in range(4):
+        desk.world.advance(2.0)
+        desk.read()
+    assert held(desk) == 2
+    assert len(desk.sent()) == sent
+    assert desk.events().count("close.left") == 1
+
+
 def test_entries_end_with_it() -> None:
     desk = desk_of(flat_at_close_min=20)
     write(desk, (-3600, 1000))

@@ -4,6 +4,8 @@ So many market minutes before its market closes (half-days as its calendar has t
 position is closed, by the session's own rule, whatever its strategy declares. Flat is what a read says that was asked
 for after our last fill and instruction. A position that is not confirmed flat when the market really closes is paged,
 and goes on being minded: its stop stays, or is placed again.
+
+What a person makes of the position meanwhile is the person's: it is told, and left under its stop (order-safety 1.11).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 from brokers.model import ZERO
 from trader.hours.market_hours import utc_text
 from trader.minding.minded import Act, Minded, Scene, Told, replace
+from trader.orders.target import clamped
 
 MINUTE_S = 60.0
 CLOSE = "close"
@@ -25,15 +28,35 @@ def flat_at_close(scene: Scene, minded: Minded) -> Act | None:
     if minutes and closes_utc is not None and scene.now_utc >= closes_utc - minutes * MINUTE_S:
         begins = minded.close_utc != closes_utc
         if begins and (scene.held or scene.declaration.quantity or scene.orders):
-            return _begin(scene, replace(minded, close_utc=closes_utc, kept=False))
+            begun = replace(minded, close_utc=closes_utc, kept=False, to_close=scene.held)
+            made_since = minded.flat_utc == closes_utc and scene.declaration.voided
+            return _left(scene, replace(begun, to_close=ZERO)) if made_since else _begin(scene, begun)
     if not minded.close_utc:
         return None
     if not scene.not_flat:
         return _over(scene, minded)
     if scene.now_utc < minded.close_utc:
-        declared = scene.declaration
-        return Act(minded, replace(declared, quantity=ZERO)) if declared.quantity else None
+        return _closing(scene, minded)
     return _missed(scene, minded)
+
+
+def _closing(scene: Scene, minded: Minded) -> Act | None:
+    """What was held when it began is closed, and what is left of that; never what was adopted beyond it since."""
+    declared, left = scene.declaration, clamped(minded.to_close, scene.held)
+    after = replace(minded, to_close=left)
+    if declared.voided and declared.quantity and scene.held != left:
+        return None if minded.kept else _left(scene, after)
+    if declared.quantity:
+        return Act(after, replace(declared, quantity=ZERO))
+    return Act(after) if left != minded.to_close else None
+
+
+def _left(scene: Scene, minded: Minded) -> Act:
+    text = (
+        f"{scene.symbol}: {scene.held} is held, {minded.to_close} of it since before the close was begun: what a person"
+        " has made of the position is left as it is, under its stop; close it by hand, or `nightdesk session flatten`"
+    )
+    return Act(replace(minded, kept=True), None, Told("close.left", "PAGE", text, CLOSE, "opened"))
 
 
 def _begin(scene: Scene, minded: Minded) -> Act:
@@ -45,9 +68,10 @@ def _begin(scene: Scene, minded: Minded) -> Act:
 
 def _over(scene: Scene, minded: Minded) -> Act:
     text = f"{scene.symbol}: the broker says flat, and no order of ours works there"
-    missed = minded.close_missed
-    told = Told("close.flat", "NOTIFY", text, CLOSE, "resolved") if missed else Told("close.flat", "DIGEST", text)
-    return Act(replace(minded, close_utc=0.0, close_missed=False, kept=False), None, told)
+    opened = minded.close_missed or minded.kept
+    told = Told("close.flat", "NOTIFY", text, CLOSE, "resolved") if opened else Told("close.flat", "DIGEST", text)
+    done = replace(minded, flat_utc=minded.close_utc, close_utc=0.0, close_missed=False, kept=False, to_close=ZERO)
+    return Act(done, None, told)
 
 
 def _missed(scene: Scene, minded: Minded) -> Act | None:

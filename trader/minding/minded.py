@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from brokers.model import Instrument, Side, Value
+from brokers.model import ZERO, Instrument, Side, Value
 from supervisor.messages import Level
 from trader.hours.market_hours import Moment, Phase
 from trader.orders.lifecycle import OwnOrder
@@ -59,11 +59,13 @@ class Renewal(Value, frozen=True):
 class Minded(Value, frozen=True):
     """What is remembered of one symbol, in the journal. ``passed``: its declared stop waits, by the policy ``page``.
     ``inert``: the stop that was told as inert, with its price; ``inert_closes``: it is cancelled and the position
-    closed. ``close_utc``: the close before which the position is to be flat; ``close_missed``: it was told that it was
-    not; ``kept``: since then the stop protects what is left. ``margin_utc``: the close before which the margin was
-    told. ``expiring``: the stop whose end was told; ``rolls``: the contract's end was told. ``renewal``: of the
-    stop that ends next. ``bare_utc``: since when it was told as bare in extended hours. ``regular_stops``: the venue
-    has refused a stop in the form for extended hours, so the next ones are for regular hours."""
+    closed. ``close_utc``: the close before which the position is to be flat; ``close_missed``: it was told that it
+    was not; ``kept``: since then, or since a person made more of it, the stop protects what is left; ``to_close``:
+    what was held when the close was begun and is there still; ``flat_utc``: the newest close that was confirmed
+    flat. ``margin_utc``: the close before which the margin was told. ``expiring``: the stop whose end was told;
+    ``rolls``: the contract's end was told. ``renewal``: of the stop that ends next. ``bare_utc``: since when it was
+    told as bare in extended hours. ``regular_stops``: the venue has refused a stop in the form for extended hours,
+    so the next ones are for regular hours."""
 
     passed: bool = False
     inert: str = ""
@@ -72,6 +74,8 @@ class Minded(Value, frozen=True):
     close_utc: float = 0.0
     close_missed: bool = False
     kept: bool = False
+    to_close: Decimal = ZERO
+    flat_utc: float = 0.0
     margin_utc: float = 0.0
     expiring: str = ""
     rolls: bool = False
