@@ -87,6 +87,13 @@ def test_at_the_stops_own_price_it_would_have_fired() -> None:
     assert stop_passed(scene(price=at("100.25")), NOTHING_MINDED) is None
 
 
+def test_a_stop_counts_as_passed_where_it_would_be_sent_on_the_tick() -> None:
+    """Regression (night 106): 99.91 would go out as 100.00, where the market was, and was sent again and again."""
+    at_the_tick = scene(declaration=replace(DECLARED, stop=Decimal("99.91")), price=at("100"))
+    assert kind(stop_passed(at_the_tick, NOTHING_MINDED)) == "stop.passed"
+    assert stop_passed(replace(at_the_tick, price=at("100.25")), NOTHING_MINDED) is None
+
+
 @pytest.mark.parametrize(
     "why",
     [

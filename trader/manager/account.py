@@ -30,8 +30,9 @@ from trader.messages import (
     PositionView,
     RejectRow,
 )
-from trader.minding.minded import Past, Price, beyond
+from trader.minding.minded import Past, Price
 from trader.minding.rolling import entry_refusal as expiry_refusal
+from trader.minding.stop_watch import reached
 from trader.orders.intents import AGAIN, Intent, IntentState, Kind, Settling
 from trader.orders.lifecycle import OwnOrder
 from trader.orders.target import Declaration, Place, Situation, clamped, promised
@@ -382,7 +383,8 @@ class Account:
     def _stop_passed(self, wanted: Declaration) -> bool:
         """The stop declared with this exposure is behind the market already."""
         price, side = self.market.get(wanted.symbol), Side.BUY if wanted.quantity > 0 else Side.SELL
-        return price is not None and wanted.stop is not None and beyond(price.price, wanted.stop, side, ZERO)
+        instrument = self.journal.instruments.get(wanted.symbol)
+        return price is not None and wanted.stop is not None and reached(price.price, wanted.stop, side, instrument)
 
     def _entry_quantity(self, wanted: Declaration) -> Decimal:
         held = self.journal.holding(wanted.symbol).quantity

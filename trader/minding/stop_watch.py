@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from brokers.model import ZERO
+from brokers.model import ZERO, Instrument, Side
 from trader.hours.market_hours import Phase, utc_text
 from trader.minding.minded import Act, Minded, Past, Scene, Told, beyond, replace
 from trader.orders.intents import Purpose
 from trader.orders.lifecycle import OwnOrder
+from trader.orders.pairs import safe_stop
 
 INERT_TICKS = 2
 """So far beyond: at the stop's own price the market may have turned before the venue's trigger saw it."""
@@ -33,7 +34,13 @@ def passed(scene: Scene) -> bool:
     d, price = scene.declaration, scene.price
     if not scene.held or d.stop is None or d.stop_by_person == "removed" or scene.closing or price is None:
         return False
-    return d.quantity * scene.held > 0 and beyond(price.price, d.stop, scene.side, ZERO)
+    return d.quantity * scene.held > 0 and reached(price.price, d.stop, scene.side, scene.instrument)
+
+
+def reached(price: Decimal, stop: Decimal, protects: Side, instrument: Instrument | None) -> bool:
+    """Whether a price is at a declared stop, or beyond it, as that would be sent: on the tick."""
+    on_tick = stop if instrument is None else safe_stop(stop, protects, instrument.tick_size)
+    return beyond(price, on_tick, protects, ZERO)
 
 
 def stop_passed(scene: Scene, minded: Minded) -> Act | None:
