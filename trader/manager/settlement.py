@@ -82,8 +82,10 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
         _settle_replace(account, intent, orders, BEFORE_ALL_S, now)
         _searched(account, intent, since_utc)
     for order_id, missed_since_utc in list(account.missing.items()):
-        if missed_since_utc is not None and missed_since_utc >= since_utc:
-            _vanished(account, order_id, now)
+        if missed_since_utc is None or missed_since_utc < since_utc:
+            continue
+        if now.utc >= missed_since_utc + (HISTORY_S + account.timing.on_its_way_s) * now.rate:
+            _vanished(account, order_id, now)  # not before: a venue's lists may lag behind its book
     _unsure_until_read(account, before)
     account.want_read = True
 
