@@ -118,6 +118,14 @@ def test_nor_is_it_where_the_venue_names_no_parents_and_the_leg_waits_for_its_en
     ends_well(machine)
 
 
+def test_nor_where_the_replaced_stop_had_filled_in_part_and_is_as_large_as_the_leg_by_now() -> None:
+    machine = bracket(keeps_id=False, names_parents=False)
+    fires(machine, "2", 1)
+    declare(machine, 2, "166", "answer lost", "late")
+    arrives(machine)
+    ends_well(machine)
+
+
 def test_of_two_replaced_stops_the_one_that_is_gone_with_the_day_waits_for_history() -> None:
     machine = bracket(keeps_id=False, names_parents=False)
     declare(machine, 1, "166")

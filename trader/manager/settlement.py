@@ -290,7 +290,8 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
     if not (old.out or so_far.searched):
         strangers = []  # gone with the day: whether it filled, or ended, history tells
     others = [each for kind in (Kind.PLACE, Kind.REPLACE) for each in _unknown(account, kind) if each is not intent]
-    twins = sum(_asks(each) == _asks(intent) for each in others) + legs_like(account, intent)
+    wanted = _for_the_rest(account, intent)
+    twins = sum(_asks(_for_the_rest(account, each)) == _asks(wanted) for each in others) + legs_like(account, wanted)
     verdict, order, so_far = settle_replace(
         intent,
         so_far,
@@ -317,6 +318,12 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
         settled(account, intent, IntentState.GIVEN_UP, "its order has ended, and did not go on", now)
         if not any(other.order_id == old.order_id for other in _unknown(account, Kind.REPLACE)):
             ended_by_other(account, old.order_id, now)
+
+
+def _for_the_rest(account: Account, intent: Intent) -> Intent:
+    """What goes on for a replaced order is smaller by what that one had filled."""
+    old = account.journal.orders.get(intent.order_id)
+    return intent if old is None else replace(intent, quantity=intent.quantity - old.filled_quantity)
 
 
 # -- what no read settles ----------------------------------------------------------------------------------------------
