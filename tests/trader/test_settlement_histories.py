@@ -126,6 +126,15 @@ def test_nor_where_the_replaced_stop_had_filled_in_part_and_is_as_large_as_the_l
     ends_well(machine)
 
 
+def test_a_leg_that_is_as_a_lost_stop_is_not_taken_for_it() -> None:
+    machine = bracket(ends_group=True, fate="late")
+    declare(machine, 1, "166", market="part")
+    arrives(machine)
+    declare(machine, 2, "166", take="171")
+    passes(machine, 1.0, "late", "killed after")
+    ends_well(machine)
+
+
 def test_of_two_replaced_stops_the_one_that_is_gone_with_the_day_waits_for_history() -> None:
     machine = bracket(keeps_id=False, names_parents=False)
     declare(machine, 1, "166")
@@ -296,7 +305,7 @@ def test_what_a_leg_fills_counts_once_its_entry_has_vanished() -> None:
     machine.the_books_are_read(fates=[])
     fires(machine, "1")
     del machine.venue.orders["1"]
-    for _ in range(3):
+    for _ in range(12):
         passes(machine, 6.0)
         machine.the_books_answer_what_was_asked()
     assert "hold.vanished" in kinds(machine)

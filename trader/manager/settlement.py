@@ -172,8 +172,9 @@ def _page_the_bare(account: Account, intent: Intent, shown: Iterable[Order], now
 
 def _candidates(account: Account, intent: Intent, orders: tuple[Order, ...]) -> list[Order]:
     """Not one that is ours already, nor one that has explained an agreed position as somebody else's. (One that a read
-    has shown before anything of it had filled has explained nothing.)"""
+    has shown before anything of it had filled has explained nothing.) What waits for another order is a leg."""
     found = [order for order in orders if matches(intent, order, ()) and explains_nothing(account, order)]
+    found = [order for order in found if not parent_of(order)]
     return likely(intent, [order for order in found if not account.journal.knows_order(order.order_id)], orders)
 
 
