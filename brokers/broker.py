@@ -87,7 +87,7 @@ class Capabilities(msgspec.Struct, frozen=True):
 
     id_dedupe: Literal["forever", "window", "none"]
     """Whether the venue surely refuses a client key that it saw before; ``window``: for ``id_dedupe_window_s`` after
-    the first request; ``none``: also where nobody knows."""
+    the first request arrived; ``none``: also where nobody knows."""
     replace_to_market: bool
     key_length_max: int
     order_types: tuple[OrderType, ...] = tuple(OrderType)

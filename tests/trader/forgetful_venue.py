@@ -30,10 +30,10 @@ PRICE = Decimal(167)
 
 
 class ForgetfulVenue:
-    """``memory_s``: how long a key is remembered (None: for ever). ``key_of``: the client key of each order, also of
+    """``memory_s``: how long a key is remembered. ``key_of``: the client key of each order, also of
     those that go on for another one."""
 
-    def __init__(self, memory_s: float | None, keeps_id: bool, account: str) -> None:
+    def __init__(self, memory_s: float, keeps_id: bool, account: str) -> None:
         self.memory_s, self.keeps_id, self.account = memory_s, keeps_id, account
         self.orders: dict[str, Order] = {}
         self.history: dict[str, Order] = {}
@@ -51,7 +51,7 @@ class ForgetfulVenue:
 
     def _remembers(self, key: str, now_utc: float) -> bool:
         used_utc = self.used_utc.get(key)
-        return used_utc is not None and (self.memory_s is None or now_utc <= used_utc + self.memory_s)
+        return used_utc is not None and now_utc <= used_utc + self.memory_s
 
     def _uses(self, key: str, now_utc: float) -> None:
         self.used_utc[key] = now_utc
@@ -91,9 +91,13 @@ class ForgetfulVenue:
             self.orders[order_id] = replace(order, status=OrderStatus.CANCELLED, venue_status="UCH")
             rest = quantity - order.filled_quantity
             new_id = self._new(self.key_of[order_id], changed, now_utc, rest)
+            self._goes_on(order, new_id)
             return Accepted(self._at_market(new_id))
         self.orders[order_id] = changed
         return Accepted(self._at_market(order_id))
+
+    def _goes_on(self, order: Order, new_id: str) -> None:
+        """It has another id from now on."""
 
     def cancel(self, order_id: str) -> Outcome:
         order = self.orders.get(order_id)
@@ -111,6 +115,10 @@ class ForgetfulVenue:
         self.position += order.side.sign * more
         self.positions.append(self.position)
 
+    def shown(self, orders: dict[str, Order]) -> tuple[Order, ...]:
+        """As the venue tells them: newest first."""
+        return tuple(reversed(orders.values()))
+
     def next_day(self) -> None:
         """What is closed leaves today's orders for history."""
         for order_id, order in list(self.orders.items()):
@@ -123,12 +131,14 @@ class ForgetfulVenue:
 
 
 class TyingVenue(ForgetfulVenue):
-    """One that also holds the legs of an entry until it fills, and ties stop and take. ``refuses``: the legs of the
-    next bracket that it refuses, or the whole of it. ``market``: how much fills at once of what goes at the market; the
-    rest later."""
+    """One that also holds an entry's legs until it has filled, and ties a stop to its take. ``names_parents``: its
+    orders say whose legs they are. ``ends_group``: with one leg that is cancelled the other goes too. ``refuses``: the
+    legs of the next bracket that it refuses, or the whole of it. ``market``: how much fills at once of what goes at the
+    market; the rest later."""
 
-    def __init__(self, memory_s: float | None, keeps_id: bool, account: str) -> None:
+    def __init__(self, memory_s: float, keeps_id: bool, account: str, *, names_parents: bool, ends_group: bool) -> None:
         super().__init__(memory_s, keeps_id, account)
+        self.names_parents, self.ends_group = names_parents, ends_group
         self.refuses: frozenset[OrderType] = frozenset()
         self.market: Literal["whole", "part", "nothing"] = "whole"
 
@@ -179,10 +189,23 @@ class TyingVenue(ForgetfulVenue):
 
     def cancel(self, order_id: str) -> Outcome:
         told = super().cancel(order_id)
-        for each in self._linked("OSP", order_id) if isinstance(told, Accepted) else ():
-            if each.status is OrderStatus.RECEIVED:
-                self.orders[each.order_id] = replace(each, status=OrderStatus.CANCELLED)
+        if isinstance(told, Accepted):
+            gone = self._linked("OSP", order_id) + (self._linked("BRK", order_id) if self.ends_group else [])
+            for each in gone:
+                if each.status is OrderStatus.RECEIVED or Link("BRK", order_id) in each.links:
+                    self.orders[each.order_id] = replace(each, status=OrderStatus.CANCELLED)
         return told
+
+    def _goes_on(self, order: Order, new_id: str) -> None:
+        status = OrderStatus.RECEIVED if order.status is OrderStatus.RECEIVED else OrderStatus.WORKING
+        self.orders[new_id] = replace(self.orders[new_id], links=order.links, status=status)
+        for each in list(self.orders.values()):
+            links = tuple(Link(k.relation, new_id) if k.order_id == order.order_id else k for k in each.links)
+            self.orders[each.order_id] = replace(each, links=links)
 
     def _linked(self, relation: str, order_id: str) -> list[Order]:
         return [each for each in self.working.values() if Link(relation, order_id) in each.links]
+
+    def shown(self, orders: dict[str, Order]) -> tuple[Order, ...]:
+        told = super().shown(orders)
+        return told if self.names_parents else tuple(replace(order, links=()) for order in told)

@@ -514,3 +514,17 @@ def test_a_trail_with_a_stop_is_the_desks_and_only_ever_tighter(desk: Desk) -> N
     bar(desk, "169")
     declare(desk, 1, stop=166, trail=Trail(amount=Decimal(2)), intended_price=169)
     assert desk.orders["2"].stop_price == Decimal("168.5")
+
+
+# -- legs whose entry no read shows ------------------------------------------------------------------------------------
+
+
+def test_where_history_is_not_to_be_had_legs_are_given_up_all_the_same(desk: Desk) -> None:
+    declare(desk, 1, stop=166)
+    desk.fill("1")
+    del desk.orders["2"]
+    for _ in range(15):
+        desk.world.advance(5.0)
+        desk.read()
+    assert "bracket.incomplete" in desk.events()
+    assert len(desk.sent()) == 2, "its own stop"

@@ -237,3 +237,41 @@ def test_a_release_does_not_close_what_is_held_for_an_entry_to_the_other_side_of
     account = cast(Account, SimpleNamespace(journal=journal, working_of=lambda symbol: []))
     assert halting._sent(account, SYMBOL, Decimal(-1)) == -1
     assert halting._sent(account, SYMBOL, Decimal(-2)) == -1
+
+
+def test_an_order_of_ours_that_still_works_is_not_flat(desk: Held) -> None:
+    desk.world.answer_http("DELETE", "/orderexecution/orders/", lambda _: reply({"Message": "sent", "OrderID": "1"}))
+    desk.declare(1)
+    desk.flatten()
+    desk.change("1", status=OrderStatus.CANCELLING)
+    desk.stream()
+    desk.read()
+    assert desk.taken.confirmed == 0
+    assert "still work" in halting.unconfirmed(desk.manager.account)
+    desk.change("1", status=OrderStatus.CANCELLED)
+    desk.change("2", status=OrderStatus.CANCELLED)
+    desk.stream()
+    desk.read()
+    assert desk.taken.confirmed
+
+
+def test_what_is_flat_already_is_confirmed_by_a_read_that_was_asked_for_after_the_command(desk: Held) -> None:
+    before_s = desk.world.now_s()
+    desk.world.advance(1.0)
+    desk.flatten()
+    desk.read(requested_s=before_s)
+    assert desk.taken.confirmed == 0
+    desk.read()
+    assert desk.taken.confirmed
+
+
+def test_a_flatten_that_lasts_pages_once_and_a_new_life_counts_anew(desk: Held) -> None:
+    desk.long_and_covered()
+    desk.flatten()
+    desk.restart()
+    desk.world.advance(2.0)
+    assert "flatten.unconfirmed" not in desk.events()
+    for _ in range(8):
+        desk.world.advance(10.0)
+        desk.read()
+    assert desk.events().count("flatten.unconfirmed") == 1

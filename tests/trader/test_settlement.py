@@ -687,4 +687,4 @@ def test_a_difference_that_stays_raises_its_level(desk: Desk) -> None:
 )
 def test_a_key_goes_again_only_while_the_venue_surely_remembers_it(memory: Any, at_utc: float, again: bool) -> None:
     intent = Intent(1, "k-1", Kind.PLACE, Purpose.STOP, SYMBOL, "sell", D(1), OrderType.MARKET, None, 1000.0)  # type: ignore[arg-type]
-    assert remembered(intent, memory, 5.0, at_utc, 2.0) is again
+    assert remembered(intent, memory, 65.0, 60.0, at_utc, 2.0) is again

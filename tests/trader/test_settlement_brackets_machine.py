@@ -1,22 +1,20 @@
 """Settlement of brackets: entry, stop and take as one intent whose answer may be lost, in random histories. The venue
-refuses legs, shows them in any sequence and one by one, and fills the entry in parts; it keeps the ids of replaced
-orders and names the parents of legs, as TradeStation does. What is checked is what the machine of single orders
-checks."""
+refuses legs, shows them in any sequence, one by one, with or without the name of their entry; it fills the entry in
+parts, and may end a group with one of it. What is checked is what the machine of single orders checks."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
-import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from brokers.broker import Capabilities
 from brokers.model import GroupKind, OrderStatus, OrderType
 from tests.trader.forgetful_venue import TyingVenue
 from tests.trader.session_world import ACCOUNT, SYMBOL
-from tests.trader.test_settlement_machine import SPY, WINDOW_S, Request, Settlement
+from tests.trader.test_settlement_machine import MEMORIES, SPY, Request, Settlement, random_histories
 from trader.manager.order_frames import frames
 from trader.manager.turns import declare
 from trader.messages import Declared
@@ -33,24 +31,35 @@ class Brackets(Settlement):
     venue: TyingVenue
 
     @initialize(
-        memory=st.sampled_from(["forever", "window", "none"]),
+        memory=st.sampled_from(list(MEMORIES)),
+        habits=st.sampled_from([(True, True), (True, False), (False, True)]),
+        ends_group=st.booleans(),
         take=TAKES,
         refuses=REFUSALS,
         market=MARKETS,
         fate=st.sampled_from(["answered", "answer lost", "answer lost", "killed after", "late"]),
     )
+    def begin_as_drawn(self, habits: tuple[bool, bool], **drawn: Any) -> None:
+        """``habits``: keeps ids, names parents. One venue of neither is left out: one history in three thousand ends in
+        a false alarm there (docs/order-safety.md, section 3)."""
+        keeps_id, names_parents = habits
+        self.begin(keeps_id=keeps_id, names_parents=names_parents, **drawn)
+
     def begin(
         self,
         memory: str,
+        keeps_id: bool,
+        names_parents: bool = True,
+        ends_group: bool = False,
         take: str | None = None,
         refuses: tuple[OrderType, ...] = (),
         market: Market = "whole",
         fate: str = "answered",
     ) -> None:
         """Each history begins with a bracket."""
-        lasts = {"forever": None, "window": WINDOW_S, "none": 0.0}[memory]
-        venue = TyingVenue(lasts, True, ACCOUNT)
-        can = Capabilities(memory, True, 22, id_dedupe_window_s=WINDOW_S, children=True, groups=(GroupKind.BRACKET,))  # type: ignore[arg-type]
+        said, lasts_s = MEMORIES[memory]
+        venue = TyingVenue(lasts_s, keeps_id, ACCOUNT, names_parents=names_parents, ends_group=ends_group)
+        can = Capabilities(said, True, 22, id_dedupe_window_s=lasts_s, children=True, groups=(GroupKind.BRACKET,))
         self._begin(venue, can)
         self.the_strategy_declares(2, "165", [fate], take, refuses, market)
 
@@ -86,12 +95,11 @@ class Brackets(Settlement):
         declared = (Declared(SYMBOL, Decimal(quantity), Decimal(stop), take=price),)
         self._step(lambda now: declare(self.account, declared, now, now.utc, tell=False))
 
-    @rule(data=st.data())
-    def the_stream_tells_some_of_them_one_by_one(self, data: st.DataObject) -> None:
+    @rule(places=st.lists(st.integers(0, 9), unique=True, max_size=5))
+    def the_stream_tells_some_of_them_one_by_one(self, places: list[int]) -> None:
         self.s += 0.1
-        known = tuple(self.venue.orders.values())
-        told = data.draw(st.lists(st.sampled_from(known), unique=True, max_size=5) if known else st.just([]))
-        for order in told:
+        known = self.venue.shown(self.venue.orders)
+        for order in [known[place] for place in places if place < len(known)]:
             self._step(lambda now, order=order: frames(self.account, (order,), now))
 
     @precondition(lambda self: self._sent)
@@ -100,10 +108,6 @@ class Brackets(Settlement):
         """Or a take is reached, or the rest of an entry fills."""
         self.s += 0.1
         self.venue.fill(self._sent[place % len(self._sent)], None if whole else Decimal(1))
-
-    the_venues_day_ends = None  # type: ignore[assignment]
-    """Left to the machine of single orders: a leg that leaves today's orders with the day can still raise a false alarm
-    here ("cancelled by somebody else"), which is open."""
 
     @property
     def _sent(self) -> list[str]:
@@ -120,17 +124,12 @@ class Brackets(Settlement):
 
 def test_the_machine_trades_brackets() -> None:
     machine = Brackets()
-    machine.begin(memory="none", take="170", fate="answer lost")
+    machine.begin(memory="none", keeps_id=True, take="170", fate="answer lost")
     machine.teardown()
     assert machine.venue.position == 2
     assert sorted(order.type for order in machine.venue.working.values()) == [TAKE, STOP]
     assert machine.venue.placed.total() == 3, "one intent, three orders, none of them twice"
 
 
-@pytest.mark.parametrize("fate", ["answered", "answer lost"])
-@pytest.mark.parametrize("refuses", [(), (TAKE,), (ENTRY,)], ids=str)
-def test_a_bracket_ends_covered_or_not_at_all(fate: str, refuses: tuple[OrderType, ...]) -> None:
-    """Chosen histories only: long random runs still find false alarms, which are open."""
-    machine = Brackets()
-    machine.begin(memory="none", take="170", refuses=refuses, fate=fate)
-    machine.teardown()
+def test_settlement_of_brackets_is_right_whichever_way_the_venue_is() -> None:
+    run_state_machine_as_test(Brackets, settings=random_histories(300))

@@ -190,15 +190,12 @@ class Account:
 
     def unsettled_quantities(self, symbol: str) -> tuple[Decimal, ...]:
         """What the placings of this symbol without outcome may fill, signed (legs fill only after their entry); legs of
-        known entries of which no frame has come; and its orders that no read shows, or that have ended and nobody knows
-        as what."""
+        known entries of which no frame has come; and its orders that no read shows, with the legs of such entries, or
+        that have ended and nobody knows as what."""
         opened = [i for i in self.journal.open_intents.values() if i.symbol == symbol]
         changed = {i.order_id for i in opened}
-        lost = [
-            order
-            for order in self.working_of(symbol)
-            if self.missing.get(order.order_id) is not None or (order.out and order.order_id in changed)
-        ]
+        gone = {order_id for order_id, since_utc in self.missing.items() if since_utc is not None}
+        lost = [o for o in self.working_of(symbol) if gone & {o.order_id, o.parent} or (o.out and o.order_id in changed)]
         sent = [i for i in opened if i.state is not IntentState.UNSENT or i.reason == AGAIN]
         placings = [i.side.sign * i.quantity for i in sent if i.kind is Kind.PLACE]
         legs = [-e.side.sign * e.quantity for e in self.journal.awaiting.values() if e.symbol == symbol]

@@ -6,7 +6,7 @@ and some never: what a frame can only mean together with another one is left for
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -14,7 +14,16 @@ import msgspec
 
 from brokers.model import ZERO, Grouped, GroupOutcome, Order, OrderStatus, Outcome, RefusedByVenue, Unknown, Value
 from trader.manager.account import Account, Now
-from trader.orders.intents import OPENED_SKEW_S, SETTLING_READS, Intent, Kind, Purpose, Settling
+from trader.orders.intents import (
+    OPENED_SKEW_S,
+    SETTLING_READS,
+    Intent,
+    IntentState,
+    Kind,
+    Purpose,
+    Settling,
+    succeeds,
+)
 from trader.orders.legs import CHILD, Leg, leg_of, parent_of
 from trader.orders.lifecycle import OwnOrder, placed
 from trader.orders.terms import terms_of
@@ -59,8 +68,12 @@ class Claimed(NamedTuple):
 
 
 def in_sequence(frames: Iterable[Order]) -> list[Order]:
-    """Entries before what waits for them, fills before what follows of them."""
-    return sorted(frames, key=lambda frame: (bool(parent_of(frame)), not frame.filled_quantity))
+    """Entries before what waits for them, fills before what follows of them, ends last."""
+
+    def place(frame: Order) -> tuple[bool, bool, bool]:
+        return bool(parent_of(frame)), not frame.filled_quantity, frame.status is OrderStatus.CANCELLED
+
+    return sorted(frames, key=place)
 
 
 def claim(account: Account, frame: Order, now: Now) -> Claimed | None:
@@ -171,9 +184,11 @@ def _can_be_leg(intent: Intent, order: Order) -> bool:
     return leg is not None and _priced_as(leg, order)
 
 
-def _looks_like_a_leg(intent: Intent, order: Order) -> bool:
-    alike = (order.symbol, order.quantity) == (intent.symbol, intent.quantity)
-    return alike and order.opened_utc >= intent.written_utc - OPENED_SKEW_S and _can_be_leg(intent, order)
+def _looks_like_a_leg(intent: Intent, order: Order, *, smaller: bool = False) -> bool:
+    """``smaller``: also one from which the venue may have taken what the other has filled."""
+    fits = order.quantity <= intent.quantity if smaller else order.quantity == intent.quantity
+    alike = fits and order.symbol == intent.symbol and order.opened_utc >= intent.written_utc - OPENED_SKEW_S
+    return alike and _can_be_leg(intent, order)
 
 
 def _priced_as(leg: Leg, order: Order) -> bool:
@@ -185,21 +200,63 @@ def explains_nothing(account: Account, order: Order) -> bool:
     return not account.journal.foreign.get(order.order_id)
 
 
-def claim_by_looks(account: Account, order: Order, now: Now) -> Claimed | None:
+def may_go_on(account: Account, order: Order, orders: Iterable[Order]) -> bool:
+    """Whether it can be the order as which a replaced one goes on that has ended, or is not shown. That one's end must
+    come of something, so ``settlement`` tells that first."""
+    working = {each.order_id for each in orders if each.working}
+    for intent in account.journal.open_intents.values():
+        old = account.journal.orders.get(intent.order_id)
+        unknown = intent.kind is Kind.REPLACE and intent.state is IntentState.UNKNOWN
+        if not unknown or old is None or old.order_id in working or parent_of(order) not in ("", old.parent):
+            continue
+        if succeeds(intent, order, old.filled_quantity, (), tied=old.group > 0):
+            return True
+    return False
+
+
+def legs_like(account: Account, intent: Intent) -> int:
+    """Legs of which no frame has come, of the very terms that this replace asks for."""
+    legs = [(e, leg) for e in account.journal.awaiting.values() for leg in e.awaits if e.symbol == intent.symbol]
+    asked = (intent.side.opposite, intent.quantity, intent.type, intent.stop_price, intent.limit_price)
+    return sum((e.side, e.quantity, leg.type, leg.stop_price, leg.limit_price) == asked for e, leg in legs)
+
+
+def claim_by_looks(account: Account, order: Order, orders: Iterable[Order], now: Now) -> Claimed | None:
     """Of a venue that names no parents: a leg is known by its terms, in a read."""
-    if order.links or not explains_nothing(account, order):
+    if order.links or not explains_nothing(account, order) or may_go_on(account, order, orders):
         return None
     for entry in account.journal.awaiting.values():
-        leg = leg_of(order, entry.side, entry.awaits) if order.symbol == entry.symbol else None
-        if leg is None or order.quantity != entry.quantity or order.opened_utc < entry.written_utc - OPENED_SKEW_S:
-            continue
-        if _priced_as(leg, order):
+        if _may_be_leg(entry, order) and _as_large(account, entry, order, orders):
             return _child(account, entry, order, now)
     return None
 
 
+def _may_be_leg(entry: OwnOrder, order: Order) -> bool:
+    leg = leg_of(order, entry.side, entry.awaits) if order.symbol == entry.symbol else None
+    return leg is not None and order.opened_utc >= entry.written_utc - OPENED_SKEW_S and _priced_as(leg, order)
+
+
+def _as_large(account: Account, entry: OwnOrder, order: Order, orders: Iterable[Order]) -> bool:
+    """Of its entry's size, or smaller by what the other of the pair has filled: so the venue has made it."""
+    if order.quantity == entry.quantity or not (len(entry.awaits) > 1 or entry.group):
+        return order.quantity == entry.quantity
+    known = _children(account, entry)
+    others = [o for o in orders if o.order_id in known or _may_be_leg(entry, o)]
+    taken = sum((o.filled_quantity for o in others if o.order_id != order.order_id), ZERO)
+    return order.quantity == entry.quantity - taken
+
+
+def may_be_ours(account: Account, order: Order) -> bool:
+    """Whether it looks like a leg of a bracket whose entry nobody has seen: what such an order fills explains no
+    position before that is settled."""
+    opened = account.journal.open_intents.values()
+    return any(intent.legs and _looks_like_a_leg(intent, order, smaller=True) for intent in opened)
+
+
 def give_up_legs(account: Account, requested_s: float, now: Now) -> list[OwnOrder]:
-    """Entries whose legs no read shows for so long that they are not there: what is held gets a stop of its own."""
+    """Entries whose legs no read shows for so long that they are not there: what is held gets a stop of its own.
+    History is asked first, since one may have filled and left with the day; where that is not to be had, not for ever.
+    """
     over = []
     waited = {-entry.intent for entry in account.journal.awaiting.values()}
     for number in [each for each in account.settling if each < 0 and each not in waited]:
@@ -208,15 +265,27 @@ def give_up_legs(account: Account, requested_s: float, now: Now) -> list[OwnOrde
         so_far = account.settling.setdefault(-entry.intent, Settling(now.s))
         if requested_s < so_far.since_s:
             continue
-        so_far = Settling(so_far.since_s, so_far.reads + 1)
+        so_far = replace(so_far, reads=so_far.reads + 1)
         account.settling[-entry.intent] = so_far
-        if so_far.reads >= SETTLING_READS and requested_s >= so_far.since_s + account.timing.settle_s:
+        waited_s, timing = requested_s - so_far.since_s, account.timing
+        unseen = so_far.reads >= SETTLING_READS and waited_s >= timing.settle_s
+        if unseen and not (so_far.searched or waited_s >= timing.on_its_way_s):
+            account.search_since_utc = min(entry.written_utc, account.search_since_utc or entry.written_utc)
+        elif unseen:
             account.settling.pop(-entry.intent)
             account.journal.write_order(replace(entry, awaits=()))
             over.append(entry)
         else:
             account.want_read = True
     return over
+
+
+def legs_searched(account: Account, since_utc: float) -> None:
+    """History was asked for what reads had not shown of these legs."""
+    for entry in account.journal.awaiting.values():
+        so_far = account.settling.get(-entry.intent)
+        if so_far is not None and so_far.reads >= SETTLING_READS and entry.written_utc >= since_utc:
+            account.settling[-entry.intent] = replace(so_far, searched=True)
 
 
 # -- what the venue does by itself -------------------------------------------------------------------------------------
@@ -233,12 +302,16 @@ class Judged(NamedTuple):
 TAKEN = Judged()
 
 
-def judged(account: Account, own: OwnOrder, frame: Order, *, read: bool, shown: Container[str]) -> Judged:
-    """A frame of an order that is tied to others. ``shown``: all orders of its read, or of its message."""
+def judged(
+    account: Account, own: OwnOrder, frame: Order, *, read: bool, shown: Mapping[str, Order], replacing: bool
+) -> Judged:
+    """A frame of an order that is tied to others. ``shown``: all orders of its read, or of its message. ``replacing``:
+    a replace of it may have taken, so that it may go on under another id."""
     if own.purpose is Purpose.ENTRY or not (own.parent or own.group):
         return TAKEN
     entry = account.journal.orders.get(own.parent)
     filling = entry is not None and entry.working and not (read and entry.order_id in shown)
+    filling = filling and not (read and has_vanished(account, own.parent))
     if filling and frame.filled_quantity > own.filled_quantity:
         account.want_read = True  # its entry has filled, or it would not work: that is to be known first
         return Judged(wait=True)
@@ -248,15 +321,24 @@ def judged(account: Account, own: OwnOrder, frame: Order, *, read: bool, shown: 
     less = own.quantity - frame.quantity if own.group and frame.working else 0
     if not ends and less <= 0:
         return TAKEN
-    if own.owed > 0 and (ends or less <= own.owed):
-        return Judged(by_venue=True)
-    if ends and (_ended_without_it(entry, own) or _group_withdrawn(account, own)):
+    if ends and replacing and not own.dying:
+        return TAKEN
+    if ends_with_its_group(account, own) if ends else 0 < less <= own.owed:
         return Judged(by_venue=True)
     asked = own.pending == "replace" and frame.quantity == own.asked_quantity
-    if not read and not asked and (filling or _others(account, own)):
-        account.want_read = True
+    others = _others(account, own)
+    untold = [each for each in others if not read or _fate_is_open(account, each, shown)]
+    awaited = entry is not None and own.group > 0 and entry.awaits
+    if not asked and (filling or untold or awaited):
+        account.want_read |= not read
         return Judged(wait=True)
     return TAKEN
+
+
+def ends_with_its_group(account: Account, own: OwnOrder) -> bool:
+    """Whether the end of it follows of what its entry or its group has done, or we have."""
+    entry = account.journal.orders.get(own.parent)
+    return own.owed > 0 or _ended_without_it(entry, own) or _group_withdrawn(account, own)
 
 
 def _ended_without_it(entry: OwnOrder | None, own: OwnOrder) -> bool:
@@ -275,6 +357,20 @@ def outlived(account: Account, own: OwnOrder, frame: Order) -> None:
         for each in list(account.journal.orders.values()):
             if each.group == own.group and each.withdrawn and not each.working:
                 account.journal.write_order(replace(each, withdrawn=False))
+
+
+def has_vanished(account: Account, order_id: str) -> bool:
+    """Neither reads nor history have it: nothing more will be told of it."""
+    return account.missing.get(order_id, 0.0) is None
+
+
+def _fate_is_open(account: Account, other: OwnOrder, shown: Mapping[str, Order]) -> bool:
+    """Whether a whole read leaves open what has become of it, so that it, or what it goes on as, may have filled:
+    history or the settling of its replace tells."""
+    frame = shown.get(other.order_id)
+    if frame is None:
+        return not has_vanished(account, other.order_id)
+    return frame.status is OrderStatus.CANCELLED and other.pending == "replace"
 
 
 def _others(account: Account, own: OwnOrder) -> list[OwnOrder]:

@@ -315,8 +315,10 @@ def send_again(account: Account, now: Now) -> list[Intent]:
 
 
 def _written_anew(account: Account, intent: Intent) -> Intent:
-    """What may be on its way from now on counts from now."""
-    written = replace(intent, state=IntentState.WRITTEN, reason="", doubted_utc=None)
+    """What may be on its way from now on counts from now. That it went before stays known: should it not be sent this
+    time, the venue may have it all the same."""
+    why = AGAIN if intent.reason == AGAIN else ""
+    written = replace(intent, state=IntentState.WRITTEN, reason=why, doubted_utc=None)
     account.journal.write_intent(written)
     return written
 
@@ -325,7 +327,9 @@ def may_go_again(account: Account, intent: Intent, now: Now) -> bool:
     """Never an entry: what was sent of it is only settled (order-safety 3.3)."""
     can = account.capabilities
     closes = intent.purpose is not Purpose.ENTRY and account.journal.holding(intent.symbol).quantity != 0
-    return closes and remembered(intent, can.id_dedupe, can.id_dedupe_window_s, now.utc, now.rate)
+    return closes and remembered(
+        intent, can.id_dedupe, can.id_dedupe_window_s, account.timing.on_its_way_s, now.utc, now.rate
+    )
 
 
 def _still_wanted(account: Account, intent: Intent, now: Now) -> bool:
@@ -359,10 +363,14 @@ def settling_since(intent: Intent, now: Now) -> Settling:
 
 
 def doubt_after_restart(account: Account, now: Now) -> None:
-    """Our own death leaves every written intent without outcome; what was pending is asked of the next reads."""
+    """Our own death leaves every written intent without outcome; what was pending is asked of the next reads. One that
+    was requested in our former life may be older than what we did in it."""
+    for symbol in account.session.symbols:
+        account.changed_s[symbol] = now.s
     for intent in list(account.journal.open_intents.values()):
         if intent.state is not IntentState.UNSENT:
-            doubt(account, intent, intent.reason or "our own death", now)
+            why = intent.reason if intent.state is IntentState.UNKNOWN else "our own death"
+            doubt(account, intent, why, now)
     for order in list(account.journal.working.values()):
         if order.pending:
             account.journal.write_order(replace(order, unsure=True, pending_since_s=now.s))

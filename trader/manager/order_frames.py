@@ -13,7 +13,17 @@ import msgspec
 
 from brokers.model import ZERO, Order, OrderStatus
 from trader.manager.account import DIVERGENCE, Account, Now
-from trader.manager.brackets import Claimed, claim, claim_by_looks, in_sequence, judged, not_taken, outlived, owe
+from trader.manager.brackets import (
+    Claimed,
+    claim,
+    claim_by_looks,
+    ends_with_its_group,
+    in_sequence,
+    judged,
+    not_taken,
+    outlived,
+    owe,
+)
 from trader.manager.execution import extended_form_refused, refused_by, settled
 from trader.messages import FillRow
 from trader.orders.intents import IntentState, Kind, Purpose, Settling
@@ -29,8 +39,9 @@ replace = msgspec.structs.replace
 def take_legs(account: Account, orders: Iterable[Order], now: Now) -> None:
     """Orders of a read that are of a bracket of ours, and are not in the journal yet."""
     journal = account.journal
+    orders = tuple(orders)
     for order in in_sequence([each for each in orders if not journal.knows_order(each.order_id)]):
-        found = claim(account, order, now) or claim_by_looks(account, order, now)
+        found = claim(account, order, now) or claim_by_looks(account, order, orders, now)
         if found is not None:
             _take(account, found, now)
 
@@ -57,8 +68,8 @@ def _leg_refused(account: Account, symbol: str, leg: Leg, quantity: Decimal, now
 def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: float | None = None) -> None:
     """Frames of a stream (``requested_s`` None), or of a read: there, what is older than our own last word on the
     symbol counts only in what can never be undone."""
-    told_of = in_sequence(orders)
-    shown = {frame.order_id for frame in told_of}
+    shown = {frame.order_id: frame for frame in orders}
+    told_of = sorted(in_sequence(shown.values()), key=lambda frame: not _is_entry(account, frame))
     for frame in told_of:
         own = account.journal.orders.get(frame.order_id)
         new = own is None and not account.journal.knows_order(frame.order_id)
@@ -67,12 +78,11 @@ def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: flo
         if own is None:
             account.want_read |= account.doubtful(frame.symbol)
             continue
-        verdict = judged(account, own, frame, read=requested_s is not None, shown=shown)
+        read, asked = requested_s is not None, _asked(account, own, now)
+        verdict = judged(account, own, frame, read=read, shown=shown, replacing=bool(asked.replaces))
         if verdict.wait:
             continue
         current = requested_s is None or requested_s >= account.changed_s.get(own.symbol, 0.0)
-        asked = _asked(account, own, now)
-        read = requested_s is not None
         quiet_s = account.changed_s.get(own.symbol, 0.0) + account.timing.settle_s
         revives = requested_s is not None and requested_s >= quiet_s
         ended = own.status.terminal and own.status is not OrderStatus.FILLED
@@ -96,6 +106,12 @@ def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: flo
         for happening in told:
             _happened(account, after, happening, now)
         _settle_changes(account, after, now)
+
+
+def _is_entry(account: Account, frame: Order) -> bool:
+    """Where the venue names no parents, only we know."""
+    own = account.journal.orders.get(frame.order_id)
+    return own is not None and own.purpose is Purpose.ENTRY
 
 
 def _asked(account: Account, own: OwnOrder, now: Now) -> Asked:
@@ -143,9 +159,10 @@ def _settle_changes(account: Account, order: OwnOrder, now: Now) -> None:
         return
     for intent in list(account.journal.open_intents.values()):
         if intent.order_id == order.order_id:
-            ended = order.status is OrderStatus.CANCELLED if intent.kind is Kind.CANCEL else False
             lived = order.working or order.status is OrderStatus.FILLED  # as the stop that became the exit, and filled
-            took = ended or (lived and as_asked(order, terms_of(order), terms_of(intent)))
+            took = lived and as_asked(order, terms_of(order), terms_of(intent))
+            if intent.kind is Kind.CANCEL:
+                took = order.status is OrderStatus.CANCELLED
             state = IntentState.ACCEPTED if took else IntentState.GIVEN_UP
             settled(account, intent, state, f"settled by a read: {order.status}", now, order.order_id)
 
@@ -244,12 +261,14 @@ def _back(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
 
 
 def ended_by_other(account: Account, order_id: str, now: Now, *, presumed: bool = False) -> None:
-    """It did not go on under another id: somebody else has cancelled it. ``presumed``: so a person supposes."""
+    """It did not go on under another id: its group has ended it, or somebody else has cancelled it. ``presumed``: so a
+    person supposes."""
     order = account.journal.orders.get(order_id)
     if order is not None and order.out:
         ended = given_up(replace(order, status=OrderStatus.CANCELLED, out=False, presumed=presumed))
         account.journal.write_order(ended)
-        _happened(account, ended, Happening(What.CANCELLED_BY_OTHER), now)
+        if not ends_with_its_group(account, order):
+            _happened(account, ended, Happening(What.CANCELLED_BY_OTHER), now)
 
 
 def _corrected(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:

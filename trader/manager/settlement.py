@@ -15,7 +15,7 @@ import msgspec
 
 from brokers.model import ZERO, Order
 from trader.manager.account import Account, Now
-from trader.manager.brackets import explains_nothing, give_up_legs, likely, proven
+from trader.manager.brackets import explains_nothing, give_up_legs, legs_like, legs_searched, likely, may_go_on, proven
 from trader.manager.execution import DUPLICATE, may_go_again, overdue, renamed, settled, settling_since
 from trader.manager.order_frames import ended_by_other, frames, take_legs
 from trader.manager.turns import UNEXPLAINED, UNSETTLED, VANISHED
@@ -70,7 +70,7 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
     take_legs(account, orders, now)
     account.told_by_history = {order.order_id: order for order in orders if _may_have_closed(account, order)}
     for intent in _unknown(account, Kind.PLACE):
-        if _searched(account, intent, since_utc):
+        if _searched(account, intent, since_utc, now):
             found = _candidates(account, intent, orders)
             if len(found) == 1:
                 _found(account, intent, found[0], now)
@@ -80,12 +80,14 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
     frames(account, [o for o in orders if o.order_id in account.journal.orders], now)
     for intent in _unknown(account, Kind.REPLACE):
         _settle_replace(account, intent, orders, BEFORE_ALL_S, now)
-        _searched(account, intent, since_utc)
+        _searched(account, intent, since_utc, now)
+    closed = {order.order_id for order in orders}
     for order_id, missed_since_utc in list(account.missing.items()):
-        if missed_since_utc is None or missed_since_utc < since_utc:
+        if missed_since_utc is None or missed_since_utc < since_utc or order_id in closed:
             continue
         if now.utc >= missed_since_utc + (HISTORY_S + account.timing.on_its_way_s) * now.rate:
             _vanished(account, order_id, now)  # not before: a venue's lists may lag behind its book
+    legs_searched(account, since_utc)
     _unsure_until_read(account, before)
     account.want_read = True
 
@@ -107,13 +109,16 @@ def _unsure_until_read(account: Account, before: Mapping[str, Decimal]) -> None:
             account.differed.setdefault(symbol, shown)
 
 
-def _searched(account: Account, intent: Intent, since_utc: float) -> bool:
-    """Whether history was asked about this intent, once today's orders had not shown it."""
-    so_far = account.settling.get(intent.number)
-    searched = so_far is not None and so_far.reads >= SETTLING_READS and intent.written_utc >= since_utc
-    if so_far is not None and searched:
-        account.settling[intent.number] = replace(so_far, searched=True)
-    return searched
+def _searched(account: Account, intent: Intent, since_utc: float, now: Now) -> bool:
+    """Whether history was asked about this intent, once today's orders had not shown it. That it is not there counts
+    only when it can be on its way no longer: it could arrive, fill, and leave today's orders with the day."""
+    so_far, timing = account.settling.get(intent.number), account.timing
+    if so_far is None or so_far.reads < SETTLING_READS or intent.written_utc < since_utc:
+        return False
+    wait_s = timing.on_its_way_s if intent.kind is Kind.PLACE else timing.settle_s
+    searched = so_far.searched or now.s >= so_far.began_s + wait_s
+    account.settling[intent.number] = replace(so_far, searched=searched)
+    return True
 
 
 def _search(account: Account, intent: Intent) -> None:
@@ -135,6 +140,8 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
     so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
     last_utc = now.utc + (so_far.began_s + timing.on_its_way_s - now.s) * now.rate
     candidates = [o for o in _candidates(account, intent, orders) if o.opened_utc <= last_utc]
+    if any(may_go_on(account, order, orders) for order in candidates):
+        return  # its replace is settled first, and whichever is left is this placing's
     if requested_s < so_far.began_s + timing.on_its_way_s:
         shown, candidates = candidates, proven(intent, candidates, orders)  # bare only when nothing else can come
         if not candidates and so_far.reads >= SETTLING_READS:
@@ -165,8 +172,9 @@ def _page_the_bare(account: Account, intent: Intent, shown: Iterable[Order], now
 
 def _candidates(account: Account, intent: Intent, orders: tuple[Order, ...]) -> list[Order]:
     """Not one that is ours already, nor one that has explained an agreed position as somebody else's. (One that a read
-    has shown before anything of it had filled has explained nothing.)"""
+    has shown before anything of it had filled has explained nothing.) What waits for another order is a leg."""
     found = [order for order in orders if matches(intent, order, ()) and explains_nothing(account, order)]
+    found = [order for order in found if not parent_of(order)]
     return likely(intent, [order for order in found if not account.journal.knows_order(order.order_id)], orders)
 
 
@@ -280,8 +288,21 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
     so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
     strangers = [each for each in orders if not journal.knows_order(each.order_id) and explains_nothing(account, each)]
     strangers = [each for each in strangers if parent_of(each) in ("", old.parent)]  # else a leg of another bracket
+    if not (old.out or so_far.searched):
+        strangers = []  # gone with the day: whether it filled, or ended, history tells
+    others = [each for kind in (Kind.PLACE, Kind.REPLACE) for each in _unknown(account, kind) if each is not intent]
+    wanted = _for_the_rest(account, intent)
+    twins = sum(_asks(_for_the_rest(account, each)) == _asks(wanted) for each in others) + legs_like(account, wanted)
     verdict, order, so_far = settle_replace(
-        intent, so_far, strangers, old.filled_quantity, (), requested_s, account.timing.settle_s
+        intent,
+        so_far,
+        strangers,
+        old.filled_quantity,
+        (),
+        requested_s,
+        account.timing.settle_s,
+        tied=old.group > 0,
+        twins=twins,
     )
     account.settling[intent.number] = so_far
     if order is not None:
@@ -298,6 +319,12 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
         settled(account, intent, IntentState.GIVEN_UP, "its order has ended, and did not go on", now)
         if not any(other.order_id == old.order_id for other in _unknown(account, Kind.REPLACE)):
             ended_by_other(account, old.order_id, now)
+
+
+def _for_the_rest(account: Account, intent: Intent) -> Intent:
+    """What goes on for a replaced order is smaller by what that one had filled."""
+    old = account.journal.orders.get(intent.order_id)
+    return intent if old is None else replace(intent, quantity=intent.quantity - old.filled_quantity)
 
 
 # -- what no read settles ----------------------------------------------------------------------------------------------

@@ -139,11 +139,14 @@ def change(intent: Intent, had: Decimal | None) -> Change:
     return Change(quantity=quantity, stop_price=intent.stop_price, limit_price=intent.limit_price, trail=intent.trail)
 
 
-def remembered(intent: Intent, memory: Memory, window_s: float, now_utc: float, rate: float) -> bool:
+def remembered(
+    intent: Intent, memory: Memory, window_s: float, on_its_way_s: float, now_utc: float, rate: float
+) -> bool:
     """Whether the venue would surely refuse this key a second time, so that it may go again: at most one order comes of
-    it. ``window_s``: machine seconds; it begins when the intent was written, which is before it was sent."""
+    it. ``window_s``: machine seconds; it begins when the intent was written, which is before it was sent. What goes now
+    may arrive ``on_its_way_s`` later, and what went first as much later than this: within the window all the same."""
     if memory == "window":
-        return intent.written_utc <= now_utc <= intent.written_utc + window_s * rate
+        return intent.written_utc <= now_utc <= intent.written_utc + (window_s - on_its_way_s) * rate
     return memory == "forever"
 
 
@@ -157,10 +160,12 @@ def matches(intent: Intent, order: Order, ours: Container[str]) -> bool:
     )
 
 
-def succeeds(intent: Intent, order: Order, filled: Decimal, ours: Container[str]) -> bool:
+def succeeds(intent: Intent, order: Order, filled: Decimal, ours: Container[str], *, tied: bool = False) -> bool:
     """Whether this order can be the one as which a replaced order goes on, at a venue that gives it a new id: it has
-    what was asked, less what the old one had ``filled``."""
-    return order.order_id not in ours and order.quantity == intent.quantity - filled and _alike(intent, order)
+    what was asked, less what the old one had ``filled``. (What is ``tied`` the venue may have made smaller since.)"""
+    rest = intent.quantity - filled
+    fits = order.quantity <= rest if tied else order.quantity == rest
+    return order.order_id not in ours and fits and _alike(intent, order)
 
 
 def _alike(intent: Intent, order: Order) -> bool:
@@ -223,13 +228,17 @@ def settle_replace(
     ours: Container[str],
     requested_s: float,
     wait_s: float,
+    *,
+    tied: bool = False,
+    twins: int = 0,
 ) -> tuple[Verdict, Order | None, Settling]:
-    """The same of a replace whose order has ended: as what it goes on, if it does."""
-    found = [order for order in orders if succeeds(intent, order, filled, ours)]
-    if len(found) > 1:
+    """The same of a replace whose order has ended: as what it goes on, if it does. ``twins``: placings of unknown fate,
+    and legs not seen yet, that ask for the very same."""
+    found = [order for order in orders if succeeds(intent, order, filled, ours, tied=tied)]
+    if len(found) > 1 + twins:
         return Verdict.AMBIGUOUS, None, settling
     if found:
-        return Verdict.FOUND, found[0], settling
+        return Verdict.FOUND, max(found, key=lambda order: (order.opened_utc, order.order_id)), settling
     return _unseen(settling, requested_s, wait_s)
 
 

@@ -235,9 +235,10 @@ def _sorted_out(s: Situation) -> _Orders:
 
 
 def promised(orders: Iterable[OwnOrder]) -> Decimal:
-    """What is held of entries that have filled in part: their stops wait at the venue for the rest."""
+    """What is held of entries that have filled in part: their stops wait at the venue for the rest. (Also where only a
+    take does: it goes out for the whole with the rest, and would stand beside a stop of ours.)"""
     working = [order for order in orders if order.working]
-    parents = {order.parent for order in working if order.purpose is Purpose.STOP}
+    parents = {order.parent for order in working if order.purpose in (Purpose.STOP, Purpose.TAKE)}
     entries = [order for order in working if order.purpose is Purpose.ENTRY]
     return sum((order.filled_quantity for order in entries if order.order_id in parents or order.awaits), ZERO)
 
