@@ -58,22 +58,28 @@ def crashes(told: Iterable[str]) -> Iterator[str]:
 
 def crossings(ledger: Ledger, stand: Stand, journal: Readable, rate: float) -> Iterator[str]:
     """From a trade by hand until its adoption, and what follows from that, has reached the venue nothing is judged:
-    what our orders then do was decided before."""
+    what our orders then do was decided before. Nor is a stop that a trade by hand has orphaned and that we were just
+    cancelling: its cancel can be lost, or its sender die."""
     purposes = placing_keys(journal)
     adopted = [row["adopted_utc"] for row in journal.query("SELECT adopted_utc FROM adoptions ORDER BY number")]
-    held, by_hand_utc = 0, float("inf")
+    cancels = journal.query("SELECT order_id, written_utc FROM intents WHERE kind = 'cancel'")
+    held, by_hand_utc, orphans = 0, float("inf"), False
     for fill in ledger.fills:
         if (fill.account, fill.symbol) != (stand.account, stand.symbol):
             continue
         after = held + fill.quantity
-        order = ledger.orders[fill.order_id]
+        order, slow_utc = ledger.orders[fill.order_id], fill.at_utc - SLOW_MAX_S * rate
+        purpose = purposes.get(order.confirm_id, "no intent")
         if order.by_hand:
-            by_hand_utc = fill.at_utc
-        elif any(by_hand_utc < at_utc < fill.at_utc - SLOW_MAX_S * rate for at_utc in adopted):
+            by_hand_utc, orphans = fill.at_utc, True
+        elif any(by_hand_utc < at_utc < slow_utc for at_utc in adopted):
             by_hand_utc = float("inf")
-        wrong = held * after < 0 or (abs(after) > abs(held) and purposes.get(order.confirm_id) != "entry")
-        if wrong and by_hand_utc == float("inf"):
-            purpose = purposes.get(order.confirm_id, "no intent")
+        orphans = orphans and (order.by_hand or purpose in ("stop", "take"))
+        going = orphans and any(
+            row["order_id"] == fill.order_id and slow_utc <= row["written_utc"] < fill.at_utc for row in cancels
+        )
+        wrong = held * after < 0 or (abs(after) > abs(held) and purpose != "entry")
+        if wrong and by_hand_utc == float("inf") and not going:
             yield f"{stand.name}: order {fill.order_id} ({purpose}) took {held} to {after} unasked"
         held = after
 
