@@ -284,3 +284,19 @@ Brackets.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestBrackets = pytest.mark.filterwarnings("ignore")(Brackets.TestCase)
+
+
+def test_what_the_other_of_a_pair_takes_in_the_same_read_is_taken_once() -> None:
+    """Regression: the smaller size came before the fill that made it so, was booked as a person's, and then the fill
+    took the same once more: an exit that still worked counted as done, and a second one went out beside it."""
+    history = Brackets()
+    try:
+        history.begin(children=True, to_market=True, trails=False, quantity=3, take=True)
+        history.declare(near=1, quantity=-3, take=False, trail=False)
+        history.one_of_a_pair_fills_in_part(place=0, told="it")
+        history.one_of_a_pair_fills_in_part(place=1, told="the other")
+        history.person_looks()
+        history.no_subset_of_what_works_crosses_zero()
+        assert "order.changed_by_other" not in history.desk.events()
+    finally:
+        history.teardown()

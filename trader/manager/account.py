@@ -195,7 +195,9 @@ class Account:
         opened = [i for i in self.journal.open_intents.values() if i.symbol == symbol]
         changed = {i.order_id for i in opened}
         gone = {order_id for order_id, since_utc in self.missing.items() if since_utc is not None}
-        lost = [o for o in self.working_of(symbol) if gone & {o.order_id, o.parent} or (o.out and o.order_id in changed)]
+        lost = [
+            o for o in self.working_of(symbol) if gone & {o.order_id, o.parent} or (o.out and o.order_id in changed)
+        ]
         sent = [i for i in opened if i.state is not IntentState.UNSENT or i.reason == AGAIN]
         placings = [i.side.sign * i.quantity for i in sent if i.kind is Kind.PLACE]
         legs = [-e.side.sign * e.quantity for e in self.journal.awaiting.values() if e.symbol == symbol]
