@@ -66,6 +66,15 @@ def test_a_change_that_we_did_not_ask_for_is_somebody_elses() -> None:
     assert after.stop_price == Decimal(150)
 
 
+def test_a_size_that_we_asked_for_is_ours_though_somebody_moves_the_price_meanwhile() -> None:
+    """Regression: a stop that we had made smaller counted as made smaller by a person, and covered too little."""
+    order = own(pending="replace", asked_quantity=Decimal(2), asked_stop_price=Decimal(166))
+    _, (told,) = seen(order, frame(quantity=Decimal(2), stop_price=Decimal(150)), current=True)
+    assert (told.what, told.quantity) == (What.CHANGED_BY_OTHER, 0)
+    _, (told,) = seen(order, frame(quantity=Decimal(1), stop_price=Decimal(150)), current=True)
+    assert told.quantity == -3
+
+
 def test_a_frame_older_than_our_last_word_changes_no_terms_and_loses_no_fill() -> None:
     after, told = seen(own(), frame(filled=1, price="165", stop_price=Decimal(150)), current=False)
     assert [happening.what for happening in told] == [What.FILLED]

@@ -93,9 +93,11 @@ def test_a_bar_that_kills_the_trader_is_skipped_after_two_deaths_and_the_next_is
 
 
 def test_what_hangs_names_hook_bar_limit_and_line(desk: Desk) -> None:
-    shown = desk.ok("session", "show", "hangs")
-    assert "computed for more than 5 s (hook_limit_s)" in shown
-    assert "at poison.py:" in shown
+    def told() -> bool:
+        shown = desk.ok("session", "show", "hangs")
+        return "computed for more than 5 s (hook_limit_s)" in shown and "at poison.py:" in shown
+
+    desk.until(told, 60.0)
 
 
 def test_a_strategy_that_does_not_even_import_any_more_leaves_its_position_minded(desk: Desk, tmp_path: Path) -> None:

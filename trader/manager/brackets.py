@@ -323,15 +323,13 @@ def judged(
         return TAKEN
     if ends and replacing and not own.dying:
         return TAKEN
-    if ends_with_its_group(account, own) if ends else 0 < less <= own.owed:
-        return Judged(by_venue=True)
     others = _others(account, own)
-    if not ends and less <= own.owed + _filling_now(others, shown):
-        account.want_read = True  # the other's fill is in the same read: what it takes from this one is owed first
-        return Judged(wait=True)
+    awaited = entry is not None and own.group > 0 and entry.awaits
+    owed = own.owed if filling or awaited else own.owed + _filling_now(others, shown)
+    if ends_with_its_group(account, own) if ends else 0 < less <= owed:
+        return Judged(by_venue=True)
     asked = own.pending == "replace" and frame.quantity == own.asked_quantity
     untold = [each for each in others if not read or _fate_is_open(account, each, shown)]
-    awaited = entry is not None and own.group > 0 and entry.awaits
     if not asked and (filling or untold or awaited):
         account.want_read |= not read
         return Judged(wait=True)
@@ -339,7 +337,8 @@ def judged(
 
 
 def _filling_now(others: Iterable[OwnOrder], shown: Mapping[str, Order]) -> Decimal:
-    """What these have filled by what is shown and not taken yet."""
+    """What these have filled by what is told together, and is owed when their own frames are taken: of two that have
+    both filled in part, each has made the other smaller."""
     told = [(each, shown[each.order_id]) for each in others if each.order_id in shown]
     return sum((max(ZERO, frame.filled_quantity - each.filled_quantity) for each, frame in told), ZERO)
 

@@ -126,7 +126,8 @@ class OwnOrder(Value, frozen=True):
     group: int = 0
     """The intent of the bracket whose stop and take the venue ties: what fills of one it takes from the other."""
     owed: Decimal = ZERO
-    """So much the venue will take from this order, because the other of its group has filled it."""
+    """So much the venue will take from this order, because the other of its group has filled it. Below zero: it has
+    taken that already, and the other's fill is told with it and taken next."""
     owed_since_s: float = 0.0
     withdrawn: bool = False
     """We have asked for its end: if its group ends with it, nobody else did that."""
@@ -353,8 +354,7 @@ def _reduced(own: OwnOrder, frame: Order) -> OwnOrder:
         return own
     asked = None if own.asked_quantity is None else own.asked_quantity - less
     coming = None if own.on_its_way is None else own.on_its_way - less
-    owed = max(ZERO, own.owed - less)
-    return _replaced(own, quantity=frame.quantity, asked_quantity=asked, on_its_way=coming, owed=owed)
+    return _replaced(own, quantity=frame.quantity, asked_quantity=asked, on_its_way=coming, owed=own.owed - less)
 
 
 def _taken_back(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
@@ -400,7 +400,9 @@ def _terms(own: OwnOrder, frame: Order, asked: Asked) -> tuple[OwnOrder, list[Ha
     taken = _replaced(own, **shown)
     if any(as_asked(own, now, each) for each in asked.replaces) or _goes_on_with_less(own, now, had):
         return taken, [Happening(What.CONFIRMED)]
-    return taken, [Happening(What.CHANGED_BY_OTHER, f"{had} -> {now}", quantity=now.quantity - had.quantity)]
+    sizes = {each.quantity for each in asked.replaces} | {own.asked_quantity}
+    by_other = ZERO if now.quantity in sizes else now.quantity - had.quantity  # a size of ours with their price
+    return taken, [Happening(What.CHANGED_BY_OTHER, f"{had} -> {now}", quantity=by_other)]
 
 
 def as_asked(own: OwnOrder, now: Terms, asked: Terms) -> bool:
