@@ -27,14 +27,6 @@ from trader.messages import (
 )
 from trader.orders.intents import Intent
 
-
-@pytest.fixture
-def desk() -> Desk:
-    made = Desk()
-    made.ready()
-    return made
-
-
 # -- intent first ------------------------------------------------------------------------------------------------------
 
 

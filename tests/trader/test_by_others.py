@@ -6,16 +6,9 @@ import pytest
 
 from brokers.model import OrderStatus, OrderType
 from feeds.messages import ReadSnapshot
+from tests.trader.bracket_words import long_with_take
 from tests.trader.session_world import BOOKS, SYMBOL, Desk
-from tests.trader.test_brackets import long_with_take
 from trader.messages import RejectRow, ReleaseHold
-
-
-@pytest.fixture
-def desk() -> Desk:
-    made = Desk()
-    made.ready()
-    return made
 
 
 def working(desk: Desk) -> list[tuple[OrderType, int]]:

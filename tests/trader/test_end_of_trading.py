@@ -18,13 +18,6 @@ from trader.messages import (
 )
 
 
-@pytest.fixture
-def desk() -> Desk:
-    made = Desk()
-    made.ready()
-    return made
-
-
 def wanted(desk: Desk) -> list[str]:
     return [request.wanted for request in desk.asked(SetWanted)]
 

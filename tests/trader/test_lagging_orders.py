@@ -1,16 +1,7 @@
 """A venue whose positions know of a fill that its orders do not show yet: nobody's doing, and counted once."""
 
-import pytest
-
 from brokers.model import OrderStatus, OrderType
 from tests.trader.session_world import SYMBOL, Desk
-
-
-@pytest.fixture
-def desk() -> Desk:
-    made = Desk()
-    made.ready()
-    return made
 
 
 def reads(desk: Desk, seconds: float) -> None:

@@ -16,13 +16,6 @@ from trader.messages import (
 )
 
 
-@pytest.fixture
-def desk() -> Desk:
-    made = Desk()
-    made.ready()
-    return made
-
-
 class Killed(BaseException):
     """kill -9 at this point."""
 

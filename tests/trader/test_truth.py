@@ -20,13 +20,6 @@ from trader.messages import (
 )
 
 
-@pytest.fixture
-def desk() -> Desk:
-    made = Desk()
-    made.ready()
-    return made
-
-
 def diverged() -> Desk:
     """Long 1, covered; a person sells it on the phone; two reads say so."""
     desk = Desk()

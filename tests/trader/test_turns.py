@@ -32,13 +32,6 @@ from trader.sessions import Session
 FOLLOWS = msgspec.structs.replace(SESSION, after_divergence="follow")
 
 
-@pytest.fixture
-def desk() -> Desk:
-    made = Desk()
-    made.ready()
-    return made
-
-
 def declared(desk: Desk) -> Decimal:
     return desk.manager.journal.declaration(SYMBOL).quantity
 

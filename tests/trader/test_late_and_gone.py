@@ -1,0 +1,355 @@
+"""Orders that are late, gone from what is shown, overdue, or refused as dead."""
+
+import itertools
+from typing import Any
+
+import msgspec
+import pytest
+
+from brokers.model import Duration, Order, OrderStatus, OrderType, Side
+from feeds.messages import AskHistory, AskOrders, OrdersRead
+from supervisor.errors import HttpFailed
+from tests.trader.session_world import SYMBOL, Desk, reply
+from tests.trader.settling import D, asked, replace
+from tests.trader.test_never_twice import with_a_lost_stop
+from trader.manager.truth import uncovered
+from trader.messages import FillRow, ReleaseHold
+from trader.orders.intents import Purpose
+
+
+@pytest.fixture
+def desk() -> Desk:
+    made = Desk()
+    made.long_and_covered()
+    return made
+
+
+# -- late, gone, overdue -----------------------------------------------------------------------------------------------
+
+
+def test_an_entry_that_is_found_after_its_validity_is_cancelled_at_once() -> None:
+    desk = Desk()
+    desk.ready()
+
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(1)
+    desk.on_order = None
+    sent_utc = desk.orders["1"].opened_utc
+    desk.manager.account.timing = replace(desk.manager.account.timing, on_its_way_s=600.0)
+    desk.world.advance(140.0)
+    desk.change("1", opened_utc=sent_utc)
+    desk.read()
+    assert desk.orders["1"].status is OrderStatus.CANCELLED
+
+
+def test_what_left_todays_orders_with_the_day_is_found_in_history_before_it_is_given_up(desk: Desk) -> None:
+    desk = Desk()
+    desk.ready()
+
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(1)
+    desk.on_order = None
+    desk.fill("1")
+    desk.history["1"] = desk.orders.pop("1")
+    desk.settle()
+    assert desk.query("SELECT state, result_order_id FROM intents WHERE number = 1") == [
+        {"state": "accepted", "result_order_id": "1"}
+    ]
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+
+
+@pytest.mark.parametrize("declared", [0, 1])
+def test_what_history_tells_of_an_entry_closes_nothing_that_a_read_does_not_show(declared: int) -> None:
+    """It left today's orders with the day, and somebody closed the position the next one. By history alone it would be
+    there, and an exit or a stop would go out that opens the other side."""
+    desk = Desk()
+    desk.ready()
+    account = desk.manager.account
+    account.capabilities = replace(account.capabilities, children=False)
+
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(1)
+    desk.on_order = None
+    desk.fill("1")
+    desk.history["1"] = desk.orders.pop("1")
+    desk.by_hand(-1)
+    desk.read()
+    desk.read()
+    desk.declare(declared)
+    desk.settle()
+    assert desk.manager.journal.orders["1"].filled_quantity == 1
+    assert desk.sent() == ["POST"]
+    assert desk.manager.journal.holds_of(SYMBOL) == ("unexplained",), "a person looks"
+
+
+@pytest.mark.parametrize("declared", [0, 1])
+def test_a_new_life_closes_and_protects_only_what_a_read_has_shown_it(desk: Desk, declared: int) -> None:
+    """Regression (the machine of brackets): what reads had said was forgotten with the process, and the first plan
+    after a start went by the journal alone. The position may have been closed by hand while the desk was down."""
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.world.advance(0.5)
+    desk.restart()
+    desk.by_hand(-1)
+    desk.stream()
+    desk.attach()
+    sent = len(desk.sent("POST"))
+    desk.declare(declared)
+    desk.world.advance(3.0)
+    assert len(desk.sent("POST")) == sent
+    desk.by_hand(1)
+    desk.read()
+    assert len(desk.sent("POST")) == sent + 1, "it is there: it is protected, or closed"
+
+
+def test_nothing_is_given_up_while_history_is_not_to_be_had_and_that_pages(desk: Desk) -> None:
+    desk = Desk()
+    desk.ready()
+    with_a_lost_stop(desk, "none")
+    for _ in range(40):
+        desk.world.advance(5.0)
+        desk.read()
+    assert desk.query("SELECT state FROM intents WHERE purpose = 'stop'") == [{"state": "unknown"}]
+    assert desk.events().count("hold.unsettled") == 1
+    desk.settle()
+    assert "unsettled.over" in desk.events()
+    assert desk.manager.journal.holds_of(SYMBOL) == ()
+
+
+def test_our_own_death_does_not_begin_the_wait_anew(desk: Desk) -> None:
+    desk = Desk()
+    desk.ready()
+    with_a_lost_stop(desk, "none")
+    desk.world.advance(70.0)
+    desk.restart()
+    for _ in range(4):
+        desk.world.advance(2.0)
+        desk.read()
+        desk.search()
+    assert desk.query("SELECT state FROM intents WHERE purpose = 'stop'")[0] == {"state": "given_up"}
+
+
+def test_an_order_that_no_read_shows_is_looked_for_in_history_and_protects_nothing_meanwhile(desk: Desk) -> None:
+    gone = desk.orders.pop("2")
+    desk.read()
+    desk.world.advance(1.0)
+    assert asked(desk, AskHistory)
+    desk.history["2"] = replace(gone, status=OrderStatus.EXPIRED)
+    desk.search()
+    desk.read()
+    stops = [o for o in desk.orders.values() if o.type is OrderType.STOP_MARKET]
+    assert [o.status for o in stops] == [OrderStatus.WORKING], "it had expired: put back"
+
+
+def test_what_no_read_shows_is_no_cover_while_history_cannot_be_read(desk: Desk) -> None:
+    """Regression: it counted as working until history had said what became of it, which may never be."""
+    desk.orders.pop("2")
+    desk.read()
+    assert SYMBOL in desk.manager.journal.uncovered
+    desk.world.advance(6.0)
+    assert "uncovered" in desk.events()
+    assert desk.sent() == ["POST"], "it may be there: nothing is placed in its stead"
+
+
+def test_a_stop_that_a_person_keeps_there_counts_in_coverage_and_is_not_touched(desk: Desk) -> None:
+    desk.change("2", status=OrderStatus.CANCELLED)
+    desk.orders["hand"] = replace(desk.orders["2"], order_id="hand", status=OrderStatus.WORKING, links=())
+    desk.read()
+    desk.world.advance(6.0)
+    assert "order.cancelled_by_other" in desk.events()
+    assert SYMBOL not in desk.manager.journal.uncovered
+    desk.change("hand", duration=Duration.DAY)
+    desk.read()
+    assert SYMBOL in desk.manager.journal.uncovered, "one for the day only is none"
+    assert desk.sent() == ["POST"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"duration": Duration.DAY},
+        {"pending": "cancel"},
+        {"status": OrderStatus.CANCELLING},
+        {"status": OrderStatus.RECEIVED},
+        {"side": Side.BUY},
+        {"quantity": D("0.5")},
+        {"symbol": "QQQ"},
+        {"out": True},
+        {"purpose": Purpose.TAKE},
+    ],
+    ids=str,
+)
+def test_a_stop_of_the_wrong_kind_covers_nothing_or_not_all(desk: Desk, change: dict[str, Any]) -> None:
+    account, own = desk.manager.account, desk.manager.journal.orders["2"]
+    assert not uncovered(account, SYMBOL)
+    with account.journal.transaction():
+        account.journal.write_order(replace(own, **change))
+    assert uncovered(account, SYMBOL)
+
+
+def test_each_time_without_a_stop_is_recorded_with_its_exact_length(desk: Desk) -> None:
+    desk.on_order = lambda request: HttpFailed("no route", sent=False)
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.stream()
+    began_s, desk.on_order = desk.world.now_s(), None
+    desk.world.advance(2.345)
+    desk.stream()
+    lasted_s = desk.world.now_s() - began_s
+    (over,) = desk.query("SELECT data FROM events WHERE kind = 'uncovered.over'")
+    assert msgspec.json.decode(over["data"])["machine_s"] == pytest.approx(lasted_s, abs=0.001)
+
+
+def nothing_shows_it(desk: Desk) -> Order:
+    """The stop is in no read and not in history, for longer than a list may be late."""
+    gone = desk.orders.pop("2")
+    for _ in range(8):
+        desk.read()
+        desk.world.advance(10.0)
+        desk.search()
+    return gone
+
+
+def test_an_order_that_nothing_shows_any_more_is_held_and_paged_until_a_person_releases_it(desk: Desk) -> None:
+    nothing_shows_it(desk)
+    assert desk.manager.journal.holds_of(SYMBOL) == ("vanished",)
+    sent = len(desk.sent("POST"))
+    desk.read()
+    assert len(desk.sent("POST")) == sent, "nothing is placed in its stead: it may be there"
+    desk.world.advance(6.0)
+    assert "uncovered" in desk.events()
+    desk.world.ask(ReleaseHold(SYMBOL))
+    desk.declare(1)
+    assert len(desk.sent("POST")) == sent + 1
+
+
+def test_a_list_that_is_a_little_late_is_no_reason_for_a_hold(desk: Desk) -> None:
+    """Regression (night 115): a hold after three seconds, which a person released: two stops for the same units."""
+    gone = desk.orders.pop("2")
+    for _ in range(2):
+        desk.read()
+        desk.world.advance(10.0)
+        desk.search()
+    assert "uncovered" in desk.events(), "what no read shows is no cover, at once"
+    assert desk.manager.journal.holds_of(SYMBOL) == ()
+    desk.orders["2"] = gone
+    desk.read()
+    assert desk.events()[-1] == "uncovered.over"
+    assert [o.order_id for o in desk.orders.values() if o.type is OrderType.STOP_MARKET] == ["2"]
+
+
+def test_an_order_that_a_release_took_for_ended_and_that_works_is_ours_again_and_not_doubled(desk: Desk) -> None:
+    """Nights 76 and 94: a list of orders that is late, and a person who releases without looking."""
+    gone = nothing_shows_it(desk)
+    desk.world.ask(ReleaseHold(SYMBOL))
+    desk.declare(1)
+    (stop,) = [o.order_id for o in desk.orders.values() if o.type is OrderType.STOP_MARKET]
+    desk.orders["2"] = gone
+    desk.read()
+    assert "order.late" in desk.events()
+    desk.world.advance(1.0)
+    desk.read()
+    working = [o.order_id for o in desk.orders.values() if o.type is OrderType.STOP_MARKET and o.working]
+    assert len(working) == 1, "of two stops for the same units one is cancelled"
+    assert stop in desk.orders
+
+
+def test_an_order_in_flight_is_asked_for_by_its_id_when_it_is_overdue_and_not_for_ever() -> None:
+    desk = Desk()
+    desk.ready()
+    desk.declare(1)
+    desk.world.advance(4.0)
+    assert asked(desk, AskOrders) == []
+    desk.world.advance(2.0)
+    assert asked(desk, AskOrders) == [AskOrders(("1", "2"))]
+    desk.fill("1")
+    desk.world.deliver(OrdersRead(desk.world.now_s(), (desk.orders["1"],)))
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+
+
+def test_one_that_waits_for_the_market_to_open_is_asked_for_a_few_times_only_at_growing_distance() -> None:
+    desk = Desk()
+    desk.ready()
+    desk.declare(1)
+    times: list[int] = []
+    for second in range(600):
+        desk.world.advance(1.0)
+        times += [second] * (len(asked(desk, AskOrders)) - len(times))
+    assert 3 <= len(times) <= 5
+    distances = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert all(later >= 2 * earlier - 1 for earlier, later in itertools.pairwise(distances)), times
+
+
+def refused_as_dead(request: Any) -> Any:
+    return reply({"Error": "BadRequest", "Message": "Not an open order."}, 400)
+
+
+def test_what_is_refused_because_the_order_is_dead_is_not_sent_again_and_a_read_tells_why(desk: Desk) -> None:
+    desk.fill("2", "166")
+    desk.declare(0, None)
+    desk.world.advance(5.0)
+    assert desk.sent("PUT") == ["PUT"]
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    assert [type(row) for row in desk.rows()] == [FillRow, FillRow], "it is no refusal: it had filled"
+
+
+def test_refusals_as_dead_of_an_order_that_works_are_a_loop_that_is_held_with_one_incident(desk: Desk) -> None:
+    """Regression (order-safety 4, reject loops): the exit was asked for and refused each twelve seconds, in silence."""
+    desk.world.answer_http("PUT", "/orderexecution/orders/", refused_as_dead)
+    desk.declare(0, None)
+    for _ in range(80):
+        desk.world.advance(5.0)
+        desk.read()
+    assert desk.events().count("hold.rejects") == 1
+    assert "works: Not an open order" in desk.rows()[-1].text
+    desk.world.answer_http("PUT", "/orderexecution/orders/", desk._changed)
+    desk.world.advance(20.0)
+    desk.read()
+    assert desk.orders["2"].type is OrderType.MARKET, "it is tried on: a position is not left alone"
+
+
+def test_changes_that_the_venue_accepts_and_never_carries_out_are_a_loop_that_is_held_with_one_incident(
+    desk: Desk,
+) -> None:
+    """The stop was moved again each ten seconds, in silence: some venues show a replace as under way for hours."""
+    accepted = reply({"OrderID": "2", "Message": "Replace order"})
+    desk.world.answer_http("PUT", "/orderexecution/orders/", lambda _: accepted)
+    desk.declare(1, "166.5")
+    for _ in range(80):
+        desk.world.advance(5.0)
+        desk.read()
+    assert desk.events().count("hold.rejects") == 1
+    assert "accepted, and not carried out within" in desk.rows()[-1].text
+    desk.world.answer_http("PUT", "/orderexecution/orders/", desk._changed)
+    desk.world.advance(20.0)
+    desk.read()
+    assert desk.orders["2"].stop_price == D("166.5"), "it is tried on"
+
+
+def test_what_was_not_sent_goes_only_while_it_is_still_wanted(desk: Desk) -> None:
+    """A stop that could not be sent before the position was sold by hand would open the other side."""
+    desk.change("2", status=OrderStatus.EXPIRED)
+
+    def down(request: Any) -> Any:
+        raise HttpFailed("no route", sent=False)
+
+    desk.on_order = down
+    desk.stream()
+    desk.by_hand(-1)
+    desk.read()
+    desk.read()
+    desk.on_order, sent = None, len(desk.sent("POST"))
+    desk.world.advance(5.0)
+    assert len(desk.sent("POST")) == sent
+    assert not any(o.working for o in desk.orders.values())
