@@ -7,12 +7,13 @@ from typing import Any, cast
 import pytest
 
 from brokers.model import OrderStatus, OrderType, Side
+from supervisor.errors import HttpFailed
 from tests.trader.held_desk import Held
 from tests.trader.session_world import SYMBOL, reply
 from trader.holds import Level
 from trader.manager import halting
 from trader.manager.account import Account
-from trader.messages import FillRow, ReadSessionStatus
+from trader.messages import FillRow, ReadSessionStatus, ReleaseHold
 from trader.orders.intents import IntentState, Kind, Purpose
 from trader.orders.position import Holding
 
@@ -275,3 +276,36 @@ def test_a_flatten_that_lasts_pages_once_and_a_new_life_counts_anew(desk: Held) 
         desk.world.advance(10.0)
         desk.read()
     assert desk.events().count("flatten.unconfirmed") == 1
+
+
+def test_what_a_released_doubt_had_explained_is_read_again_before_flat_is_confirmed(desk: Held) -> None:
+    """Regression (night 113): the position at the broker was taken for a lost entry's; a person released the doubt,
+    and flat was confirmed in that moment by a read that showed one."""
+
+    def lost(request: Any) -> Any:
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(1)
+    desk.on_order = None
+    desk.flatten()
+    desk.world.advance(1.0)
+    desk.read()
+    desk.by_hand(1)
+    for _ in range(3):
+        desk.world.advance(3.0)
+        desk.read()
+    assert desk.manager.journal.holds_of(SYMBOL) == ("unsettled",)
+    desk.world.ask(ReleaseHold(SYMBOL))
+    desk.world.advance(0.1)
+    assert "flatten.confirmed" not in desk.events()
+    for _ in range(3):
+        desk.world.advance(6.0)
+        desk.read()
+    (exit_,) = [order.order_id for order in desk.orders.values() if order.working]
+    desk.fill(exit_)
+    desk.stream()
+    desk.world.advance(1.0)
+    desk.read()
+    assert desk.position == 0
+    assert desk.events()[-1] == "flatten.confirmed"

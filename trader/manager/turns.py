@@ -268,7 +268,7 @@ def _give_up_what_no_read_settles(account: Account, symbol: str, why: tuple[str,
         if intent.symbol == symbol and intent.state is IntentState.UNKNOWN:
             settled(account, intent, IntentState.GIVEN_UP, "released by a person, its order was never told apart", now)
             ended_by_other(account, intent.order_id, now, presumed=True)
-            account.want_read = True
+            account.changed_s[symbol], account.want_read = now.s, True  # it explained what reads before this one showed
     declaration, held = account.journal.declaration(symbol), account.journal.holding(symbol).quantity
     account.journal.declare(replace(declaration, quantity=clamped(declaration.quantity, held)))
 
