@@ -89,17 +89,20 @@ class Runtime(Performer[Kid]):
 
     def turn(self, limit_s: float = ASLEEP_MAX_S) -> None:
         """Wait for what happens next, at most so long, and do what follows from it."""
-        planned_s = max(self.back_s, min(self._wake_s(), time.monotonic() + limit_s))
+        asleep_s = self._look_at_own_lateness(self.turned_s, self.turned_s)
+        planned_s = max(self.back_s, min(self._wake_s(), asleep_s + limit_s))
         ready = self.epoll.poll(max(0.0, planned_s - time.monotonic()))
-        watched_s = self._look_at_own_lateness(self.turned_s, planned_s)
+        watched_s = self._look_at_own_lateness(asleep_s, planned_s)
         for fd, mask in ready:
             if fd == self.signals:
                 self._on_signals(os.read(fd, 64))
             else:
                 self._on_fd(fd, mask)
-        if time.monotonic() >= self.look_s:
-            self._judge_liveness(watched_s)
-        self.watches.look(time.monotonic())
+        worked_s = self._look_at_own_lateness(watched_s, watched_s)
+        if worked_s >= self.look_s:
+            self._judge_liveness(worked_s)
+        self.watches.look(worked_s)
+        self._look_at_own_lateness(worked_s, worked_s)
         if self._due_s() <= time.monotonic():
             self.feed(Tick())
         self.turned_s = time.monotonic()
@@ -140,7 +143,8 @@ class Runtime(Performer[Kid]):
         return self._due[1]
 
     def _look_at_own_lateness(self, turned_s: float, planned_s: float) -> float:
-        """Whoever judges silence first looks at himself. Returns when he did."""
+        """Whoever judges first looks at himself: he woke late, or stood still in the middle of his work (which should
+        take no time). Returns when he did."""
         now_s = time.monotonic()
         if now_s - planned_s > liveness.STALL_S:
             self.judge = liveness.stalled(self.judge, now_s - turned_s, self._slots())
@@ -151,14 +155,9 @@ class Runtime(Performer[Kid]):
     def _slots(self) -> list[tuple[int, float]]:
         return [(kid.slot, self.page.read(kid.slot)) for kid in self.kids.values()]
 
-    def _judge_liveness(self, watched_s: float) -> None:
-        """The clock is read before the page: a stall between the two would accuse everybody. One since the judge
-        looked at himself (this turn's work was long, or the machine stood still) excuses everybody as well."""
-        now_s = time.monotonic()
+    def _judge_liveness(self, now_s: float) -> None:
+        """``now_s`` was read when the judge looked at himself, and before the page: a stall between accuses nobody."""
         slots = self._slots()
-        if now_s - watched_s > liveness.STALL_S:
-            self.judge = liveness.stalled(self.judge, now_s - watched_s, slots)
-            self.watches.stalled(now_s - watched_s)
         late = dict(liveness.overdue(self.judge, slots, now_s))
         for kid in [kid for kid in self.kids.values() if kid.slot in late]:
             self.feed(Hung(kid.name, kid.incarnation, kid.spec.liveness_limit_s + late[kid.slot]))

@@ -41,6 +41,14 @@ def never_ready(child: Child, first_s: float = 0.0) -> None:
     time.sleep(first_s)
 
 
+def back_late(child: Child, after_s: float) -> None:
+    """Is ready at once; its successors are so only that long after they began."""
+    if child.predecessor is not None:
+        time.sleep(after_s)
+    child.ready()
+    child.wait(3600.0)
+
+
 def spinning(child: Child) -> None:
     """An endless loop."""
     child.ready()

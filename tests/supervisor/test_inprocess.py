@@ -15,6 +15,7 @@ import pytest
 from supervisor import BackOff, ChildSpec, Supervisor, SupervisorFlags
 from supervisor.errors import HomeTaken, Refused, StartFailed
 from supervisor.messages import ChildInfo
+from supervisor.runtime.kid import Kid
 
 LIMIT_S = 15.0
 BODIES = "tests.supervisor.bodies"
@@ -100,6 +101,26 @@ def test_what_happened_while_nobody_minded_the_tree_is_caught_up_and_nobody_is_j
         until(supervisor, lambda: row(supervisor, "a").state == "up" and row(supervisor, "a").pid != before["a"])
         assert row(supervisor, "b").pid == before["b"]
         assert row(supervisor, "b").restarts == 0
+
+
+def test_a_stall_in_the_middle_of_a_turn_kills_nobody_who_starts_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Regression: only waking late was told and excused, so that a stop between waking and sleeping was neither.
+    with running(tmp_path, function("slow", "back_late", arguments={"after_s": 2.0}, start_limit_s=1.0)) as supervisor:
+        runtime, before = supervisor.runtime, row(supervisor, "slow")
+        as_it_is = runtime._on_death
+
+        def and_stands_still(kid: Kid) -> None:
+            as_it_is(kid)
+            monkeypatch.undo()
+            time.sleep(1.5)
+
+        monkeypatch.setattr(runtime, "_on_death", and_stands_still)
+        os.kill(before.pid, signal.SIGKILL)
+        until(supervisor, lambda: is_back(supervisor, before))
+        assert row(supervisor, "slow").restarts == 1, row(supervisor, "slow")
+        assert "machine.stalled" in (tmp_path / "logs" / "nightdesk.log").read_text()
 
 
 # -- how children end -------------------------------------------------------------------------------------------------

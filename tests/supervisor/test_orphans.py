@@ -226,6 +226,9 @@ def sleeper() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
     def sleep(**environment: str) -> subprocess.Popen[bytes]:
         processes.append(subprocess.Popen(["sleep", "600"], env={**os.environ, **environment}))
+        deadline_s = time.monotonic() + LIMIT_S
+        while not Path(f"/proc/{processes[-1].pid}/environ").read_bytes():  # its caller is back before exec has ended
+            assert time.monotonic() < deadline_s
         return processes[-1]
 
     yield sleep
