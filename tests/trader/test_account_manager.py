@@ -10,7 +10,7 @@ from feeds.messages import InstrumentRead, ReadInstrument, SnapshotFailed
 from supervisor.errors import HttpFailed, Refused
 from tests.trader.session_world import ACCOUNT, BOOKS, SESSION, SYMBOL, TRADER, Desk, reply
 from trader.manager.account import Account, Now
-from trader.manager.account_manager import INSTRUMENTS_AT_ONCE
+from trader.manager.asking import INSTRUMENTS_AT_ONCE
 from trader.manager.execution import write_plans
 from trader.messages import (
     Attach,

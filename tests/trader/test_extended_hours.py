@@ -13,6 +13,7 @@ from tests.scripted_parts import HttpRequest
 from tests.trader.session_world import SESSION, SYMBOL, Desk, reply
 from tests.trader.test_session_hours import refused_by, write
 from trader.hours.market_hours import EXTENDED, STOCKS
+from trader.manager.protection import views
 from trader.messages import PositionView
 
 REGULAR_S, EVENING_S, MORNING_S, OPEN_S = 330.0, 390.0, 450.0, 510.0
@@ -34,7 +35,7 @@ def hours(desk: Desk) -> None:
 
 
 def view(desk: Desk) -> PositionView:
-    (found,) = desk.manager.account.views()
+    (found,) = views(desk.manager.account)
     return found
 
 

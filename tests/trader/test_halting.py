@@ -111,7 +111,7 @@ def test_after_a_release_nothing_declared_before_fires_and_the_next_word_counts(
 
 def test_what_was_declared_before_a_short_hold_does_not_fire_after_it(desk: Held) -> None:
     """The venue was away, so nothing was planned while it was held; the validity has not ended."""
-    desk.manager.no_plans_before_s = desk.world.now_s() + 3.0
+    desk.manager.sending.paused_until_s = desk.world.now_s() + 3.0
     desk.declare(1)
     assert desk.sent() == []
     desk.hold()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trader.manager.account import Account, Now
+from trader.manager.protection import views
 from trader.messages import Cursor, Hindrance, Market, SessionStatus, Unsettled, WorkingOrder
 from trader.orders.lifecycle import OwnOrder
 
@@ -15,7 +16,7 @@ def session_status(account: Account, now: Now) -> SessionStatus:
         minding=account.trading_done,
         done_reason=journal.done.reason if account.trading_done else "",
         agreed_age_s={symbol: now.s - at for symbol, at in account.agreed_s.items()},
-        positions=account.views(),
+        positions=views(account),
         orders=tuple(map(_working, journal.working.values())),
         unsettled=tuple(
             Unsettled(key=i.key, symbol=i.symbol, kind=i.kind, purpose=i.purpose, since_utc=i.written_utc, why=i.reason)

@@ -24,6 +24,8 @@ from brokers.model import (
 from trader.manager.account import Account, Now, Reserve
 from trader.manager.brackets import ANSWERED, Answered, answered
 from trader.manager.protection import protective
+from trader.manager.refusals import reject
+from trader.manager.situation import situation
 from trader.minding import renewal
 from trader.orders.intents import AGAIN, Intent, IntentState, Kind, Purpose, Settling, remembered
 from trader.orders.lifecycle import OwnOrder, given_up, placed
@@ -39,14 +41,14 @@ replace = msgspec.structs.replace
 
 def pending_plans(account: Account, now: Now) -> bool:
     """Whether there is anything to write: plans are pure, so asking costs no transaction."""
-    return any(plan(account.situation(symbol, now)) for symbol in account.session.symbols)
+    return any(plan(situation(account, symbol, now)) for symbol in account.session.symbols)
 
 
 def write_plans(account: Account, now: Now) -> list[Intent]:
     """The next changes of all symbols, as durable intents, in the sequence in which they are to be sent."""
     written: list[Intent] = []
     for symbol in account.session.symbols:
-        for action in plan(account.situation(symbol, now)):
+        for action in plan(situation(account, symbol, now)):
             written += _write(account, symbol, action, now)
     return written
 
@@ -69,7 +71,7 @@ def _write(account: Account, symbol: str, action: Action, now: Now) -> list[Inte
         action = _reserved(account, symbol, action, account.reserve)
     if isinstance(action, RefuseEntry):
         declaration = account.journal.declaration(symbol)
-        account.reject(now, symbol, action.gate, action.text, declaration.quantity)
+        reject(account, now, symbol, action.gate, action.text, declaration.quantity)
         account.journal.declare(replace(declaration, quantity=action.left))
         return []
     intent = _place(account, symbol, action, now) if isinstance(action, Place) else _change(account, action, now)
@@ -256,7 +258,7 @@ def refused_by(account: Account, refused: Intent | OwnOrder, gate: str, why: str
     placed_stop = refused.purpose is Purpose.STOP and (isinstance(refused, OwnOrder) or refused.kind is Kind.PLACE)
     if placed_stop and extended_form_refused(account, symbol, why, now):
         return
-    account.reject(now, symbol, gate, f"{refused.purpose} refused: {why}", refused.quantity)
+    reject(account, now, symbol, gate, f"{refused.purpose} refused: {why}", refused.quantity)
     declaration = journal.declaration(symbol)
     if refused.purpose is Purpose.ENTRY:
         left = clamped(declaration.quantity, journal.holding(symbol).quantity)
@@ -334,7 +336,7 @@ def may_go_again(account: Account, intent: Intent, now: Now) -> bool:
 
 def _still_wanted(account: Account, intent: Intent, now: Now) -> bool:
     asked = (intent.purpose, intent.side, intent.legs, terms_of(intent))
-    actions = plan(account.situation(intent.symbol, now, without=intent))
+    actions = plan(situation(account, intent.symbol, now, without=intent))
     placings = [action for action in actions if isinstance(action, Place)]
     return any(asked == (a.purpose, a.side, a.legs, _terms(a)) for a in placings)
 

@@ -25,6 +25,7 @@ from trader.manager.brackets import (
     owe,
 )
 from trader.manager.execution import extended_form_refused, refused_by, settled
+from trader.manager.refusals import refuse_again, reject
 from trader.messages import FillRow
 from trader.orders.intents import IntentState, Kind, Purpose, Settling
 from trader.orders.legs import Leg, LegPurpose
@@ -61,7 +62,7 @@ def _leg_refused(account: Account, symbol: str, leg: Leg, quantity: Decimal, now
     text = f"{symbol}: the venue took the entry and refused its {leg.purpose}"
     if leg.purpose is LegPurpose.STOP and extended_form_refused(account, symbol, "in a bracket", now):
         return
-    account.reject(now, symbol, "venue", f"{leg.purpose} refused, the entry was taken", quantity)
+    reject(account, now, symbol, "venue", f"{leg.purpose} refused, the entry was taken", quantity)
     account.event(now, f"{leg.purpose}.refused", "PAGE", text)
 
 
@@ -150,7 +151,7 @@ def _not_carried_out(account: Account, order: OwnOrder, now: Now) -> None:
     else:
         why = f"accepted, and not carried out within {account.timing.settle_s:g} s"
     text = f"{order.pending} of {order.purpose} {order.order_id} {why}"
-    account.refuse_again(now, order.symbol, "venue", text, order.quantity, row=True)
+    refuse_again(account, now, order.symbol, "venue", text, order.quantity, row=True)
 
 
 def _settle_changes(account: Account, order: OwnOrder, now: Now) -> None:

@@ -1,20 +1,16 @@
 """What protects a position, and for which hours: the form of its stops, and the view that people and strategies get.
 
-Reads the account, writes nothing.
+Reads the account, writes nothing but the views that it keeps.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from brokers.model import Duration
 from trader.hours.market_hours import UNKNOWN_HOURS, Phase
+from trader.manager.account import Account, Now
 from trader.messages import PositionView
 from trader.minding.cover import covered_for, has_extended_hours
 from trader.orders.watched import take_keeper, trail_keeper
-
-if TYPE_CHECKING:
-    from trader.manager.account import Account, Now
 
 
 def extended(account: Account, symbol: str) -> bool:
@@ -44,7 +40,16 @@ def stop_becomes_exit(account: Account, symbol: str) -> bool:
     return can.replace_to_market and takes and not account.journal.minded(symbol).inert_closes
 
 
-def view(account: Account, symbol: str) -> PositionView:
+def views(account: Account) -> tuple[PositionView, ...]:
+    """Made anew where something has changed, or was agreed for the first time."""
+    agreed, kept = account.kept_views
+    if not kept or agreed != len(account.agreed_s):
+        kept = tuple([_view(account, symbol) for symbol in account.session.symbols])
+        account.kept_views = (len(account.agreed_s), kept)
+    return kept
+
+
+def _view(account: Account, symbol: str) -> PositionView:
     journal, working = account.journal, account.working_of(symbol)
     held, d = journal.holding(symbol), journal.declaration(symbol)
     stops = [order for order in working if order.protecting]

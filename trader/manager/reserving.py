@@ -13,6 +13,7 @@ from supervisor.errors import CallFailed, Refused
 from supervisor.messages import Message, Up
 from supervisor.process.world import World
 from trader.manager.account import Account
+from trader.manager.entering import exposure
 from trader.manager.truth import uncovered
 from trader.orders.intents import Intent, Kind, Purpose, order_key
 from trader.orders.position import Holding
@@ -95,10 +96,10 @@ class Reserving:
 
     def _note(self, key: str, symbol: str, entry: Place) -> Reserve:
         declared = self._account.journal.declaration(symbol)
-        exposure = self._account.exposure(declared)
+        exposed = exposure(self._account, declared)
         quantity, stops = entry.side.sign * entry.quantity, [leg.stop_price for leg in entry.legs]
         stop = next((price for price in stops if price is not None), declared.stop)
-        alone = exposure._replace(quantity=quantity, held=Holding(), stop=stop)
+        alone = exposed._replace(quantity=quantity, held=Holding(), stop=stop)
         noted = Reserve(
             key=key,
             holder=self._account.session.name,

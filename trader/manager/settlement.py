@@ -18,6 +18,7 @@ from trader.manager.account import Account, Now
 from trader.manager.brackets import explains_nothing, give_up_legs, legs_like, legs_searched, likely, may_go_on, proven
 from trader.manager.execution import DUPLICATE, may_go_again, overdue, renamed, settled, settling_since
 from trader.manager.order_frames import ended_by_other, frames, take_legs
+from trader.manager.refusals import reject
 from trader.manager.turns import UNEXPLAINED, UNSETTLED, VANISHED
 from trader.orders.intents import (
     AGAIN,
@@ -220,7 +221,7 @@ def _absent(account: Account, intent: Intent, now: Now) -> None:
         if intent.purpose is Purpose.ENTRY:
             declaration = account.journal.declaration(symbol)
             account.journal.declare(replace(declaration, quantity=clamped(declaration.quantity, held)))
-            account.reject(now, symbol, "settle", f"entry {intent.key} was not placed", intent.quantity)
+            reject(account, now, symbol, "settle", f"entry {intent.key} was not placed", intent.quantity)
 
 
 def _look_for_late_ones(account: Account, orders: tuple[Order, ...], now: Now) -> None:

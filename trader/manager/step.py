@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from supervisor.process.world import World
 from trader.manager.account import Account, Now
 from trader.manager.journal import Journal
+
+
+def now_of(world: World) -> Now:
+    return Now(world.now_s(), world.now_utc(), world.market_rate())
 
 
 class Steps(Protocol):

@@ -15,9 +15,12 @@ from brokers.model import ZERO
 from supervisor.errors import Refused
 from trader.data.bars import is_late
 from trader.hours.market_hours import utc_text
-from trader.manager.account import DIVERGENCE, REJECTS, Account, Now
+from trader.manager.account import DIVERGENCE, Account, Now
+from trader.manager.entering import refusal
 from trader.manager.execution import settled
 from trader.manager.order_frames import ended_by_other
+from trader.manager.protection import views
+from trader.manager.refusals import REJECTS, end_repeats, refuse_again
 from trader.messages import Attach, Attached, Consumed, Cursor, Declared, RowNumber, TimerDue, Turn
 from trader.orders.intents import IntentState
 from trader.orders.target import Declaration, clamped, same_side
@@ -50,7 +53,7 @@ def attach(account: Account, request: Attach, now: Now) -> Attached:
         state=journal.state,
         last_row=journal.last_row,
         rows=journal.rows_after(journal.last_row),
-        positions=account.views(),
+        positions=views(account),
         timers=tuple(TimerDue(name, due_utc) for name, due_utc in journal.timers.items()),
     )
 
@@ -138,18 +141,18 @@ def declare(
         symbol = declared.symbol
         if symbol not in account.session.symbols:
             text = f"{symbol} is not of this session"
-            account.refuse_again(now, symbol, "symbol", text, declared.quantity, row=tell)
+            refuse_again(account, now, symbol, "symbol", text, declared.quantity, row=tell)
             continue
         before = account.journal.declaration(symbol)
         declared = _absolute(before, declared)
         before = _followed(account, before, declared, now)
         wanted = _wanted(before, declared, valid_until_utc, native=account.trails_native, late=late)
-        refusal = _diverged(account, wanted) or _not_allowed(account, before.quantity, wanted, now, late, seen)
-        if refusal is not None:
-            account.refuse_again(now, symbol, *refusal, declared.quantity, row=tell)
+        refused = _diverged(account, wanted) or _not_allowed(account, before.quantity, wanted, now, late, seen)
+        if refused is not None:
+            refuse_again(account, now, symbol, *refused, declared.quantity, row=tell)
             wanted = _what_is_left(account, wanted)
         elif wanted.quantity != before.quantity:
-            account.end_repeats(now, symbol)
+            end_repeats(account, now, symbol)
         account.journal.declare(wanted)
 
 
@@ -186,7 +189,7 @@ def _followed(account: Account, before: Declaration, declared: Declared, now: No
         return before
     symbol = declared.symbol
     account.journal.drop_holds(symbol, DIVERGENCE)
-    account.end_repeats(now, symbol)
+    end_repeats(account, now, symbol)
     instead = f"declares {declared.quantity} instead of {before.voided_quantity}"
     text = f"{symbol}: after the divergence the strategy {instead}"
     account.event(now, "divergence.followed", "NOTIFY", text, incident=f"divergence:{symbol}", state="resolved")
@@ -218,7 +221,7 @@ def _not_allowed(
         return None  # nothing is added; while a person flattens, to declare again what is held would add
     if seen is not None and account.journal.unseen(wanted.symbol, seen):
         return "unseen", f"declared before a fill or sync of {wanted.symbol} was seen"
-    return account.refusal(wanted, now, late=late)
+    return refusal(account, wanted, now, late=late)
 
 
 def _what_is_left(account: Account, wanted: Declaration) -> Declaration:
@@ -244,7 +247,7 @@ def _resume(account: Account, symbol: str, now: Now) -> None:
     account.journal.drop_holds(symbol, DIVERGENCE)
     account.journal.declare(replace(before, voided=False, voided_quantity=ZERO))
     text = f"{symbol}: the strategy resumes {before.voided_quantity} after the divergence"
-    account.end_repeats(now, symbol)
+    end_repeats(account, now, symbol)
     account.event(now, "divergence.resumed", "NOTIFY", text, incident=f"divergence:{symbol}", state="resolved")
     again = Declared(
         symbol=symbol,
@@ -285,7 +288,7 @@ def release(account: Account, symbol: str, now: Now) -> None:
     account.journal.declare(
         replace(declaration, voided=False, voided_quantity=ZERO, stop_by_person="", stop_less=ZERO, take_by_person="")
     )
-    account.end_repeats(now, symbol)
+    end_repeats(account, now, symbol)
     if not why:
         account.event(now, "stop.released", "NOTIFY", f"{symbol}: a person lets the desk place its stop again")
     for each in why:
