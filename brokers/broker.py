@@ -25,7 +25,6 @@ from brokers.model import (
     GroupOutcome,
     Instrument,
     Order,
-    OrderType,
     Outcome,
     Placing,
     Position,
@@ -89,8 +88,6 @@ class Capabilities(msgspec.Struct, frozen=True):
     """Whether the venue surely refuses a client key that it saw before; ``window``: for ``id_dedupe_window_s`` after
     the first request arrived; ``none``: also where nobody knows."""
     replace_to_market: bool
-    key_length_max: int
-    order_types: tuple[OrderType, ...] = tuple(OrderType)
     durations: tuple[Duration, ...] = tuple(Duration)
     gtc_days_max: int | None = None
     """A GTC order ends by itself after so many days; None: never."""
@@ -106,12 +103,6 @@ class Capabilities(msgspec.Struct, frozen=True):
     """Orders of which a fill cancels the others at the venue, whether we live or not."""
     children: bool = False
     """Orders that the venue itself sends when another one is filled."""
-    finds_by_key: bool = False
-    """Orders can be asked for by our key; where not, they are recognised by what they are."""
-    replace_keeps_id: bool = True
-    """As far as was seen; callers take the id of the answer all the same."""
-    history_days_max: int = 0
-    """So far back closed orders can be read."""
     id_dedupe_window_s: float = 0.0
 
 

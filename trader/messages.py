@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Literal
 
 from brokers.model import Bar, Side, Trail
-from supervisor.messages import Done, Event, Message, Request
+from supervisor.messages import Done, Message, Request
 from trader.holds import PersonHold
 from trader.hours.market_hours import Phase
 
@@ -394,10 +394,11 @@ class Market(Message, frozen=True):
 
 class SessionStatus(Message, frozen=True):
     """What an account manager knows. ``agreed_age_s``: machine seconds since the last read that agreed, by symbol; a
-    symbol that never agreed is missing. ``minding``: trading is done, positions are looked after. ``hindrances``: the
-    account is not read just now, or a symbol's tick size not at all. ``person_holds``: what a person has stopped, of
-    this session or of all. ``flattening``: what a flatten still waits for, "" where none is under way.
-    ``stops_removed``: symbols whose stop somebody else has cancelled; it is not put back before a release."""
+    symbol that never agreed is missing, and beyond ``agreed_max_age_s`` entries wait. ``minding``: trading is done,
+    positions are looked after. ``hindrances``: the account is not read just now, or a symbol's tick size not at all.
+    ``person_holds``: what a person has stopped, of this session or of all. ``flattening``: what a flatten still waits
+    for, "" where none is under way. ``stops_removed``: symbols whose stop somebody else has cancelled; it is not put
+    back before a release."""
 
     name: str
     start_no: int
@@ -409,8 +410,8 @@ class SessionStatus(Message, frozen=True):
     unsettled: tuple[Unsettled, ...]
     holds: tuple[Hold, ...]
     cursors: tuple[Cursor, ...]
-    last_divergence: Event | None
     foreign_orders: int
+    agreed_max_age_s: float
     hindrances: tuple[Hindrance, ...] = ()
     person_holds: tuple[PersonHold, ...] = ()
     flattening: str = ""

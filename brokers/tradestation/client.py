@@ -48,7 +48,6 @@ from brokers.model import (
 from brokers.tradestation import frames, wire
 from brokers.tradestation.addresses import DAY_S, date_range, interval, parts, query_text, segment
 from brokers.tradestation.instructions import (
-    KEY_LENGTH_MAX,
     change_body,
     confirm_body,
     confirm_group_body,
@@ -98,16 +97,12 @@ class TradeStation(Broker):
     capabilities = Capabilities(
         id_dedupe="none",
         replace_to_market=True,
-        key_length_max=KEY_LENGTH_MAX,
         durations=tuple(each for each in Duration if each is not Duration.FOK),
         gtc_days_max=90,
         extended_market=False,  # Market with DYP is refused [report]
         trailing_native=True,
         groups=(GroupKind.OCO, GroupKind.BRACKET, GroupKind.NORMAL),
         children=True,
-        finds_by_key=False,
-        replace_keeps_id=True,
-        history_days_max=90,
     )
 
     def __init__(

@@ -11,7 +11,8 @@ from collections import deque
 from supervisor.messages import Event, RecordEvents
 
 KEPT_MAX = 2000
-"""Events kept while the recorder is away. Beyond that the oldest are dropped and counted; they are in the log."""
+"""Events kept while the recorder is away. Beyond that the oldest are dropped and counted; they are in the log, and the
+record is told how many it lacks as soon as the recorder is back."""
 BATCH_MAX = 100
 """Events in one message."""
 
@@ -22,14 +23,14 @@ class Outbox:
         self._incarnation = incarnation
         self._first = 1
         self._kept: deque[Event] = deque()
-        self.dropped = 0
+        self._dropped = 0
 
     def add(self, event: Event) -> None:
         self._kept.append(event)
         if len(self._kept) > KEPT_MAX:
             self._kept.popleft()
             self._first += 1
-            self.dropped += 1
+            self._dropped += 1
 
     def batch(self) -> RecordEvents | None:
         """What to send now; the same again until it is recorded."""
@@ -40,6 +41,12 @@ class Outbox:
 
     def recorded(self, up_to: int) -> None:
         """The recorder has stored all up to this number."""
+        newest = self._kept[-1] if self._kept else None
         while self._kept and self._first <= up_to:
             self._kept.popleft()
             self._first += 1
+        if self._dropped and newest is not None and len(self._kept) < KEPT_MAX:
+            count, self._dropped = self._dropped, 0
+            text = f"{count} events of {self._sender} are not in the record: the recorder was away; its log has them"
+            at = (newest.machine_s, newest.market_utc)
+            self.add(Event("record.dropped", "NOTIFY", self._sender, text, *at, data={"count": count}))

@@ -26,7 +26,7 @@ BARE = PositionView("ESZ13", D(1), D("1672.25"), agreed=True)
 def told(**more: Any) -> SessionStatus:
     base: dict[str, Any] = {
         "start_no": 1, "minding": False, "done_reason": "", "agreed_age_s": {}, "positions": (), "orders": (),
-        "unsettled": (), "holds": (), "cursors": (), "last_divergence": None, "foreign_orders": 0,
+        "unsettled": (), "holds": (), "cursors": (), "foreign_orders": 0, "agreed_max_age_s": 90.0,
     }  # fmt: skip
     return SessionStatus(name="es", **base | more)
 

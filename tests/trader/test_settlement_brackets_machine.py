@@ -59,7 +59,7 @@ class Brackets(Settlement):
         """Each history begins with a bracket."""
         said, lasts_s = MEMORIES[memory]
         venue = TyingVenue(lasts_s, keeps_id, ACCOUNT, names_parents=names_parents, ends_group=ends_group)
-        can = Capabilities(said, True, 22, id_dedupe_window_s=lasts_s, children=True, groups=(GroupKind.BRACKET,))
+        can = Capabilities(said, True, id_dedupe_window_s=lasts_s, children=True, groups=(GroupKind.BRACKET,))
         self._begin(venue, can)
         self.the_strategy_declares(2, "165", [fate], take, refuses, market)
 

@@ -85,7 +85,7 @@ class Settlement(RuleBasedStateMachine):
     def begin(self, memory: str, keeps_id: bool, fates: Sequence[str] = ()) -> None:
         """Each history begins with an entry, or the loss of it or of its stop."""
         said, lasts_s = MEMORIES[memory]
-        can = Capabilities(said, True, 22, id_dedupe_window_s=lasts_s)
+        can = Capabilities(said, True, id_dedupe_window_s=lasts_s)
         self._begin(ForgetfulVenue(lasts_s, keeps_id, ACCOUNT), can)
         if fates:
             self.the_strategy_declares(2, "165", list(fates[:1]))

@@ -34,8 +34,6 @@ INDENT = 6
 ASK_LIMIT_S = 2.0
 PAGE_SHOWN_S = 12 * 3600.0
 """Machine seconds for which a page without an incident (a skipped bar, a refused stop) is shown: over a night."""
-AGREED_AGE_S_MAX = 90.0
-"""Law 3: older than this, entries wait."""
 
 
 class SessionView(msgspec.Struct, frozen=True):
@@ -124,7 +122,7 @@ def _troubles(row: Session, manager: SessionStatus) -> list[str]:
         age_s = manager.agreed_age_s.get(symbol)
         if age_s is None:
             found.append(f"{symbol}: position never agreed with the broker in this run")
-        elif age_s > AGREED_AGE_S_MAX:
+        elif age_s > manager.agreed_max_age_s:
             found.append(f"{symbol}: position last agreed {duration(age_s)} ago")
     return found + [told for each in manager.positions if (told := bare(row.name, each, manager))]
 

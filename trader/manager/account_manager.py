@@ -41,7 +41,7 @@ from trader.manager.execution import (
     send_again,
     write_plans,
 )
-from trader.manager.halting import follow_flatten, impose, take, unconfirmed
+from trader.manager.halting import follow_flatten, impose, take
 from trader.manager.hours_watch import HoursWatch
 from trader.manager.journal import SCHEMA, Journal
 from trader.manager.key_numbers import number_keys
@@ -150,8 +150,7 @@ class AccountManager(Server):
         if isinstance(request, ReadRows):
             return Rows(rows=self.journal.rows_after(request.after), positions=views(self.account))
         if isinstance(request, ReadSessionStatus):
-            waits = unconfirmed(self.account) if self.account.flattening else ""
-            return msgspec.structs.replace(session_status(self.account, now_of(self.world)), flattening=waits)
+            return session_status(self.account, now_of(self.world))
         if isinstance(request, Attach | BeginSeries | BeginTimers | TradingDone | EndTrading | ReleaseHold):
             self.reply(caller, self._attach(request) if isinstance(request, Attach) else self._committed(request))
             self._after_commit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trader.manager.account import Account, Now
+from trader.manager.halting import unconfirmed
 from trader.manager.protection import views
 from trader.messages import Cursor, Hindrance, Market, SessionStatus, Unsettled, WorkingOrder
 from trader.orders.lifecycle import OwnOrder
@@ -24,10 +25,11 @@ def session_status(account: Account, now: Now) -> SessionStatus:
         ),
         holds=tuple(journal.holds.values()),
         cursors=tuple(Cursor(symbol=s, interval_s=i, closed_utc=at) for (s, i), at in journal.cursors.items()),
-        last_divergence=journal.last_event("divergence.adopted"),
         foreign_orders=len(account.foreign_working),
+        agreed_max_age_s=account.timing.agreed_max_age_s,
         hindrances=_hindrances(account),
         person_holds=account.in_force.holds,
+        flattening=unconfirmed(account) if account.flattening else "",
         markets=tuple(_market(account, symbol, now) for symbol in account.session.symbols),
         stops_removed=tuple(s for s, each in journal.declarations.items() if each.stop_by_person == "removed"),
     )

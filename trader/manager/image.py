@@ -6,7 +6,6 @@ looked at often is kept apart, and what grows with the years is bounded.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from decimal import Decimal
 from itertools import islice
@@ -15,7 +14,6 @@ from typing import Any
 import msgspec
 
 from brokers.model import Instrument
-from supervisor.messages import Event
 from supervisor.process.world import Store
 from trader.holds import Taken
 from trader.messages import Consumed, Cursor, FillRow, Hold, Row, RowNumber, SyncRow
@@ -175,13 +173,6 @@ class Image:
 
     def holds_of(self, symbol: str) -> tuple[str, ...]:
         return tuple(why for held, why in sorted(self.holds) if held == symbol)
-
-    def last_event(self, kind: str) -> Event | None:
-        rows = self._store.query("SELECT * FROM events WHERE kind = ? ORDER BY number DESC LIMIT 1", (kind,))
-        if not rows:
-            return None
-        columns = {name: value for name, value in rows[0].items() if name != "number"}
-        return Event(**{**columns, "data": json.loads(columns["data"])})
 
     # -- the edge ----------------------------------------------------------------------------------------------------
 

@@ -74,10 +74,6 @@ class Order(msgspec.Struct, frozen=True, gc=False):
         return self.quantity if self.action in BUYS else -self.quantity
 
     @property
-    def signed_remaining(self) -> int:
-        return self.remaining if self.action in BUYS else -self.remaining
-
-    @property
     def fill_price(self) -> Decimal | None:
         """The average of its fills."""
         return self.paid / self.filled if self.filled else None

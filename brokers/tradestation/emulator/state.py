@@ -48,16 +48,6 @@ class Settings(msgspec.Struct, frozen=True):
     switches: Switches = Switches()
 
 
-def account_spec(text: str) -> book.AccountSpec:
-    """ID:TYPE:CASH, as in SIM100001F:Futures:100000. Raises OptionError."""
-    parts = text.split(":")
-    if len(parts) != 3 or not parts[0] or parts[1] not in ACCOUNT_KINDS or not parts[2].isdecimal():
-        raise OptionError(
-            f"account {text!r}: must be ID:TYPE:CASH, TYPE one of {', '.join(ACCOUNT_KINDS)}, CASH whole USD"
-        )
-    return book.AccountSpec(parts[0], parts[1], Decimal(parts[2]))
-
-
 def check_settings(settings: Settings) -> None:
     """Raises OptionError."""
     names = [one.account for one in settings.accounts]
