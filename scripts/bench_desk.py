@@ -16,11 +16,10 @@ from brokers.tradestation.emulator.load import load_market
 from scripts.bench_tools import Figure, figure, run, say
 from scripts.bench_venue import MINUTE_S, SYMBOL
 from supervisor.sim.kernel import START_S
-from trader.demo.script import STANDS, Stand
+from trader.demo.script import STANDS
 from trader.demo.stage import Stage
-from trader.desk.commands import AddSession, StartSession
-from trader.hosting.code import find_code
-from trader.sessions import Session, journal_path
+from trader.hosting.code import new_session
+from trader.sessions import journal_path
 from trader.simulate.assembly import machine
 
 BENCH = "desk"
@@ -60,7 +59,7 @@ def memory() -> Iterator[Figure]:
         stage.start_emulator()
         stage.start_desk()
         for stand in STANDS:
-            begin(stage, stand, stand.strategy)
+            stage.trade(stand)
         say(f"memory: two sessions trade for {MEMORY_AFTER_S:g} s")
         time.sleep(MEMORY_AFTER_S)
         found = pss_by_role(stage)
@@ -98,21 +97,6 @@ def pss_mib(pid: int) -> float:
     raise ValueError(f"/proc/{pid}/smaps_rollup tells no Pss")
 
 
-def begin(stage: Stage, stand: Stand, strategy: str) -> None:
-    code, class_name = find_code(strategy)
-    session = Session(
-        name=stand.name,
-        strategy=strategy,
-        class_name=class_name,
-        code_sha256=code.sha256,
-        account=stand.account,
-        symbols=(stand.symbol,),
-        connection="sim",
-    )
-    stage.client.call(AddSession(session=session, code=code))
-    stage.client.call(StartSession(name=stand.name, code=code))
-
-
 # -- the simulated world -----------------------------------------------------------------------------------------------
 
 
@@ -126,18 +110,9 @@ def simulated() -> Iterator[Figure]:
 
 def simulated_day(market: Any) -> float:
     """Seconds of this machine."""
-    code, class_name = find_code("ema_cross")
-    session = Session(
-        name="day",
-        strategy="ema_cross",
-        class_name=class_name,
-        code_sha256=code.sha256,
-        account="SIM100001M",
-        symbols=(SYMBOL,),
-        connection="",
-    )
+    session = new_session("day", "ema_cross", account="SIM100001M", symbols=(SYMBOL,), connection="")
     began_s = time.monotonic()
-    built = machine(market, [(session, code)], origin_utc=DAY_BEGINS, rate=1.0)
+    built = machine(market, [session], origin_utc=DAY_BEGINS, rate=1.0)
     built.life(1).boot()
     built.kernel.run(START_S + DAY_ENDS - DAY_BEGINS)
     taken_s = time.monotonic() - began_s

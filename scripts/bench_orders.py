@@ -24,7 +24,6 @@ from typing import Any
 
 import zmq
 
-from scripts.bench_desk import begin
 from scripts.bench_tools import Figure, figure, run, say
 from scripts.bench_venue import ACCOUNT, MINUTE_S, PRICE, READ_BYTES, SYMBOL, BenchVenue
 from supervisor.errors import CallFailed
@@ -112,7 +111,7 @@ class BenchStage(Stage):
         self.began_s = time.monotonic()
 
     def begin(self, name: str, symbol: str, strategy: str) -> None:
-        begin(self, Stand(name, symbol, ACCOUNT, strategy), f"{self.home}/strategy.py:{strategy}")
+        self.trade(Stand(name, symbol, ACCOUNT, f"{self.home}/strategy.py:{strategy}"))
 
     def market_utc(self) -> int:
         return int(BEGINS + (time.monotonic() - self.began_s) * self.rate)

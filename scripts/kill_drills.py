@@ -27,10 +27,8 @@ from trader.demo.play import books_of, settled
 from trader.demo.script import Stand
 from trader.demo.stage import Stage
 from trader.demo.verify import count
-from trader.desk.commands import AddSession, StartSession
-from trader.hosting.code import find_code
 from trader.messages import ReadSessionStatus
-from trader.sessions import Session, manager_name
+from trader.sessions import manager_name
 from trader.simulate import check, promises
 
 RATE = 60.0
@@ -127,18 +125,7 @@ def play(home: Path, windows: Iterator[Window], length_s: float) -> Result:
 def _trade(stage: Stage) -> None:
     path = stage.home / "restless.py"
     path.write_text(STRATEGY)
-    code, class_name = find_code(str(path))
-    session = Session(
-        name=STAND.name,
-        strategy=str(path),
-        class_name=class_name,
-        code_sha256=code.sha256,
-        account=STAND.account,
-        symbols=(STAND.symbol,),
-        connection="sim",
-    )
-    stage.client.call(AddSession(session=session, code=code))
-    stage.client.call(StartSession(name=STAND.name, code=code))
+    stage.trade(msgspec.structs.replace(STAND, strategy=str(path)))
     if not _wait(lambda: _agreed(stage), READY_LIMIT_S):
         raise SystemExit(f"drills: the session does not agree with the broker within {READY_LIMIT_S:g} s")
 

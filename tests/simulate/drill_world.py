@@ -19,8 +19,8 @@ from supervisor.sim.kernel import Calm
 from tests.simulate.regressions import MONDAY_UTC
 from trader.demo.script import Stand
 from trader.demo.verify import books_differ, count_bars
-from trader.hosting.code import find_code
-from trader.sessions import Session, journal_path, manager_name
+from trader.hosting.code import new_session
+from trader.sessions import journal_path, manager_name
 from trader.simulate import check, promises, week
 from trader.simulate.assembly import machine
 
@@ -51,12 +51,9 @@ class Drill:
         timing: Timing | None = None,
         **terms: Any,
     ) -> None:
-        code, class_name = find_code(STAND.strategy)
-        session = Session(
-            name=STAND.name,
-            strategy=STAND.strategy,
-            class_name=class_name,
-            code_sha256=code.sha256,
+        drilled = new_session(
+            STAND.name,
+            STAND.strategy,
             account=STAND.account,
             symbols=(STAND.symbol,),
             connection="",
@@ -67,7 +64,7 @@ class Drill:
         chosen = msgspec.structs.replace(settings or Settings(), accounts=(ACCOUNT,))
         self.machine = machine(
             week.market(weeks),
-            [(session, code)],
+            [drilled],
             origin_utc=begin_utc,
             rate=RATE,
             settings=chosen,

@@ -21,8 +21,7 @@ from brokers.tradestation.emulator.load import load_market
 from brokers.tradestation.emulator.market import Market, Series
 from supervisor.sim.kernel import START_S, Calm
 from trader.cli.main import main
-from trader.hosting.code import find_code
-from trader.sessions import Session
+from trader.hosting.code import new_session
 from trader.simulate.assembly import machine
 from trader.simulate.figures import Fill, Ticker, exposure, money, refusals
 from trader.simulate.tester import Plan, run
@@ -181,11 +180,10 @@ def test_a_desk_with_its_own_periods_bytes_and_every_print_makes_the_same_fills(
     bars = load_market(["ESZ13"]).series("ESZ13")
     assert bars is not None
     assert plan.to_utc is not None
-    code, class_name = find_code("ema_cross")
-    session = Session("slow", "ema_cross", class_name, code.sha256, "SIM100001F", ("ESZ13",), "")
+    session = new_session("slow", "ema_cross", account="SIM100001F", symbols=("ESZ13",), connection="")
     built = machine(
         Market([Series("ESZ13", tuple(bar for bar in bars.bars if bar.stamp_utc <= plan.to_utc))]),
-        [(session, code)],
+        [session],
         origin_utc=MORNING_UTC,
         rate=60.0,
         begins_s=START_S + 5.0,

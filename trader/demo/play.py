@@ -18,10 +18,9 @@ from trader.demo.script import BY_A_PERSON, BY_THE_VENUE, STANDS, Fault, Stand, 
 from trader.demo.show import Show
 from trader.demo.stage import Alarm, Failed, Stage
 from trader.demo.verify import Books, Count, count, count_bars
-from trader.desk.commands import AddSession, LiftHold, SetHold, StartSession
-from trader.hosting.code import find_code
+from trader.desk.commands import LiftHold, SetHold
 from trader.messages import ReadSessionStatus
-from trader.sessions import Session, journal_path, manager_name
+from trader.sessions import journal_path, manager_name
 from trader.store import desk
 
 SETTLE_LIMIT_S = 25.0
@@ -87,23 +86,8 @@ def _open(stage: Stage, show: Show) -> None:
     show.say(f"emulator of TradeStation on {stage.url}, replaying 2013-10-07 from 14:00Z")
     stage.start_desk()
     for stand in STANDS:
-        _add(stage, stand)
+        stage.trade(stand)
         show.say(f"session {stand.name}: strategy {stand.strategy} on {stand.symbol}, account {stand.account}")
-
-
-def _add(stage: Stage, stand: Stand) -> None:
-    code, class_name = find_code(stand.strategy)
-    session = Session(
-        name=stand.name,
-        strategy=stand.strategy,
-        class_name=class_name,
-        code_sha256=code.sha256,
-        account=stand.account,
-        symbols=(stand.symbol,),
-        connection="sim",
-    )
-    stage.client.call(AddSession(session=session, code=code))
-    stage.client.call(StartSession(name=stand.name, code=code))
 
 
 def _run(stage: Stage, plan: Plan, show: Show) -> int:

@@ -19,6 +19,9 @@ import requests
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed
 from supervisor.messages import Tree
+from trader.demo.script import Stand
+from trader.desk.commands import AddSession, StartSession
+from trader.hosting.code import new_session
 
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 25.0
@@ -144,6 +147,14 @@ class Stage:
                 os.kill(child.pid, signal.SIGKILL)
                 return True
         return False
+
+    def trade(self, stand: Stand) -> None:
+        """Its session is added and started."""
+        session, code = new_session(
+            stand.name, stand.strategy, account=stand.account, symbols=(stand.symbol,), connection="sim"
+        )
+        self.client.call(AddSession(session=session, code=code))
+        self.client.call(StartSession(name=stand.name, code=code))
 
     def ask_emulator(self, path: str, **query: Any) -> Any:
         return self._answer(requests.get(f"{self.url}/emulator/{path}", params=query, timeout=ASK_LIMIT_S))

@@ -10,8 +10,11 @@ import hashlib
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from trader.sessions import Code
+import msgspec
+
+from trader.sessions import Code, Session
 
 BUNDLED = "trader.strategies"
 OURS = "trader"
@@ -42,6 +45,15 @@ def find_code(strategy: str) -> tuple[Code, str]:
     _one_file(tree, path, strategy)
     code = Code(sha256=hashlib.sha256(data).hexdigest(), filename=str(path.resolve()), source=source)
     return code, _class_of(tree, class_name, strategy)
+
+
+def new_session(
+    name: str, strategy: str, *, account: str, symbols: tuple[str, ...], connection: str, **words: Any
+) -> tuple[Session, Code]:
+    """A session of the strategy as its file is now, and that code. ``words``: what else it says of itself."""
+    code, class_name = find_code(strategy)
+    named = Session(name, strategy, class_name, code.sha256, account, symbols, connection)
+    return msgspec.structs.replace(named, **words), code
 
 
 def _one_file(tree: ast.Module, path: Path, strategy: str) -> None:

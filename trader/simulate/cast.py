@@ -6,9 +6,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from brokers.tradestation.emulator.book import AccountSpec
 from trader.demo.script import STANDS, Stand
-from trader.hosting.code import find_code
+from trader.hosting.code import new_session
 from trader.sessions import Code, Session
 from trader.simulate.tempers import GAMBLER
 from trader.simulate.week import TWIN
@@ -47,16 +49,13 @@ def accounts(cast: tuple[Stand, ...]) -> tuple[AccountSpec, ...]:
 def session(stand: Stand, gambles: dict[str, Any] | None = None, **words: Any) -> tuple[Session, Code]:
     """As ``trader.simulate.assembly`` takes it. ``words``: what it says of itself. ``gambles``: the parameters of the
     gambler that trades in its strategy's stead."""
-    code, class_name = find_code(stand.strategy if gambles is None else GAMBLER)
-    made = Session(
-        name=stand.name,
-        strategy=stand.strategy,
-        class_name=class_name,
-        code_sha256=code.sha256,
+    made, code = new_session(
+        stand.name,
+        stand.strategy if gambles is None else GAMBLER,
         account=stand.account,
         symbols=(stand.symbol,),
         connection="",
         parameters=gambles or {},
         **words,
     )
-    return made, code
+    return msgspec.structs.replace(made, strategy=stand.strategy), code
