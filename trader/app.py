@@ -8,6 +8,7 @@ process by a lazy import at night.
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from supervisor.errors import BadSpec, HomeTaken, StoreFailed
@@ -51,11 +52,8 @@ def stored_sessions(home: Path) -> list[Session]:
     if not (home / desk.DESK_DB).exists():
         return []
     try:
-        store = SqliteStore(home / desk.DESK_DB, None)
-        try:
+        with closing(SqliteStore(home / desk.DESK_DB, None)) as store:
             return desk.read_sessions(store)
-        finally:
-            store.close()
     except StoreFailed:
         return []
 

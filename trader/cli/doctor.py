@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -70,11 +71,8 @@ def _sessions(home: Path, unread: list[str]) -> list[Session]:
     if not (home / desk.DESK_DB).exists():
         return []
     try:
-        store = SqliteStore(home / desk.DESK_DB, None)
-        try:
+        with closing(SqliteStore(home / desk.DESK_DB, None)) as store:
             return desk.read_sessions(store)
-        finally:
-            store.close()
     except StoreFailed as error:
         unread.append(str(error))
         return []

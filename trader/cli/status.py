@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any
@@ -177,8 +178,7 @@ def _open_incidents(path: Path, now_s: float) -> list[dict[str, Any]]:
     if not path.exists():
         # Nothing was recorded yet.
         return []
-    store = SqliteStore(path, None)
-    try:
+    with closing(SqliteStore(path, None)) as store:
         return store.query(
             "SELECT incident, kind, level, subject, text, market_utc FROM events"
             " WHERE level = 'PAGE' AND incident = '' AND machine_s BETWEEN ? AND ? UNION ALL"
@@ -188,8 +188,6 @@ def _open_incidents(path: Path, now_s: float) -> list[dict[str, Any]]:
             " AND later.incident_state = 'resolved' AND later.number > opened.number)",
             (now_s - PAGE_SHOWN_S, now_s),
         )
-    finally:
-        store.close()
 
 
 def _bad(child: ChildInfo) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -43,17 +44,12 @@ def stored_holds(home: Path) -> Holds:
 
 def _of_desk(home: Path, read: Callable[[Store], T]) -> T:
     try:
-        store = SqliteStore(home / desk.DESK_DB, None)
+        with closing(SqliteStore(home / desk.DESK_DB, None)) as store:
+            return read(store)
     except StoreFailed as error:
         if (home / desk.DESK_DB).exists():
             raise Failed(str(error)) from error
         raise NotRunning(f"{error} Has a desk ever run on {home}?") from error
-    try:
-        return read(store)
-    except StoreFailed as error:
-        raise Failed(str(error)) from error
-    finally:
-        store.close()
 
 
 def stored_one(home: Path, name: str) -> Session:
@@ -92,12 +88,9 @@ def uncovered_line(home: Path, name: str) -> str:
     if not path.exists():
         return "never"
     try:
-        store = SqliteStore(path, None)
-        try:
+        with closing(SqliteStore(path, None)) as store:
             over_s = uncovered_s(store)
             now = [row["symbol"] for row in store.query("SELECT symbol FROM uncovered ORDER BY symbol")]
-        finally:
-            store.close()
     except StoreFailed as error:
         raise Failed(str(error)) from error
     told = f"{len(over_s)} times, {sum(over_s):.3f} s in all, longest {max(over_s):.3f} s" if over_s else "never"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,11 +32,8 @@ def market_hours(home: Path, config: DeskConfig, sessions: Iterable[Session]) ->
         return
     try:
         now_utc = Clock(config.desk.clock and str(home / config.desk.clock)).market_utc()
-        store = SqliteStore(home / desk.DESK_DB, None)
-        try:
+        with closing(SqliteStore(home / desk.DESK_DB, None)) as store:
             yield from _of_store(store, symbols, config, now_utc)
-        finally:
-            store.close()
     except (BadClock, StoreFailed) as error:
         yield Finding("market", "error", str(error), "nightdesk status")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,8 @@ def _of(home: Path, session: Session, now_utc: float) -> list[Finding]:
     if not path.exists():
         return []
     try:
-        store = SqliteStore(path, None)
-        try:
+        with closing(SqliteStore(path, None)) as store:
             return [_finding(store, session.name, row, now_utc) for row in store.query(OPEN)]
-        finally:
-            store.close()
     except StoreFailed as error:
         return [Finding("orders", "error", str(error), "nightdesk status")]
 
