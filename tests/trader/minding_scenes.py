@@ -10,9 +10,9 @@ import msgspec
 from brokers.model import Instrument, OrderStatus, OrderType, Side
 from trader.hours.market_hours import Moment, Phase
 from trader.minding.minded import Act, Price, Scene, Words
+from trader.orders.declaration import Declaration
 from trader.orders.intents import Purpose
-from trader.orders.lifecycle import OwnOrder
-from trader.orders.target import Declaration
+from trader.orders.own_order import OwnOrder
 
 SYMBOL, NOW_UTC = "ES", 1_000_000.0
 TICK = Decimal("0.25")

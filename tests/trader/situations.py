@@ -5,12 +5,10 @@ from decimal import Decimal
 import msgspec
 
 from brokers.model import Instrument, OrderStatus, OrderType, Side
+from trader.orders.declaration import Declaration
 from trader.orders.intents import Purpose
-from trader.orders.lifecycle import OwnOrder
-from trader.orders.target import (
-    Declaration,
-    Situation,
-)
+from trader.orders.own_order import OwnOrder
+from trader.orders.target import Situation
 
 SPY = Instrument(symbol="SPY", kind="stock", tick_size=Decimal("0.01"), point_value_usd=Decimal(1))
 replace = msgspec.structs.replace

@@ -14,8 +14,8 @@ from tests.trader.minding_scenes import DECLARED, NOW_UTC, SYMBOL, kind, replace
 from trader.minding.closing import MINUTE_S, flat_at_close, overnight_margin
 from trader.minding.closing import wants_read as close_wants_read
 from trader.minding.minded import DAY_S, NOTHING_MINDED, Minded, Scene, Words
+from trader.orders.declaration import Declaration
 from trader.orders.intents import Purpose
-from trader.orders.target import Declaration
 
 # -- the close ---------------------------------------------------------------------------------------------------------
 

@@ -13,10 +13,10 @@ from supervisor.process.writes import Writes
 from trader.manager.image import DEAD_ORDERS_KEPT, Uncovered
 from trader.manager.journal import SCHEMA, Journal
 from trader.messages import Cursor, RejectRow, Turn
+from trader.orders.declaration import Declaration
 from trader.orders.intents import Intent, IntentState, Kind, Purpose
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 from trader.orders.position import Holding
-from trader.orders.target import Declaration
 
 D = Decimal
 INTENT = Intent(

@@ -18,7 +18,7 @@ from trader.minding.minded import DAY_S, NOTHING_MINDED, Minded, Past, Scene, Wo
 from trader.minding.rolling import contract_ends, entry_refusal, last_day, notice_utc
 from trader.minding.stop_watch import INERT_S, INERT_TICKS, overdue_utc, past, stop_inert, stop_passed, wants_read
 from trader.orders.intents import Purpose
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 
 # -- the stop that cannot be placed ------------------------------------------------------------------------------------
 

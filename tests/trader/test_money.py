@@ -36,7 +36,7 @@ from trader.accounting.money import (
 )
 from trader.manager.journal import Journal
 from trader.orders.intents import Purpose
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 from trader.orders.position import Holding, after_fill, price_of_new
 from trader.store import journal as schema
 from trader.store.books import read_book

@@ -20,7 +20,7 @@ from trader.cli import books
 from trader.cli.main import main
 from trader.manager.journal import SCHEMA, Journal
 from trader.orders.intents import Intent, IntentState, Kind, Purpose
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 from trader.orders.position import Holding
 from trader.sessions import Session, journal_path
 from trader.store import desk

@@ -11,7 +11,8 @@ from brokers.model import ZERO, Duration, Order, OrderStatus, OrderType, Side
 from tests.brokers.test_wire import order_with
 from trader.accounting.money import Ledger, charged
 from trader.orders.intents import Purpose
-from trader.orders.lifecycle import OwnOrder, What, next_status, seen
+from trader.orders.lifecycle import What, next_status, seen
+from trader.orders.own_order import OwnOrder
 from trader.orders.position import Holding, after_fill
 
 replace = msgspec.structs.replace

@@ -8,7 +8,8 @@ from brokers.model import Order, OrderStatus, OrderType
 from tests.trader.session_world import SYMBOL, Desk
 from tests.trader.settling import D, lose_replaces, renew, replace
 from trader.orders.intents import Intent, Kind, Purpose, remembered
-from trader.orders.lifecycle import OwnOrder, What, seen
+from trader.orders.lifecycle import What, seen
+from trader.orders.own_order import OwnOrder
 from trader.orders.reconcile import LAG_S
 
 

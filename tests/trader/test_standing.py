@@ -13,7 +13,7 @@ from trader.accounting.money import Fee, Fill, Rows
 from trader.accounting.order_lines import OrderLine, order_lines
 from trader.accounting.standing import Broker, Ours, SessionBook, Standing, State, standings, totals
 from trader.orders.intents import Purpose
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 from trader.orders.position import Holding
 from trader.sessions import Session
 

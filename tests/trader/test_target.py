@@ -8,20 +8,12 @@ from hypothesis import strategies as st
 
 from brokers.model import OrderStatus, OrderType, Side
 from tests.trader.situations import SPY, order, replace, situation
+from trader.orders.declaration import Declaration
 from trader.orders.intents import Purpose
-from trader.orders.lifecycle import OwnOrder
-from trader.orders.target import (
-    Cancel,
-    Declaration,
-    Place,
-    RefuseEntry,
-    ReplaceStop,
-    Situation,
-    StopToMarket,
-    clamped,
-    plan,
-    safe_stop,
-)
+from trader.orders.own_order import OwnOrder
+from trader.orders.position import clamped
+from trader.orders.prices import safe_stop
+from trader.orders.target import Cancel, Place, RefuseEntry, ReplaceStop, Situation, StopToMarket, plan
 
 
 def test_an_entry_is_placed_when_flat() -> None:

@@ -6,16 +6,9 @@ from brokers.model import OrderStatus, OrderType, Side, Trail
 from tests.trader.situations import order, pair, replace, situation, with_take
 from trader.orders.intents import Purpose
 from trader.orders.legs import Leg, LegPurpose
-from trader.orders.pairs import behind, closes_at_most, safe_take, safe_trail, tighter
-from trader.orders.target import (
-    PAIRS_MAX,
-    Cancel,
-    Place,
-    ReplaceStop,
-    ReplaceTake,
-    StopToMarket,
-    plan,
-)
+from trader.orders.pairs import closes_at_most
+from trader.orders.prices import behind, safe_take, safe_trail, tighter
+from trader.orders.target import PAIRS_MAX, Cancel, Place, ReplaceStop, ReplaceTake, StopToMarket, plan
 
 
 def test_a_pair_as_declared_is_left_alone_and_its_prices_move_by_replace() -> None:

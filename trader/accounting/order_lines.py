@@ -11,7 +11,7 @@ from brokers.model import ZERO, Order, OrderStatus, OrderType, Side, Value
 from trader.accounting.money import Fill, money, slippage, usd
 from trader.accounting.standing import Broker, Ours, State, freshest, of_account, state_of
 from trader.orders.intents import Intent
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 from trader.sessions import Session
 
 

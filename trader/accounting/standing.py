@@ -31,7 +31,7 @@ from trader.accounting.money import (
     total,
     usd,
 )
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 from trader.orders.position import Holding
 from trader.sessions import Session
 

@@ -25,8 +25,9 @@ from trader.manager.journal import Journal
 from trader.messages import CleanBar, PositionView
 from trader.minding.minded import Past, Price
 from trader.orders.intents import AGAIN, Intent, IntentState, Kind, Settling
-from trader.orders.lifecycle import OwnOrder
-from trader.orders.target import Place, clamped
+from trader.orders.own_order import OwnOrder
+from trader.orders.position import clamped
+from trader.orders.target import Place
 from trader.risk.limits import Limits
 from trader.sessions import Session
 

@@ -6,7 +6,7 @@ from trader.manager.account import Account, Now
 from trader.manager.halting import unconfirmed
 from trader.manager.protection import views
 from trader.messages import Cursor, Hindrance, Market, SessionStatus, Unsettled, WorkingOrder
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 
 
 def session_status(account: Account, now: Now) -> SessionStatus:

@@ -25,7 +25,7 @@ from trader.orders.intents import (
     succeeds,
 )
 from trader.orders.legs import CHILD, Leg, leg_of, parent_of
-from trader.orders.lifecycle import OwnOrder, placed
+from trader.orders.own_order import OwnOrder, placed
 from trader.orders.terms import terms_of
 
 ANSWERED = "the answer names its orders; which is which their frames tell"

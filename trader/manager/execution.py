@@ -28,8 +28,10 @@ from trader.manager.refusals import reject
 from trader.manager.situation import situation
 from trader.minding import renewal
 from trader.orders.intents import AGAIN, Intent, IntentState, Kind, Purpose, Settling, remembered
-from trader.orders.lifecycle import OwnOrder, given_up, placed
-from trader.orders.target import Action, Cancel, Place, RefuseEntry, ReplaceStop, StopToMarket, clamped, plan
+from trader.orders.lifecycle import given_up
+from trader.orders.own_order import OwnOrder, placed
+from trader.orders.position import clamped
+from trader.orders.target import Action, Cancel, Place, RefuseEntry, ReplaceStop, StopToMarket, plan
 from trader.orders.terms import Terms, terms, terms_of
 from trader.orders.watched import after_bar, take_keeper
 

@@ -15,7 +15,7 @@ from brokers.model import ZERO
 from trader.holds import InForce, Taken
 from trader.manager.account import Account, Now
 from trader.orders.intents import Intent, IntentState, Kind, Purpose
-from trader.orders.target import clamped, same_side
+from trader.orders.position import clamped, same_side
 
 FLATTEN_PAGE_S = 60.0
 """Machine seconds after which a flatten that the broker has not confirmed pages: twice the rhythm of the snapshots."""

@@ -18,10 +18,10 @@ from supervisor.process.world import Store
 from trader.holds import Taken
 from trader.messages import Consumed, Cursor, FillRow, Hold, Row, RowNumber, SyncRow
 from trader.minding.minded import NOTHING_MINDED, Minded
+from trader.orders.declaration import Declaration
 from trader.orders.intents import order_key
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 from trader.orders.position import Holding
-from trader.orders.target import Declaration
 from trader.store.columns import decimal_or_none, from_json, intent_of
 from trader.store.usage import read_usage
 

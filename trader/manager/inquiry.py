@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from brokers.model import OrderStatus, OrderType
 from trader.manager.account import Account, Now
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 
 OVERDUE_S = 5.0
 """Machine seconds after our last word with the venue about the symbol: an acknowledgement, a fill at the market, the

@@ -34,10 +34,10 @@ from trader.messages import (
     Turn,
 )
 from trader.minding.minded import Minded
+from trader.orders.declaration import Declaration
 from trader.orders.intents import SESSION_KEY_LENGTH, Intent, IntentState, Kind
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 from trader.orders.position import Holding, price_of_new
-from trader.orders.target import Declaration
 from trader.risk.usage import count_row
 from trader.store.columns import (
     adoption_row,

@@ -27,11 +27,12 @@ from trader.manager.brackets import (
 from trader.manager.execution import extended_form_refused, refused_by, settled
 from trader.manager.refusals import refuse_again, reject
 from trader.messages import FillRow
+from trader.orders.declaration import Declaration, voided
 from trader.orders.intents import IntentState, Kind, Purpose, Settling
 from trader.orders.legs import Leg, LegPurpose
-from trader.orders.lifecycle import NOTHING_ASKED, Asked, Happening, OwnOrder, What, as_asked, asking, given_up, seen
-from trader.orders.position import Holding, after_fill
-from trader.orders.target import Declaration, clamped, same_side, voided
+from trader.orders.lifecycle import NOTHING_ASKED, Asked, Happening, What, as_asked, asking, given_up, seen
+from trader.orders.own_order import OwnOrder
+from trader.orders.position import Holding, after_fill, clamped, same_side
 from trader.orders.terms import terms_of
 
 replace = msgspec.structs.replace

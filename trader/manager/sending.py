@@ -16,7 +16,7 @@ from trader.manager.key_numbers import KeyNumbers
 from trader.manager.protection import protective
 from trader.manager.step import Step, now_of
 from trader.orders.intents import Intent, IntentState, Kind, Purpose, change, placing
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 
 SENDS_AT_ONCE = 20
 """Instructions sent before the mailbox is read again: far above what one step of a session needs."""

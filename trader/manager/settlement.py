@@ -33,8 +33,8 @@ from trader.orders.intents import (
     settle_replace,
 )
 from trader.orders.legs import parent_of
-from trader.orders.lifecycle import placed
-from trader.orders.target import clamped
+from trader.orders.own_order import placed
+from trader.orders.position import clamped
 from trader.orders.terms import terms_of
 
 HISTORY_S = 7 * 86_400.0

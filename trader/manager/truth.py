@@ -18,12 +18,13 @@ from trader.manager.image import Uncovered
 from trader.manager.settlement import HISTORY_S, hold, settle_intents
 from trader.manager.turns import UNEXPLAINED
 from trader.messages import SyncRow
+from trader.orders.declaration import voided
 from trader.orders.intents import Purpose
-from trader.orders.lifecycle import protects
-from trader.orders.position import Holding
+from trader.orders.own_order import protects
+from trader.orders.position import Holding, same_side
 from trader.orders.reconcile import Finding, Ours, foreign_fills, reconcile
 from trader.orders.reconcile import Verdict as Truth
-from trader.orders.target import same_side, stop_gates, voided
+from trader.orders.target import stop_gates
 from trader.risk.gates import stop_refusal
 
 NOTIFY_AFTER_S = 60.0

@@ -22,8 +22,9 @@ from trader.manager.order_frames import ended_by_other
 from trader.manager.protection import views
 from trader.manager.refusals import REJECTS, end_repeats, refuse_again
 from trader.messages import Attach, Attached, Consumed, Cursor, Declared, RowNumber, TimerDue, Turn
+from trader.orders.declaration import Declaration
 from trader.orders.intents import IntentState
-from trader.orders.target import Declaration, clamped, same_side
+from trader.orders.position import clamped, same_side
 from trader.orders.watched import with_protection
 
 DEATHS_TO_SKIP = 2

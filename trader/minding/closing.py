@@ -13,7 +13,7 @@ from __future__ import annotations
 from brokers.model import ZERO
 from trader.hours.market_hours import utc_text
 from trader.minding.minded import Act, Minded, Scene, Told, replace
-from trader.orders.target import clamped
+from trader.orders.position import clamped
 
 MINUTE_S = 60.0
 CLOSE = "close"

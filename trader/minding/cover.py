@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from brokers.model import ZERO, Duration, Instrument
 from trader.hours.market_hours import utc_text
 from trader.minding.minded import Act, Minded, Scene, Told, replace
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 
 STOCK = "STOCK"
 BARE = "extended_hours"

@@ -15,8 +15,8 @@ import msgspec
 from brokers.model import ZERO, Instrument, Side, Value
 from supervisor.messages import Level
 from trader.hours.market_hours import Moment, Phase
-from trader.orders.lifecycle import OwnOrder
-from trader.orders.target import Declaration
+from trader.orders.declaration import Declaration
+from trader.orders.own_order import OwnOrder
 from trader.sessions import InertStop, StopPassed
 
 DAY_S = 86_400.0

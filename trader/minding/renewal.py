@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from trader.hours.market_hours import Phase, utc_text
 from trader.minding.minded import DAY_S, Act, Minded, Renewal, Scene, Told, replace
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 
 TOLD_DAYS = 3
 """Before a stop's end: a weekend, and a day to act in."""

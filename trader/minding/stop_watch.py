@@ -14,8 +14,8 @@ from brokers.model import ZERO, Instrument, Side
 from trader.hours.market_hours import Phase, utc_text
 from trader.minding.minded import Act, Minded, Past, Scene, Told, beyond, replace
 from trader.orders.intents import Purpose
-from trader.orders.lifecycle import OwnOrder
-from trader.orders.pairs import safe_stop
+from trader.orders.own_order import OwnOrder
+from trader.orders.prices import safe_stop
 
 INERT_TICKS = 2
 """So far beyond: at the stop's own price the market may have turned before the venue's trigger saw it."""

@@ -1,4 +1,5 @@
-"""A position from its fills. PURE. Exact: Decimal throughout, and each fill counts once."""
+"""A position from its fills, and arithmetic of signed quantities. PURE. Exact: Decimal throughout, and each fill counts
+once."""
 
 from __future__ import annotations
 
@@ -44,3 +45,21 @@ def price_of_new(
     if average is None or total <= before or (before and average_before is None):
         return None
     return average if not before else (total * average - before * (average_before or ZERO)) / (total - before)
+
+
+# -- signed quantities -------------------------------------------------------------------------------------------------
+
+
+def side_of(quantity: Decimal) -> Side:
+    return Side.BUY if quantity > 0 else Side.SELL
+
+
+def same_side(a: Decimal, b: Decimal) -> bool:
+    return a * b > 0
+
+
+def clamped(quantity: Decimal, limit: Decimal) -> Decimal:
+    """The part of an exposure that lies between flat and ``limit``: nothing of it is new."""
+    if not same_side(quantity, limit):
+        return ZERO
+    return quantity if abs(quantity) <= abs(limit) else limit

@@ -15,10 +15,11 @@ import msgspec
 
 from brokers.model import ZERO, Trail
 from trader.messages import Declared
+from trader.orders.declaration import Declaration
 from trader.orders.intents import Purpose
-from trader.orders.lifecycle import OwnOrder
-from trader.orders.pairs import behind, side_of, tighter
-from trader.orders.target import Declaration, same_side
+from trader.orders.own_order import OwnOrder
+from trader.orders.position import same_side, side_of
+from trader.orders.prices import behind, tighter
 
 Keeper = Literal["", "venue", "desk"]
 replace = msgspec.structs.replace

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from brokers.model import ZERO
-from trader.orders.pairs import clamped
-from trader.orders.target import Declaration
+from trader.orders.declaration import Declaration
+from trader.orders.position import clamped
 from trader.store.books import Readable
 
 replace = msgspec.structs.replace

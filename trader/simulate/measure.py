@@ -14,8 +14,8 @@ from feeds import paths
 from feeds.config import Timing
 from supervisor.sim.desk import SimDesk
 from trader.demo.script import Stand
+from trader.orders.declaration import Declaration
 from trader.orders.intents import Purpose
-from trader.orders.target import Declaration
 from trader.sessions import StopPassed, journal_path, manager_name
 from trader.simulate.assembly import CONNECTION, Machine
 from trader.simulate.faults import SLOW_MAX_S, Mishaps

@@ -16,7 +16,7 @@ from trader.accounting.money import Adoption, Fee, Fill, ForeignFill, Rows
 from trader.accounting.order_lines import TradedOrder
 from trader.accounting.standing import SessionBook
 from trader.orders.intents import IntentState, Kind
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 from trader.orders.position import Holding
 from trader.store.columns import decimal_or_none, from_json, intent_of
 from trader.store.journal import migrations

@@ -10,10 +10,10 @@ import msgspec
 
 from supervisor.messages import Event
 from trader.accounting.money import Adoption
+from trader.orders.declaration import Declaration
 from trader.orders.intents import Intent
-from trader.orders.lifecycle import OwnOrder
+from trader.orders.own_order import OwnOrder
 from trader.orders.position import Holding
-from trader.orders.target import Declaration
 
 T = TypeVar("T")
 
