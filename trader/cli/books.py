@@ -27,9 +27,9 @@ from supervisor.process.store import SqliteStore
 from trader.accounting.money import Fill
 from trader.accounting.order_lines import TradedOrder
 from trader.accounting.standing import Broker, Ours, SessionBook, State, freshest
-from trader.cli.common import BadConfiguration, Failed, NoSuchSession, NotRunning, control
-from trader.cli.stored import stored, stored_removed
-from trader.config import BadConfig, DeskConfig, read_config
+from trader.cli.common import Failed, NoSuchSession, NotRunning, control
+from trader.cli.stored import config_of, stored, stored_removed
+from trader.config import DeskConfig
 from trader.sessions import Session, Wanted, journal_path
 from trader.store.books import read_book, read_fills
 from trader.view import duration
@@ -301,13 +301,6 @@ def stamp(utc: float) -> str:
 
 def _named(sessions: Sequence[Session], name: str) -> list[Session]:
     return [each for each in sessions if name in ("", each.name)]
-
-
-def config_of(home: Path) -> DeskConfig:
-    try:
-        return read_config(home)
-    except BadConfig as error:
-        raise BadConfiguration(str(error)) from error
 
 
 def _clock(home: Path, config: DeskConfig) -> Clock:

@@ -7,13 +7,12 @@ from pathlib import Path
 import click
 
 from trader.cli import stopping
-from trader.cli.common import BadConfiguration, Failed, as_json, control, home_of, print_json
+from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.confirm import word
 from trader.cli.main import home_option
 from trader.cli.stopping import Watch
-from trader.cli.stored import hold_line, status_of, stored_holds, stored_one, who
+from trader.cli.stored import config_of, hold_line, status_of, stored_holds, stored_one, who
 from trader.cli.words import put_back
-from trader.config import BadConfig, read_config
 from trader.desk.commands import HoldLifted, LiftHold, SetHold
 from trader.holds import EVERYBODY, those_of
 from trader.messages import ReleaseHold
@@ -128,11 +127,7 @@ def release(
 
 def environment_of(home: Path, row: Session) -> str:
     """SIM or LIVE. A connection that is not in the configuration any more counts as LIVE: rather asked than not."""
-    try:
-        config = read_config(home)
-    except BadConfig as error:
-        raise BadConfiguration(str(error)) from error
-    connection = config.connections.get(row.connection)
+    connection = config_of(home).connections.get(row.connection)
     return connection.environment if connection is not None else "LIVE"
 
 

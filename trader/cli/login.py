@@ -21,9 +21,10 @@ from feeds.messages import LoginShown, ReadLogin, TakeLogin
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed, StoreFailed
 from supervisor.process.clock import wall_utc
-from trader.cli.common import BadConfiguration, BadUsage, Failed, LoginNeeded, as_json, home_of, print_json
+from trader.cli.common import BadUsage, Failed, LoginNeeded, as_json, home_of, print_json
 from trader.cli.main import home_option
-from trader.config import BadConfig, DeskConfig, read_config
+from trader.cli.stored import config_of
+from trader.config import DeskConfig
 from trader.person import CommandWorld, login_content
 from trader.signin import Callback, SignIn, TimedOut, code_in, exchange, keep_secret, new_sign_in, page_url
 from trader.signin import revoke as end_tokens
@@ -72,7 +73,7 @@ def login(
     nightdesk login --revoke        sign out everywhere: a token fell into wrong hands
     """
     folder = home_of(context, home)
-    config = _config(folder)
+    config = config_of(folder)
     if show:
         _status(folder, config, as_json)
         return
@@ -117,13 +118,6 @@ def _revoke(home: Path, config: DeskConfig, chosen: ConnectionConfig, world: Com
     text = f"● revoked: all refresh tokens of the key of {chosen.environment} {chosen.name}; its access tokens end by"
     click.echo(f"{text} themselves within 20 minutes", err=True)
     click.echo(f"  → nightdesk login {chosen.name}", err=True)
-
-
-def _config(home: Path) -> DeskConfig:
-    try:
-        return read_config(home)
-    except BadConfig as error:
-        raise BadConfiguration(str(error)) from error
 
 
 def _chosen(config: DeskConfig, name: str | None) -> ConnectionConfig:

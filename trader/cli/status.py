@@ -16,11 +16,11 @@ from supervisor.errors import CallFailed, StoreFailed
 from supervisor.messages import ChildInfo, Tree
 from supervisor.process.store import SqliteStore
 from trader.accounting.standing import Standing, standings
-from trader.cli.books import config_of, look_with, on_terminal, text
+from trader.cli.books import look_with, on_terminal, text
 from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.main import home_option
 from trader.cli.session import changed, environment
-from trader.cli.stored import hold_line, moment, stored, stored_holds
+from trader.cli.stored import config_of, hold_line, moment, stored, stored_holds
 from trader.cli.words import bare, no_outcome, symbol_hold
 from trader.holds import EVERYBODY, PersonHold
 from trader.hours.market_hours import said

@@ -1,4 +1,5 @@
-"""What commands read of a home and ask of its account managers: sessions, holds, status. Files also without a desk."""
+"""What commands read of a home and ask of its account managers: configuration, sessions, holds, status. Files also
+without a desk."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from supervisor.errors import CallFailed, StoreFailed
 from supervisor.messages import Tree
 from supervisor.process.store import SqliteStore
 from supervisor.process.world import Store
-from trader.cli.common import Failed, NoSuchSession, NotRunning, control
+from trader.cli.common import BadConfiguration, Failed, NoSuchSession, NotRunning, control
+from trader.config import BadConfig, DeskConfig, read_config
 from trader.holds import Holds, PersonHold
 from trader.messages import ReadSessionStatus, SessionStatus
 from trader.sessions import Session, Wanted, journal_path, manager_name
@@ -25,6 +27,13 @@ from trader.store.holds import read_holds
 
 T = TypeVar("T")
 SHOW_LIMIT_S = 3.0
+
+
+def config_of(home: Path) -> DeskConfig:
+    try:
+        return read_config(home)
+    except BadConfig as error:
+        raise BadConfiguration(str(error)) from error
 
 
 def stored(home: Path) -> list[Session]:

@@ -14,7 +14,7 @@ from trader.cli.common import BadUsage, as_json, print_json
 from trader.hosting.code import BadStrategy, find_code
 from trader.hosting.examine import Answer, Question
 from trader.hosting.loader import told
-from trader.sessions import Code
+from trader.sessions import Code, Session
 
 EXAMINE_LIMIT_S = 30.0
 """Seconds for the import of a strategy and all that it imports; the trader has 15 of them to start."""
@@ -65,11 +65,21 @@ def show(strategy: str, as_json: bool) -> None:
 
 
 def found(strategy: str) -> tuple[Code, Answer]:
+    code, class_name = code_of(strategy)
+    return code, examined(code, class_name)
+
+
+def code_of(strategy: str) -> tuple[Code, str]:
+    """The code and the class's name."""
     try:
-        code, class_name = find_code(strategy)
+        return find_code(strategy)
     except BadStrategy as error:
         raise BadUsage(str(error)) from error
-    return code, examined(code, class_name)
+
+
+def of_session(row: Session) -> str:
+    """What a session runs, as ``code_of`` takes it: its class stays the one that it was added with."""
+    return row.strategy if ":" in row.strategy else f"{row.strategy}:{row.class_name}"
 
 
 def examined(code: Code, class_name: str, settings: dict[str, Any] | None = None) -> Answer:
