@@ -25,6 +25,7 @@ class Done(Message, frozen=True):
 # -- events: the one record (DESIGN 5) -------------------------------------------------------------
 
 Level = Literal["PAGE", "NOTIFY", "DIGEST", "LOG"]
+IncidentState = Literal["", "opened", "resolved"]
 
 
 class Event(Message, frozen=True):
@@ -40,7 +41,7 @@ class Event(Message, frozen=True):
     machine_s: float
     market_utc: float
     incident: str = ""
-    incident_state: Literal["", "opened", "resolved"] = ""
+    incident_state: IncidentState = ""
     data: dict[str, Any] = field(default_factory=dict)
 
 

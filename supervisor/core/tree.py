@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from supervisor.messages import Children, ChildSpec, Counts, Death, Done, How, Level, Started, Tree
+from supervisor.messages import Children, ChildSpec, Counts, Death, Done, How, IncidentState, Level, Started, Tree
 from supervisor.spec import SupervisorFlags
 
 State = Literal["idle", "starting", "up", "stopping", "waiting", "ended"]
@@ -261,7 +261,7 @@ class Record(msgspec.Struct, frozen=True):
     subject: str
     text: str
     incident: str = ""
-    incident_state: Literal["", "opened", "resolved"] = ""
+    incident_state: IncidentState = ""
     data: dict[str, object] = {}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import zmq
 
@@ -20,7 +19,7 @@ from supervisor.wire.door import Door
 from supervisor.wire.envelope import Envelope, pack, unpack
 from supervisor.wire.limits import SocketLimits
 from supervisor.wire.names import endpoint
-from supervisor.wire.peers import bind, new_socket
+from supervisor.wire.peers import Context, bind, new_socket
 
 
 class RealCaller(Caller, frozen=True):
@@ -39,7 +38,7 @@ class Inbox:
     """Where the name of a process is to be reached, from its making until ``close``."""
 
     def __init__(
-        self, context: Any, folder: Path, name: str, incarnation: int, limits: SocketLimits, complain: Complain
+        self, context: Context, folder: Path, name: str, incarnation: int, limits: SocketLimits, complain: Complain
     ) -> None:
         self._name = name
         self._incarnation = incarnation
@@ -83,7 +82,7 @@ class Inbox:
             self.door.close()
         self.socket.close(linger=int(linger_s * 1000))
 
-    def _heard(self, frames: list[bytes], last: Any) -> Heard:
+    def _heard(self, frames: list[bytes], last: zmq.Frame) -> Heard:
         if len(frames) != 3:
             raise BadMessage(f"{len(frames)} frames, wanted 3")
         identity, head, body = frames
@@ -121,7 +120,7 @@ def _meant(envelope: Envelope, body: bytes) -> Message:
     return message
 
 
-def _about(frame: Any, what: Any) -> str:
+def _about(frame: zmq.Frame, what: str | int) -> str:
     """What ZeroMQ knows of a frame's sender, "" where it knows nothing."""
     try:
         return str(frame.get(what))

@@ -23,6 +23,7 @@ from supervisor.errors import BadMessage, Refused
 from supervisor.messages import (
     Ending,
     Event,
+    IncidentState,
     Level,
     Message,
     Missed,
@@ -359,7 +360,7 @@ class RealWorld:
         resolved: bool = False,
         **data: Any,
     ) -> None:
-        state: Any = "opened" if opened else "resolved" if resolved else ""
+        state: IncidentState = "opened" if opened else "resolved" if resolved else ""
         event = Event(kind, level, self.name, text, self.now_s(), self.now_utc(), incident, state, data)
         (self.log.warning if level in ("PAGE", "NOTIFY") else self.log.info)(text, kind=kind, **data)
         self._outbox.add(event)

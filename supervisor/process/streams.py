@@ -16,7 +16,7 @@ from supervisor.process.stream import Stream
 class Streams:
     """Registers with ``poller`` what of its streams there is to wait for."""
 
-    def __init__(self, poller: Any) -> None:
+    def __init__(self, poller: zmq.Poller) -> None:
         self._poller = poller
         self._numbers = itertools.count(1)
         self._streams: dict[int, Stream] = {}

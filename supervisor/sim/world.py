@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from supervisor.errors import BadMessage, HttpFailed, NoPeer, OutcomeUnknown, Refused
 from supervisor.messages import (
     Event,
+    IncidentState,
     Level,
     Message,
     Predecessor,
@@ -354,7 +355,7 @@ class SimWorld:
         **data: Any,
     ) -> None:
         self.check_alive()
-        state: Any = "opened" if opened else "resolved" if resolved else ""
+        state: IncidentState = "opened" if opened else "resolved" if resolved else ""
         self._outbox.add(Event(kind, level, self.name, text, self.now_s(), self.now_utc(), incident, state, data))
         self._flush_events()
 

@@ -14,7 +14,6 @@ import socket
 import struct
 from collections import OrderedDict
 from contextlib import suppress
-from typing import Any
 
 import zmq
 
@@ -65,7 +64,7 @@ class Guests:
 class Door:
     """Of one bound ROUTER. Its loop reads ``socket`` and calls ``look``."""
 
-    def __init__(self, router: Any, address: str, most: int) -> None:
+    def __init__(self, router: zmq.Socket[bytes], address: str, most: int) -> None:
         self._router = router
         self._path = address.removeprefix("ipc://")
         self.guests = Guests(most)

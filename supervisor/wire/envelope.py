@@ -19,11 +19,14 @@ SENDER_LENGTH_MAX = 200
 """Twice the longest name of a child: what is longer is not ours, and would go into our log."""
 
 
+Kind = Literal["call", "cast", "reply", "refusal", "published", "restated"]
+
+
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
     """``number`` joins call and reply; ``deadline_s`` is machine time, after which nobody wants it any more.
     ``error`` is the reason of a refusal."""
 
-    kind: Literal["call", "cast", "reply", "refusal", "published", "restated"]
+    kind: Kind
     sender: str
     incarnation: int
     number: int

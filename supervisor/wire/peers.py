@@ -19,7 +19,7 @@ import zmq
 from supervisor.errors import BadMessage, NoPeer, OtherProtocol, OutcomeUnknown, Refused
 from supervisor.messages import Message, Request
 from supervisor.wire.codec import decode, encode
-from supervisor.wire.envelope import Envelope, pack, unpack
+from supervisor.wire.envelope import Envelope, Kind, pack, unpack
 from supervisor.wire.limits import INSIDE, SocketLimits
 from supervisor.wire.names import endpoint
 
@@ -30,6 +30,8 @@ TRY_AGAIN_S = 0.01
 NEVER_MS = 3_600_000
 """A broken connection is made anew by us when it is needed, long before ZeroMQ would."""
 HEARTBEATS_MISSED = 3
+Socket = zmq.Socket[bytes]
+Context = zmq.Context[zmq.Socket[bytes]]
 FIRST_THREAD, OWN_THREAD = 0b01, 0b10
 """Of ZeroMQ's I/O threads, as bits. A socket with a door (``door.py``) has one for itself, which may have to wait."""
 EVENT = struct.Struct("=hi")
@@ -41,7 +43,7 @@ STATES = {
 }
 
 
-def new_socket(context: Any, kind: int, limits: SocketLimits = INSIDE) -> Any:
+def new_socket(context: Context, kind: int, limits: SocketLimits = INSIDE) -> Socket:
     """A socket with this project's limits."""
     socket = context.socket(kind)
     socket.set(zmq.LINGER, 0)
@@ -58,7 +60,7 @@ def new_socket(context: Any, kind: int, limits: SocketLimits = INSIDE) -> Any:
     return socket
 
 
-def bind(socket: Any, address: str) -> None:
+def bind(socket: Socket, address: str) -> None:
     """The umask keeps everybody else out from the first moment on (0700); a socket is nothing to execute: 0600."""
     socket.bind(address)
     Path(address.removeprefix("ipc://")).chmod(0o600)
@@ -71,7 +73,7 @@ class Peer:
     would wait for the caller (OTP's ``gen_server:call`` monitors its server for the same reason).
     """
 
-    def __init__(self, context: Any, address: str) -> None:
+    def __init__(self, context: Context, address: str) -> None:
         self.state = "connecting"
         self.socket = new_socket(context, zmq.DEALER)
         self.socket.set(zmq.RECONNECT_IVL, NEVER_MS)
@@ -104,7 +106,7 @@ class Peers:
     """The calling side of one process."""
 
     def __init__(
-        self, context: Any, runtime_dir: Path, name: str, incarnation: int, limits: SocketLimits = INSIDE
+        self, context: Context, runtime_dir: Path, name: str, incarnation: int, limits: SocketLimits = INSIDE
     ) -> None:
         self._context = context
         self._runtime_dir = runtime_dir
@@ -141,7 +143,7 @@ class Peers:
         except Refused:
             return False
 
-    def _send(self, socket: Any, kind: Any, message: Message, deadline_s: float) -> bool:
+    def _send(self, socket: Socket, kind: Kind, message: Message, deadline_s: float) -> bool:
         head = pack(Envelope(kind, self._name, self._incarnation, self._number, deadline_s))
         body = encode(message)
         if len(body) > self._limits.message_bytes_max:
@@ -153,7 +155,7 @@ class Peers:
             return False
         return True
 
-    def _take_reply(self, socket: Any, what: str) -> Message | None:
+    def _take_reply(self, socket: Socket, what: str) -> Message | None:
         """None for the late reply to an earlier call, which nobody waits for any more."""
         head, body = socket.recv_multipart()
         try:

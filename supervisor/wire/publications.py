@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import zmq
 
 from supervisor.messages import Message, Missed, Since
 from supervisor.wire.codec import encode
-from supervisor.wire.envelope import Envelope, pack, unpack
+from supervisor.wire.envelope import Envelope, Kind, pack, unpack
 from supervisor.wire.names import endpoint
-from supervisor.wire.peers import bind, new_socket
+from supervisor.wire.peers import Context, bind, new_socket
 from supervisor.wire.rings import Following, Rings
 
 TOPICS_MAX = 256
@@ -36,7 +35,7 @@ def parted(frame: bytes) -> tuple[str, bytes, bytes]:
 class Publisher:
     """Our own publications. The loop must read ``socket`` (XPUB): a new subscription is answered with a welcome."""
 
-    def __init__(self, context: Any, runtime_dir: Path, name: str, incarnation: int) -> None:
+    def __init__(self, context: Context, runtime_dir: Path, name: str, incarnation: int) -> None:
         self._name = name
         self._incarnation = incarnation
         self._rings = Rings(incarnation)
@@ -69,7 +68,7 @@ class Publisher:
     def _restate(self, topic: str) -> None:
         self._send(topic, "restated", self._rings.last(topic), b"")
 
-    def _send(self, topic: str, kind: Any, number: int, body: bytes) -> None:
+    def _send(self, topic: str, kind: Kind, number: int, body: bytes) -> None:
         head = pack(Envelope(kind, self._name, self._incarnation, number))
         self.socket.send(joined(topic, head, body), zmq.NOBLOCK)
 
@@ -79,7 +78,7 @@ class Subscription:
 
     def __init__(
         self,
-        context: Any,
+        context: Context,
         runtime_dir: Path,
         publisher: str,
         fetch: Callable[[str, Since], Missed],

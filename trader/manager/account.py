@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -17,7 +17,7 @@ from brokers.broker import Capabilities
 from brokers.model import GroupKind, Order
 from feeds.config import Timing
 from feeds.messages import AccountSeen
-from supervisor.messages import Event, Level
+from supervisor.messages import Event, IncidentState, Level
 from trader.arguments import Protection
 from trader.holds import NOTHING_STANDS
 from trader.hours.market_hours import UNKNOWN_HOURS, HoursConfig, MarketHours, Moment
@@ -300,7 +300,7 @@ class Account:
         text: str,
         *,
         incident: str = "",
-        state: Literal["", "opened", "resolved"] = "",
+        state: IncidentState = "",
         **data: Any,
     ) -> None:
         """Into the journal, in the transaction of what it tells about."""

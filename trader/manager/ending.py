@@ -5,7 +5,7 @@ The trader is told to stop and has its time; from then on wanted is ``mind``, an
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 from feeds.config import Timing
 from supervisor.errors import CallFailed, Refused
@@ -67,7 +67,7 @@ class Minding:
         """From ``done`` on wanted is ``mind``; when nothing of the session is left it is ``off``, and this ends."""
         if not self._account.trading_done:
             return
-        wanted: Any = "off" if self._account.over else "mind"
+        wanted: Literal["mind", "off"] = "off" if self._account.over else "mind"
         if wanted == self._told:
             return
         session, reason = self._account.session.name, self._account.journal.done.reason

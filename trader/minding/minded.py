@@ -8,12 +8,11 @@ the rules.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
 
 import msgspec
 
 from brokers.model import ZERO, Instrument, Side, Value
-from supervisor.messages import Level
+from supervisor.messages import IncidentState, Level
 from trader.hours.market_hours import Moment, Phase
 from trader.orders.declaration import Declaration
 from trader.orders.own_order import OwnOrder
@@ -161,7 +160,7 @@ class Told(Value, frozen=True):
     level: Level
     text: str
     incident: str = ""
-    state: Literal["", "opened", "resolved"] = ""
+    state: IncidentState = ""
     order_id: str = ""
 
 
