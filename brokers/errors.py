@@ -33,4 +33,4 @@ class NotAllowed(BrokerError):
 
 
 class BadAnswer(BrokerError):
-    """Unparsable or self-contradicting. Unknown is not flat, not closed, not rejected (DESIGN, law 6)."""
+    """Unparsable or self-contradicting. Unknown is not flat, not closed, not rejected (law 6)."""

@@ -12,7 +12,7 @@ import msgspec
 
 
 class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Machine periods in seconds (DESIGN 3 and 5). Durations of this machine, never of the market."""
+    """Machine periods in seconds. Durations of this machine, never of the market."""
 
     still_needed_every_s: float = 15.0
     """A holder casts its lease this often."""
@@ -35,7 +35,7 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http_limit_s: float = 10.0
     """Limit of one REST read or instruction."""
     late_machine_s: float = 5.0
-    """Machine allowance of every market-time limit, multiplied by the market's rate (DESIGN 5)."""
+    """Machine allowance of every market-time limit, multiplied by the market's rate."""
     entry_valid_s: float = 60.0
     """Market seconds in which an entry may still be sent (order-safety 3.3)."""
     settle_s: float = 10.0

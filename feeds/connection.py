@@ -143,7 +143,7 @@ class Connection(Server):
         self.world.after(every_s, PruneLeases(self.world.now_s() + every_s))
 
     def _forgive_lateness(self, late_s: float) -> None:
-        """Who judges silence looks at his own lateness first: all deadlines move by it (DESIGN 4)."""
+        """Who judges silence looks at his own lateness first: all deadlines move by it."""
         self.book = self.book.moved(max(0.0, late_s))
         if late_s > LATE_SHOWN_S:
             text = f"this process had its turn {late_s:.1f} s late; all leases are prolonged by that"

@@ -1,4 +1,4 @@
-"""Lease: how an account manager or a data source keeps a connection, its feeds and its books running (DESIGN 3).
+"""Lease: how an account manager or a data source keeps a connection, its feeds and its books running.
 
 The holder makes one in ``init``, calls ``start``, and gives it each ``handle_info`` message first. The lease does
 not care whether the connection lives: where it is not there, the supervisor is asked to ensure it.

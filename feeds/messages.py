@@ -1,6 +1,6 @@
 """Every message of the feeds' plane: between sessions, connections, feeds and books.
 
-Names (DESIGN 3): ``connections/<connection>/connection``, ``.../books/<account>``, ``.../limits/<account>``, and below
+Names: ``connections/<connection>/connection``, ``.../books/<account>``, ``.../limits/<account>``, and below
 ``.../feeds/`` ``bars/<symbol>/<interval_s>``, ``orders/<account>``, ``positions/<account>``. ``paths.py`` builds them.
 """
 

@@ -1,4 +1,4 @@
-"""The names of the processes of a connection (DESIGN 3): built and taken apart here and nowhere else. PURE."""
+"""The names of the processes of a connection: built and taken apart here and nowhere else. PURE."""
 
 from __future__ import annotations
 

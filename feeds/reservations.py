@@ -27,7 +27,7 @@ MINUTE_S = 60.0
 GIVEN_MAX = 1000
 """Promises at a time: more is a loop."""
 BRACKET = "BRK"
-"""The relation of a stop and a take that the venue ties (tradestation-v3, 6)."""
+"""The relation of a stop and a take that the venue ties."""
 STOPS = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
 
 replace = msgspec.structs.replace

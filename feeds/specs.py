@@ -1,4 +1,4 @@
-"""The child specs of a connection and of what it starts (DESIGN 3): who restarts whom, and with which limits. PURE."""
+"""The child specs of a connection and of what it starts: who restarts whom, and with which limits. PURE."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def limits_spec(config: ConnectionConfig, timing: Timing, account: str) -> Child
 
 
 def shutdown_limit_s(timing: Timing) -> float:
-    """More than the longest declared blocking call (DESIGN 3): a request may take its limit twice (the world), a
+    """More than the longest declared blocking call: a request may take its limit twice (the world), a
     call for a token or the wait for the token file one limit of connecting and one of reading."""
     longest_s = max(2 * timing.http_limit_s, timing.http_limit_s + timing.connect_limit_s)
     return longest_s + LAST_WORDS_S

@@ -1,4 +1,4 @@
-"""When a stream is silent. PURE: who judges looks at his own lateness first (DESIGN 4).
+"""When a stream is silent. PURE: who judges looks at his own lateness first.
 
 Any byte is a sign of life, a heartbeat as good as data; a socket that died without a word gives none. A judge whose
 turn came late (the machine stood still, a read took long) moves the deadline by that: bytes may be waiting for him.

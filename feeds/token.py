@@ -1,7 +1,7 @@
 """Tokens: how feeds, books and account managers come by an access token. Knows the connection's name, no venue.
 
-Asked for at start, 60 s before expiry and after a 401; the last one is used until it expires, connection up or not
-(DESIGN 3). No token is ever logged.
+Asked for at start, 60 s before expiry and after a 401; the last one is used until it expires, connection up or not.
+No token is ever logged.
 """
 
 from __future__ import annotations

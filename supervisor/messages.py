@@ -22,7 +22,7 @@ class Done(Message, frozen=True):
     """The reply that has nothing to tell but that it happened (and, where it stores something, is stored)."""
 
 
-# -- events: the one record (DESIGN 5) -------------------------------------------------------------
+# -- events: the one record -------------------------------------------------------------------------
 
 Level = Literal["PAGE", "NOTIFY", "DIGEST", "LOG"]
 IncidentState = Literal["", "opened", "resolved"]

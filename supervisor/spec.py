@@ -105,7 +105,7 @@ class ChildSpec(Message, frozen=True):
     start_limit_s: float = 15.0
     """A child that is not ready this many machine seconds after its fork has failed to start."""
     liveness_limit_s: float = 10.0
-    """A child whose loop did not turn for this long is hung (DESIGN 4)."""
+    """A child whose loop did not turn for this long is hung."""
     memory_max_mib: float | None = None
     """Ceiling of its resident memory; above it it is killed. None: no ceiling."""
     groups: tuple[str, ...] = ()

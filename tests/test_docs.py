@@ -196,6 +196,17 @@ def test_every_test_that_the_rules_of_order_safety_name_is_there() -> None:
     assert missing_tests(doc("order-safety.md"), all_tests(ROOT / "tests")) == []
 
 
+def test_every_law_and_rule_that_the_code_names_by_number_is_in_its_page() -> None:
+    code = "\n".join(file.read_text("utf-8") for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+    laws = set(re.findall(r"^\| (\d+) \|", doc("architecture.md"), re.MULTILINE))
+    numbers = re.findall(r"^\| ([\d., ]+)", doc("order-safety.md"), re.MULTILINE)
+    rules = {each.strip(",") for row in numbers for each in row.split()}
+    named = re.findall(r"\blaw (\d+)", code), re.findall(r"\border-safety (\d+\.\d+)", code)
+    assert min(map(len, named)) > 10
+    assert set(named[0]) <= laws
+    assert set(named[1]) <= rules
+
+
 def test_every_module_that_a_page_names_exists() -> None:
     pattern = re.compile(r"`((?:supervisor|brokers|feeds|trader|tests|docs|scripts)/[\w/.]+)`")
     named = {path for file in documents() for path in pattern.findall(file.read_text("utf-8"))}

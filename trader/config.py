@@ -122,7 +122,7 @@ def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
 
 
 def _check_environment(connection: ConnectionConfig, limits: LimitsSection, where: str) -> None:
-    """LIVE needs limits (DESIGN, law 10), and the word must be true: an address alone would trade live."""
+    """LIVE needs limits (law 10), and the word must be true: an address alone would trade live."""
     name, environment = connection.name, connection.environment
     try:
         host = urlsplit(connection.api_url).hostname or ""

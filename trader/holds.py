@@ -1,6 +1,6 @@
 """What a person has stopped: holds and flattens as desk.db and the halt file tell them; what of it stands. PURE.
 
-Three levels (order-safety 4): *hold*, no new entries; *halt*, a hold that cancels working entries too; *flatten*, a
+Three levels: *hold*, no new entries; *halt*, a hold that cancels working entries too; *flatten*, a
 halt that closes the position and ends when the broker shows it flat. A hold stands until a person releases it by name;
 a flatten happens once. Nothing here knows a store, a file or a clock.
 """

@@ -1,7 +1,7 @@
 """Every message of a session's plane: trader, data source, account manager, and those who control sessions.
 
 Names: ``sessions/<session>/{account_manager,data_source,trader}`` (``trader/sessions.py`` builds them). Calls go one
-way: trader -> data source and account manager (DESIGN 5); the other way go casts and publications.
+way: trader -> data source and account manager; the other way go casts and publications.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a session is and what is wanted of it. PURE.
 
-A session is one strategy, on one account, on its symbols, that we keep running (DESIGN 2 and 3).
+A session is one strategy, on one account, on its symbols, that we keep running.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     take_over: bool = False
     """Take over a position that a new journal finds at the broker (order-safety 3.7)."""
     live: bool = False
-    """Trades LIVE: said by a person when the session is added; its connection must say the same (DESIGN, law 10)."""
+    """Trades LIVE: said by a person when the session is added; its connection must say the same (law 10)."""
     after_divergence: AfterDivergence = "hold"
     data_connection: str = ""
     """Bars and quotes come from here; "" is its ``connection``, which its orders go to in any case."""
@@ -74,7 +74,7 @@ class Code(msgspec.Struct, frozen=True):
     source: str
 
 
-# Names: a session's processes (DESIGN 3). Peers hold these, never pids or sockets.
+# Names: a session's processes. Peers hold these, never pids or sockets.
 
 
 def manager_name(session: str) -> str:

@@ -1,4 +1,4 @@
-"""The tree of the desk as child specs (DESIGN 3). PURE."""
+"""The tree of the desk as child specs. PURE."""
 
 from __future__ import annotations
 

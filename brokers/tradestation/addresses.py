@@ -14,7 +14,7 @@ SEGMENTS_KEPT = 256
 """Parts of addresses that were encoded lately: an account, a symbol, an order are named again and again."""
 
 API_HOSTS: Mapping[str, str] = {"SIM": "sim-api.tradestation.com", "LIVE": "api.tradestation.com"}
-"""By environment (tradestation-v3, 1). Two clients spell the SIM host otherwise; the official one is this."""
+"""By environment. Two clients spell the SIM host otherwise; the official one is this."""
 
 MINUTE_S = 60
 DAY_S = 86_400

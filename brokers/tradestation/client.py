@@ -80,13 +80,13 @@ BARS_PER_READ = 57_600
 """The most bars that one request may ask for (tradestation v3, 3)."""
 BACK_S_MAX = 500_000 * 60
 RANGE_S_MAX = 3 * 365 * 86_400
-"""So far back minute bars can be counted, and so long a range of dates may be (3)."""
+"""So far back minute bars can be counted, and so long a range of dates may be."""
 IDS_PER_READ = 50
-"""The most order ids in one path (2)."""
+"""The most order ids in one path."""
 SYMBOLS_PER_READ = 50
 QUOTES_PER_READ = 100
 ACCOUNTS_PER_READ = 25
-"""The most symbols and accounts in one path (2)."""
+"""The most symbols and accounts in one path."""
 PAGES_MAX = 50
 """Of 600 orders each; more is no account that we trade, so it is an error and not an endless loop."""
 
@@ -224,7 +224,7 @@ class TradeStation(Broker):
         return tuple(order for orders in reads for order in orders)
 
     def historical_orders(self, account: str, since_utc: float, order_ids: Iterable[str] = ()) -> tuple[Order, ...]:
-        """``since`` is a date (8); it is the UTC day's, so a few hours more may come and never less."""
+        """``since`` is a date; it is the UTC day's, so a few hours more may come and never less."""
         path = f"/brokerage/accounts/{segment(account)}/historicalorders"
         query = f"since={wire.time_text(since_utc)[:10]}"
         wanted = list(order_ids)
@@ -332,7 +332,7 @@ class TradeStation(Broker):
         return frames.quotes_item(line)
 
     def _stream(self, address: str, *, version: int) -> StreamRequest:
-        """Identity encoding: a compressing proxy would hold heartbeats back (10)."""
+        """Identity encoding: a compressing proxy would hold heartbeats back."""
         accept = f"application/vnd.tradestation.streams.v{version}+json"
         headers = {"Accept": accept, "Accept-Encoding": "identity", **self.requests.authorization()}
         return StreamRequest(url=self.requests.root + address, headers=headers)

@@ -31,7 +31,7 @@ from brokers.tradestation import wire
 from brokers.tradestation.shapes import SHOWN_BYTES, Failure, decoded
 
 KEY_LENGTH_MAX = 22
-"""Characters of OrderConfirmID (7.1)."""
+"""Characters of OrderConfirmID."""
 
 ORDER_TYPES = {
     OrderType.MARKET: "Market",
@@ -60,19 +60,19 @@ NOTHING_PROVEN = frozenset({408, 429})
 
 DUPLICATE_WORDS = ("orderconfirmid", "already exists")
 DEAD_WORDS = ("not an open order", "invalid order id")
-"""The order to change or cancel is open no longer; on a later day its record is gone (7.4)."""
+"""The order to change or cancel is open no longer; on a later day its record is gone."""
 
 
 # -- requests ----------------------------------------------------------------------------------------------------
 
 
 def placing_body(placing: Placing) -> bytes:
-    """The body of POST /orders (7.1), children under OSOs. ValueError for what is no order that the venue has."""
+    """The body of POST /orders, children under OSOs. ValueError for what is no order that the venue has."""
     return msgspec.json.encode(placing_content(placing))
 
 
 def group_body(group: Group) -> bytes:
-    """The body of POST /ordergroups (7.6); one key for each leg."""
+    """The body of POST /ordergroups; one key for each leg."""
     check_group(group)
     return msgspec.json.encode(group_content(group))
 
@@ -82,7 +82,7 @@ def group_content(group: Group) -> dict[str, Any]:
 
 
 def check_group(group: Group) -> None:
-    """A bracket's legs are of one symbol and one side (7.6). Children of a parent may be alone, a group may not."""
+    """A bracket's legs are of one symbol and one side. Children of a parent may be alone, a group may not."""
     if len(group.placings) < 2:
         raise ValueError(f"a group of {len(group.placings)} orders; wanted: two or more")
     if group.kind is GroupKind.BRACKET and len({(each.symbol, each.side) for each in group.placings}) != 1:
@@ -132,7 +132,7 @@ def without_keys(content: Any) -> Any:
 
 
 def time_in_force(placing: Placing) -> dict[str, str]:
-    """Of ``Expiration`` the venue uses the date, and wants the full time (7.1)."""
+    """Of ``Expiration`` the venue uses the date, and wants the full time."""
     if placing.duration.dated != (placing.good_till_utc is not None):
         takes = "needs a" if placing.duration.dated else "takes no"
         raise ValueError(f"key {placing.key}: {placing.duration} {takes} date to be good till")
@@ -143,7 +143,7 @@ def time_in_force(placing: Placing) -> dict[str, str]:
 
 
 def check_prices(placing: Placing) -> None:
-    """A trailing stop is a stop-market order whose price the venue keeps (7.1)."""
+    """A trailing stop is a stop-market order whose price the venue keeps."""
     stop, limit = NEEDS[placing.type]
     if placing.trail is not None:
         if placing.type is not OrderType.STOP_MARKET:
@@ -165,7 +165,7 @@ def trade_action(placing: Placing) -> str:
 
 
 def change_body(change: Change) -> bytes:
-    """The body of PUT /orders/{id} (7.3): only what changes. To market is the one change of type the venue takes."""
+    """The body of PUT /orders/{id}: only what changes. To market is the one change of type the venue takes."""
     content: dict[str, Any] = {}
     if change.quantity is not None:
         content["Quantity"] = number_text(change.quantity)
@@ -228,7 +228,7 @@ def outcome_of_ok(body: bytes) -> Outcome:
 
 
 def group_outcome(status: int, body: bytes, legs: int) -> GroupOutcome:
-    """What the answer to several orders at once proves. Mixed outcomes are possible (7.6): each element counts."""
+    """What the answer to several orders at once proves. Mixed outcomes are possible: each element counts."""
     if not 200 <= status < 300:
         whole = outcome(status, body)
         if isinstance(whole, RefusedByVenue):
@@ -246,7 +246,7 @@ def group_outcome(status: int, body: bytes, legs: int) -> GroupOutcome:
 
 
 def read_elements(body: bytes) -> list[Element]:
-    """The schema calls the body an array of answers, real ones are a single object: both are read (7.1)."""
+    """The schema calls the body an array of answers, real ones are a single object: both are read."""
     answers = decoded(body, tuple[Answer, ...]) if body.lstrip()[:1] == b"[" else (decoded(body, Answer),)
     return [element for answer in answers for element in elements_of(answer)]
 

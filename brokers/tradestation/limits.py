@@ -21,14 +21,14 @@ QUOTAS: Mapping[Resource, Quota] = {
 }
 
 STREAMS_AT_ONCE: Mapping[str, int] = {"orders": 40, "positions": 40}
-"""Streams of a kind that one user of a key may have open (3). None is published for bars and quotes."""
+"""Streams of a kind that one user of a key may have open. None is published for bars and quotes."""
 
 WAIT_MAX_S = 600.0
 """A quota is whole again after five minutes; a header that says more is not believed."""
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:
-    """X-RateLimit-Reset is seconds until the full reset, no epoch (3); names are lower case here."""
+    """X-RateLimit-Reset is seconds until the full reset, no epoch; names are lower case here."""
     for name in ("x-ratelimit-reset", "rate-limit-reset", "retry-after"):
         text = headers.get(name, "").strip()
         if text.isascii() and text.isdigit():

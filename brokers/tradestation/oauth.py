@@ -105,7 +105,7 @@ def refresh_request(signin_url: str, client_id: str, client_secret: str, refresh
 
 def revoke_request(signin_url: str, client_id: str, client_secret: str, refresh_token: str) -> TokenRequest:
     """Ends ALL refresh tokens of the key, whichever is named. The parameter is ``refresh_token`` in the venue's table
-    and ``token`` in its sample (1); a client that works sends ``token``."""
+    and ``token`` in its sample; a client that works sends ``token``."""
     form = {"client_id": client_id, "token": refresh_token}
     if client_secret:
         form["client_secret"] = client_secret

@@ -1,6 +1,6 @@
 """What follows when a child is down: OTP's table of restart types, strategies, intensity, auto-shutdown. PURE.
 
-And, where a supervisor declares ``back_off``, DESIGN 3 "Back-off holds the one that fails". ``settle.py`` then does it.
+And, where a supervisor declares ``back_off``, the one that fails is held, not its elders. ``settle.py`` then does it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Who is hung? PURE. Reads numbers, never a clock.
 
-The judge first looks at his own lateness (DESIGN 4). If his turn came late, the whole machine (or the process group)
+The judge first looks at his own lateness. If his turn came late, the whole machine (or the process group)
 may have stood still, since any moment after his last turn; the children had no chance to write. So he excuses them
 for all the time that he did not watch, and accuses nobody but for time that he did.
 """

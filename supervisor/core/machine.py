@@ -118,7 +118,7 @@ def on_declared(work: Work, event: Declared) -> None:
 
 
 def on_stale(work: Work, event: BecameStale) -> None:
-    """A child that beats and delivers nothing is not restarted for it, and not silent (DESIGN 1, never silent)."""
+    """A child that beats and delivers nothing is not restarted for it, and not silent."""
     node = work.living(event.path, event.incarnation)
     if node is not None and node.state == "up" and not node.stale:
         incident = f"stale {node.path} {node.incarnation}"

@@ -175,7 +175,7 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 class Stalled(msgspec.Struct, frozen=True):
-    """The judge himself came late by so much: every deadline moves (DESIGN 4).
+    """The judge himself came late by so much: every deadline moves.
 
     ``unwatched_s``: all the time since his last turn in time; the stall may have begun at any moment of it.
     """

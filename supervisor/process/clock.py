@@ -1,4 +1,4 @@
-"""The civil clock of a desk: the wall clock, or a scaled one that is described by a small file (DESIGN 5).
+"""The civil clock of a desk: the wall clock, or a scaled one that is described by a small file.
 
 ``time = origin + rate * (wall - anchor)``, frozen at ``stopped_at``. Whoever runs a market faster than life keeps the
 file; each process re-reads it every second.

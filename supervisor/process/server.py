@@ -53,7 +53,7 @@ class Server:
         self._unexpected = Seldom()
 
     def init(self) -> None:
-        """Set up. Ready is told when it returns; never wait for a remote party here (DESIGN 3)."""
+        """Set up. Ready is told when it returns; never wait for a remote party here."""
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
         raise Refused(f"{self.world.name} does not answer {type(request).__name__}")

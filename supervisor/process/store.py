@@ -1,4 +1,4 @@
-"""SQLite as a process sees it: WAL, synchronous=FULL, BEGIN IMMEDIATE; one writer a file (DESIGN 5).
+"""SQLite as a process sees it: WAL, synchronous=FULL, BEGIN IMMEDIATE; one writer a file.
 
 Schemas are tuples of SQL scripts, applied by sqlite-utils; ``PRAGMA user_version`` counts those that were.
 """

@@ -1,4 +1,4 @@
-"""The world: all that process code may know of the outside (DESIGN 4, "One code, two worlds").
+"""The world: all that process code may know of the outside (docs/architecture.md, "One code, one seam").
 
 A process written against this protocol runs unchanged as an OS process (``real.py``) and, later, on a virtual clock
 in one interpreter. So this file holds promises only: no clock, no socket, no file.
@@ -123,7 +123,7 @@ class World(Protocol):
         """Machine time: monotonic seconds, the same in all processes of this machine. Never goes back."""
 
     def now_utc(self) -> float:
-        """Market time in UTC epoch seconds (DESIGN 5). For stamps and market limits, never for time-outs."""
+        """Market time in UTC epoch seconds. For stamps and market limits, never for time-outs."""
 
     def market_rate(self) -> float:
         """Market seconds that pass in a machine second: 1.0 in production, more with the emulator."""

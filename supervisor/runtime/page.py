@@ -1,4 +1,4 @@
-"""The liveness page: one shared memory page, one slot a child (DESIGN 4).
+"""The liveness page: one shared memory page, one slot a child.
 
 A child writes ``alive_until_s`` (monotonic) on each turn of its loop, ``fresh_until_s`` when it delivers, and a short
 note of what it is doing. The supervisor reads. One aligned 8-byte store a turn: no message, no lock, nothing that can
@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 
 SLOTS_MAX = 4096
-"""More children than one small server carries (DESIGN: 200 sessions are about 1,000 processes)."""
+"""More children than one small server carries (200 sessions are about 1,000 processes)."""
 SLOT_BYTES = 128
 NOTE_BYTES_MAX = 111
 _FRESH_AT = 8

@@ -1,4 +1,4 @@
-"""A child's own side of its slot on the liveness page: alive until when, fresh until when, doing what (DESIGN 4)."""
+"""A child's own side of its slot on the liveness page: alive until when, fresh until when, doing what."""
 
 from __future__ import annotations
 

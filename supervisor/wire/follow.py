@@ -1,4 +1,4 @@
-"""What a subscriber makes of numbered publications. PURE (DESIGN 5, "Publications").
+"""What a subscriber makes of numbered publications. PURE.
 
 Each publication carries the publisher's incarnation and a number; the last number is restated every second, and is
 the welcome. A fresh subscription may have missed the first, and a lost *last* one is only seen by the restatement.

@@ -1,4 +1,4 @@
-"""Publishing and subscribing over ZeroMQ, without gaps (DESIGN 5). What is said again and when is in ``rings.py``."""
+"""Publishing and subscribing over ZeroMQ, without gaps. What is said again and when is in ``rings.py``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Both ends of a publication without the sockets between them: what a publisher keeps, what a subscriber makes of it.
 
-The rules are in ``follow.py`` (DESIGN 5). Used by the real world over ZeroMQ and by the simulated one.
+The rules are in ``follow.py``. Used by the real world over ZeroMQ and by the simulated one.
 """
 
 from __future__ import annotations

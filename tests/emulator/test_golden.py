@@ -1,6 +1,6 @@
-"""The wire against the reference: the samples of the venue's documents, typed off by hand, field by field.
+"""The wire against the venue: the samples of the venue's documents, typed off by hand, field by field.
 
-The scene is the reference's own: ESZ26 in the minute that ends 2026-11-20T15:01Z.
+The scene is that of the samples: ESZ26 in the minute that ends 2026-11-20T15:01Z.
 """
 
 from __future__ import annotations

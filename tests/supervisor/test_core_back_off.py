@@ -1,4 +1,4 @@
-"""Back-off holds the one that fails, not its elders (DESIGN 3). Time is an argument."""
+"""Back-off holds the one that fails, not its elders. Time is an argument."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class News(msgspec.Struct, frozen=True):
 
 
 def late_limit_s(interval_s: int, late_machine_s: float, rate: float) -> float:
-    """Market seconds after its end from which on a bar is late: market part + machine allowance x rate (DESIGN 5)."""
+    """Market seconds after its end from which on a bar is late: market part + machine allowance x rate."""
     return max(LATE_MIN_S, LATE_SHARE * interval_s) + late_machine_s * rate
 
 

@@ -1,7 +1,7 @@
 """The desk's control process: session commands and holds besides the supervisor's own requests.
 
 A command is committed by the recorder first; then ensure_sessions is nudged, or the account managers are told to look
-at the holds. Whoever commands waits for the tree, or the journals, to show it (DESIGN 5). The recorder is asked without
+at the holds. Whoever commands waits for the tree, or the journals, to show it. The recorder is asked without
 waiting, so that one that hangs keeps nobody else from being served.
 """
 

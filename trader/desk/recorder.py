@@ -1,4 +1,4 @@
-"""The recorder: the one writer of desk.db. Stores sessions, code and events; calls nobody (DESIGN 5)."""
+"""The recorder: the one writer of desk.db. Stores sessions, code and events; calls nobody."""
 
 from __future__ import annotations
 

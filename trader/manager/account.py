@@ -166,7 +166,7 @@ class Account:
 
     @property
     def over(self) -> bool:
-        """Trading is done, and by an agreeing read nothing of ours is left at the broker (DESIGN 3)."""
+        """Trading is done, and by an agreeing read nothing of ours is left at the broker."""
         flat = all(symbol in self.not_ours or self._flat(symbol) for symbol in self.session.symbols)
         idle = not (self.journal.open_intents or self.journal.working or self.journal.awaiting)
         return self.trading_done and flat and idle and not self.flattening

@@ -214,7 +214,7 @@ def _accepted(account: Account, intent: Intent, order_id: str, now: Now) -> None
 
 
 def renamed(account: Account, intent: Intent, order_id: str) -> None:
-    """A venue that answers a replace with another id: the id in the reply is used (tradestation-v3, 7.3). The old order
+    """A venue that answers a replace with another id: the id in the reply is used. The old order
     has ended; what of its fills we have not heard yet, its frames will tell, and the new one's first frame agrees."""
     old = account.journal.orders[intent.order_id]
     new = replace(placed(intent, order_id), purpose=old.purpose, renews=old.order_id, late=old.late)

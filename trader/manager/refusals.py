@@ -55,7 +55,7 @@ def _tell(account: Account, now: Now, symbol: str, gate: str, text: str, quantit
 
 def _hold_a_loop(account: Account, now: Now) -> None:
     """A session that is refused over and over goes round in a loop: it enters nothing more before a person looks
-    (order-safety 4). One incident for all its symbols."""
+    (docs/order-safety.md, "Refusals in a loop"). One incident for all its symbols."""
     most, minutes, journal = account.limits.max_rejects, account.limits.rejects_within_minutes, account.journal
     if most is None or minutes is None or journal.usage.rejects.since(now.utc - minutes * MINUTE_S) < most:
         return

@@ -22,7 +22,7 @@ from trader.risk.exposure import open_risk_usd
 
 GATE = "account"
 RESERVE_LIMIT_S = 1.0
-"""The keeper answers from memory; later than this is as good as absent (order-safety 4, Limits)."""
+"""The keeper answers from memory; later than this is as good as absent (docs/order-safety.md, "Gates and limits")."""
 
 
 class Reserving:

@@ -28,7 +28,7 @@ from trader.orders.position import clamped, same_side
 from trader.orders.watched import with_protection
 
 DEATHS_TO_SKIP = 2
-"""A bar that has killed the trader so often is skipped (DESIGN 5, the trader's turn)."""
+"""A bar that has killed the trader so often is skipped."""
 
 UNEXPLAINED = "unexplained"
 """Hold over a position that vanished without a closing fill."""
@@ -115,7 +115,7 @@ def _moment(request: Turn, now: Now) -> tuple[float, int]:
 
 
 def finish(account: Account, start_no: int, reason: str, now: Now) -> None:
-    """From here on positions are only minded (DESIGN 3: a position is never left alone)."""
+    """From here on positions are only minded: a position is never left alone."""
     if start_no > account.journal.done.start_no:
         account.journal.set_done(start_no, reason)
         account.event(now, "trading.done", "NOTIFY", f"trading of start {start_no} is done: {reason}")

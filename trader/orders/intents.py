@@ -1,6 +1,6 @@
 """Intents: instructions that are durable before the first byte leaves, and how one of unknown fate is settled. PURE.
 
-An intent is on disk with its key before the request is sent (DESIGN, law 2). Its key is the session's key and a running
+An intent is on disk with its key before the request is sent (law 2). Its key is the session's key and a running
 number, never made of a process, host or time (order-safety 3.2). Knows nothing of HTTP, stores or clocks.
 """
 
@@ -16,7 +16,7 @@ from trader.orders.legs import Leg, with_legs
 from trader.orders.terms import terms_of
 
 KEY_LENGTH_MAX = 22
-"""The shortest limit of a venue's client key that we know (tradestation-v3, 7.2)."""
+"""The shortest limit of a venue's client key that we know."""
 SESSION_KEY_LENGTH = 12
 """71 bits of a random session key: two journals never share one. Leaves eight digits for the number, and a letter for
 the legs of a bracket."""
@@ -113,7 +113,7 @@ def placing(
     intent: Intent, account: str, instrument: Instrument | None, protective: Duration = Duration.GTC
 ) -> Placing:
     """Protective orders are GTC, or ``protective``, the form of it for extended hours: they outlive the day
-    (order-safety 4, Coverage)."""
+    (docs/order-safety.md, "Protection")."""
     opens = intent.purpose is Purpose.ENTRY
     placed = Placing(
         key=intent.key,

@@ -14,7 +14,7 @@ from enum import StrEnum
 from brokers.model import Duration, Group, GroupKind, Order, OrderType, Placing, Side, Trail, Value
 
 PARENT, CHILD = "OSP", "OSO"
-"""The relation of a child to the order that it waits for, and back (tradestation-v3, 6)."""
+"""The relation of a child to the order that it waits for, and back."""
 
 
 class LegPurpose(StrEnum):

@@ -1,6 +1,6 @@
 """The gates: what must be true before an order may go. Three lists, for entries, exits and stops. PURE.
 
-Nothing trades blind (DESIGN, law 3): an entry passes all of the first list, and then the account's own limits (gate
+Nothing trades blind (law 3): an entry passes all of the first list, and then the account's own limits (gate
 ``account``, ``feeds/reservations.py``). Exits and stops need less, and the shorter lists say which. Each gate is one
 function, named as the strategy is told it; its refusal says what is wrong, the limit and the value, and what to do.
 The first that refuses is told. docs/order-safety.md has the lists as tables.
@@ -16,7 +16,7 @@ from brokers.model import ZERO, Account, Instrument, Value
 from trader.risk.limits import Limits
 
 ACTIVE = "active"
-"""The one word of a venue's account status with which it takes entries (tradestation-v3, 5.1)."""
+"""The one word of a venue's account status with which it takes entries."""
 DAY_TRADES_MAX = 3
 DAY_TRADE_EQUITY_USD = Decimal(25_000)
 """FINRA 4210: with less equity a margin account has three day trades in five business days. An entry may need one: its

@@ -23,7 +23,7 @@ AMOUNT_MAX = Decimal(10) ** 12
 """More than that is a slip of the pen."""
 MINUTES_MAX = 1440
 LIVE_NEEDS = ("max_position_quantity", "max_daily_loss_usd", "max_orders_per_day")
-"""Without these of its account no LIVE session starts (DESIGN, law 10)."""
+"""Without these of its account no LIVE session starts (law 10)."""
 
 
 class Limits(AccountLimits, frozen=True):

@@ -204,7 +204,7 @@ def sent_again(
     journal: Readable, stand: Stand, price_at: Callable[[float], Decimal | None], patience_s: float
 ) -> Iterator[str]:
     """Stops that the market had passed for ``patience_s`` (market seconds) when they were placed: the desk knows it by
-    then, but for a death or a silent market. Once may be bad luck; again is a loop (order-safety 4)."""
+    then, but for a death or a silent market. Once may be bad luck; again is a loop."""
     sent: Counter[tuple[str, str]] = Counter()
     sql = "SELECT side, stop_price, written_utc FROM intents WHERE kind = 'place' AND purpose = 'stop' ORDER BY number"
     for row in journal.query(sql):

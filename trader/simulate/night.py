@@ -43,7 +43,7 @@ from trader.store.hours import read_hours
 RATE = 20.0
 """Market seconds in a machine second. The desk has its real machine periods (a tick each second, a snapshot each 30),
 of which a week takes 8 virtual hours; a market minute is three seconds, so that repairs of seconds end within a bar or
-two, as at 1x they do within one. Machine allowances grow with the rate (DESIGN 5): a bar is late 106 market seconds
+two, as at 1x they do within one. Machine allowances grow with the rate: a bar is late 106 market seconds
 after its end, an entry is valid for 160."""
 TOKEN_LIFETIMES_S = (1200.0, 1200.0, 170.0, 110.0)
 """The venue's, or so short that tokens expire all night; the seed chooses."""

@@ -1,6 +1,6 @@
 """Rules that hold an order back until a price or a time: read from a body, shown again, and when they are met. PURE.
 
-Fields are those of the reference's section 7.1 [spec]. How the venue reads them was never seen, so all of this is
+Fields are the venue's [spec]. How the venue reads them was never seen, so all of this is
 [infer]: a rule once met stays met; ``LogicOperator`` ties a rule to the one before it, from the first to the last; a
 time is the next one of that hour (UTC); rules of both kinds must be met. A single trade tick needs one print beyond the
 price, a double one two in a row, twice any two; bid and ask ticks are watched on the trades, too. A replace begins the

@@ -1,4 +1,4 @@
-"""What an account is worth, in the venue's words: tradestation-v3, section 5.2. PURE.
+"""What an account is worth, in the venue's words. PURE.
 
 Cash and gains are exact. Equity is cash and gains (futures) or cash and market value, so that it is always the start
 plus realized plus unrealized gains less commissions. How SIM checks margin is not known; here an order that opens is

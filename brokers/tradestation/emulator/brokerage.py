@@ -1,6 +1,6 @@
 """The reads of accounts, balances, positions and orders. PURE.
 
-Reads of several accounts answer 200 with the good ones plus ``Errors`` (tradestation-v3, section 2).
+Reads of several accounts answer 200 with the good ones plus ``Errors``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The market clock: origin + rate x (wall - anchor), kept in clock.json beside the book. EDGE (the file).
 
-It outlives the emulator: while that is dead the market goes on. Others read the same file (DESIGN, section 5).
+It outlives the emulator: while that is dead the market goes on. Others read the same file.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class OptionError(EmulatorError):
 
 
 class Refusal(EmulatorError):
-    """An answer that is not 200: status, the venue's error word, and its message (tradestation-v3, section 2)."""
+    """An answer that is not 200: status, the venue's error word, and its message."""
 
     def __init__(self, status: int, error: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
 """The reads of symbols and bars. PURE. Quotes are in quotes.py.
 
-Reads of several symbols answer 200 with the good ones plus ``Errors`` (tradestation-v3, section 2). The rules of bars
-are those of sections 3 and 4.1 [spec]; what a session template holds is in trading_days.py.
+Reads of several symbols answer 200 with the good ones plus ``Errors``. The rules of bars
+are the venue's [spec]; what a session template holds is in trading_days.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Order object of the venue, from our values: field names, types and texts of the reference's section 6. PURE.
+"""The Order object of the venue, from our values: field names, types and texts as documented. PURE.
 
 Futures show no ``OpenOrClose`` and no ``Routing``; their legs have expiry and underlying [client 1, real].
 """

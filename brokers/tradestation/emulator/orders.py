@@ -1,6 +1,6 @@
 """Placing, replacing, cancelling: what the venue answers, and the events that follow. PURE.
 
-Shapes and texts are those of the reference's section 7. HTTP 200 is no acceptance: each element tells.
+Shapes and texts are those of the venue's documents. HTTP 200 is no acceptance: each element tells.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From a body to orders: what was asked for, built and checked, before anything is booked. PURE.
 
-Fields and rules are those of the reference's section 7.1 and 7.6. What is not served is refused in words (400), never
+Fields and rules are those of the venue's documents. What is not served is refused in words (400), never
 accepted and left lying.
 """
 

@@ -31,7 +31,7 @@ DEFAULT_ACCOUNTS = (
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What an emulator is started with. Times are machine seconds; the defaults are the venue's (tradestation-v3)."""
+    """What an emulator is started with. Times are machine seconds; the defaults are the venue's."""
 
     accounts: tuple[book.AccountSpec, ...] = DEFAULT_ACCOUNTS
     heartbeat_s: float = 5.0

@@ -1,4 +1,4 @@
-"""The venue's JSON, from our values: field names, string types and shapes of tradestation-v3 sections 4 to 6. PURE.
+"""The venue's JSON, from our values: field names, string types and shapes of its documents. PURE.
 
 Fields that the data cannot know are left out, with these exceptions that other clients insist on: tick counters and
 up/down volume are 0, Bid and Ask show the last price (minute bars hold no quotes).
