@@ -14,9 +14,9 @@ from brokers.model import Duration, Instrument, OrderStatus, Side
 from tests.trader.minding_scenes import DECLARED, ES, NOW_UTC, TICK, at, kind, replace, scene, stop
 from trader.hours.market_hours import Moment, Phase
 from trader.minding.cover import bare_outside, covered_for
-from trader.minding.minded import DAY_S, NOTHING_MINDED, Minded, Past, Scene, Words, beyond
+from trader.minding.minded import DAY_S, NOTHING_MINDED, Minded, Overrun, Scene, Words, beyond
 from trader.minding.rolling import contract_ends, entry_refusal, last_day, notice_utc
-from trader.minding.stop_watch import INERT_S, INERT_TICKS, overdue_utc, past, stop_inert, stop_passed, wants_read
+from trader.minding.stop_watch import INERT_S, INERT_TICKS, overdue_utc, overrun, stop_inert, stop_passed, wants_read
 from trader.orders.intents import Purpose
 from trader.orders.own_order import OwnOrder
 
@@ -107,9 +107,9 @@ def test_beyond_is_the_side_where_the_position_loses(side: int, ticks: int, by: 
 
 def watched(price: str, seconds: float, *, read: bool = True, **changes: Any) -> Scene:
     """So long after the market was first seen beyond the working stop, with a read asked for just now."""
-    passed = Past("7", Decimal(100), NOW_UTC)
+    passed = Overrun("7", Decimal(100), NOW_UTC)
     now = NOW_UTC + seconds
-    told: dict[str, Any] = {"orders": (stop(),), "past": passed, "price": at(price, now), "now_utc": now}
+    told: dict[str, Any] = {"orders": (stop(),), "overrun": passed, "price": at(price, now), "now_utc": now}
     return scene(**{**told, "read_utc": now if read else NOW_UTC, **changes})
 
 
@@ -135,19 +135,19 @@ def test_the_machines_allowance_grows_with_the_rate_of_the_market() -> None:
 
 def test_it_counts_from_when_it_was_beyond_by_two_ticks_and_ends_with_the_first_price_inside() -> None:
     working = {"orders": (stop(),)}
-    assert past(scene(**working, price=at("99.75")), None) is None
-    first = past(scene(**working, price=at(str(100 - INERT_TICKS * TICK))), None)
-    assert first == Past("7", Decimal(100), NOW_UTC)
-    assert past(scene(**working, price=at("99", NOW_UTC + 9), now_utc=NOW_UTC + 9), first) == first
-    assert past(scene(**working, price=at("100.5", NOW_UTC + 9)), first) is None
+    assert overrun(scene(**working, price=at("99.75")), None) is None
+    first = overrun(scene(**working, price=at(str(100 - INERT_TICKS * TICK))), None)
+    assert first == Overrun("7", Decimal(100), NOW_UTC)
+    assert overrun(scene(**working, price=at("99", NOW_UTC + 9), now_utc=NOW_UTC + 9), first) == first
+    assert overrun(scene(**working, price=at("100.5", NOW_UTC + 9)), first) is None
 
 
 def test_a_stop_that_was_moved_is_watched_anew_and_none_while_its_market_is_closed() -> None:
-    first = Past("7", Decimal(100), NOW_UTC - 60)
-    moved = past(scene(orders=(stop("102"),), price=at("99")), first)
-    assert moved == Past("7", Decimal(102), NOW_UTC)
+    first = Overrun("7", Decimal(100), NOW_UTC - 60)
+    moved = overrun(scene(orders=(stop("102"),), price=at("99")), first)
+    assert moved == Overrun("7", Decimal(102), NOW_UTC)
     closed = Moment(Phase.CLOSED, NOW_UTC - 60, NOW_UTC + 60)
-    assert past(scene(orders=(stop(),), price=at("90"), moment=closed), first) is None
+    assert overrun(scene(orders=(stop(),), price=at("90"), moment=closed), first) is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -172,11 +173,8 @@ class Recorder(Server):
     def has_past(self, name: str) -> bool:
         """Whether its journal is there, and tells of an instruction or of a position."""
         try:
-            journal = self.world.store(journal_path(name))
-            try:
+            with closing(self.world.store(journal_path(name))) as journal:
                 rows = journal.query("SELECT 1 FROM intents UNION ALL SELECT 1 FROM adoptions LIMIT 1")
-            finally:
-                journal.close()
         except StoreFailed:
             # None, or one that its account manager will complain about.
             return False
@@ -185,7 +183,8 @@ class Recorder(Server):
     def last_start_no(self, name: str) -> int:
         """Of a removed session of that name whose journal is still there: in it, starts up to this one are done."""
         try:
-            rows = self.world.store(journal_path(name)).query("SELECT value FROM meta WHERE name = 'done_start_no'")
+            with closing(self.world.store(journal_path(name))) as journal:
+                rows = journal.query("SELECT value FROM meta WHERE name = 'done_start_no'")
         except StoreFailed:
             # No journal yet, or one that its account manager will complain about.
             return 0

@@ -23,7 +23,7 @@ from trader.holds import NOTHING_STANDS
 from trader.hours.market_hours import UNKNOWN_HOURS, HoursConfig, MarketHours, Moment
 from trader.manager.journal import Journal
 from trader.messages import CleanBar, PositionView
-from trader.minding.minded import Past, Price
+from trader.minding.minded import Overrun, Price
 from trader.orders.intents import AGAIN, Intent, IntentState, Kind, Settling
 from trader.orders.own_order import OwnOrder
 from trader.orders.position import clamped
@@ -137,7 +137,7 @@ class Account:
         """Of the newest closed bars, where a limit needs them."""
         self.market: dict[str, Price] = {}
         """The newest price known."""
-        self.past: dict[str, Past] = {}
+        self.overrun: dict[str, Overrun] = {}
         """Stops that it has passed."""
         self.hours: dict[str, MarketHours] = {}
         """Missing where they are unknown."""

@@ -16,7 +16,7 @@ from trader.manager.protection import outside
 from trader.minding import closing, stop_watch
 from trader.minding.closing import flat_at_close, overnight_margin
 from trader.minding.cover import bare_outside
-from trader.minding.minded import Act, Minded, Past, Price, Scene, Words
+from trader.minding.minded import Act, Minded, Overrun, Price, Scene, Words
 from trader.minding.renewal import renew, stop_expires
 from trader.minding.rolling import contract_ends
 from trader.minding.stop_watch import stop_inert, stop_passed
@@ -37,7 +37,7 @@ RULES: tuple[Callable[[Scene, Minded], Act | None], ...] = (
 def mind(account: Account, now: Now) -> None:
     """Inside a step: what the rules want is done. Each is asked about what those before it have left."""
     for symbol in account.session.symbols:
-        look_past(account, symbol, now)
+        look_for_overrun(account, symbol, now)
         seen = scene(account, symbol, now)
         for rule in RULES:
             act = rule(seen, account.journal.minded(symbol))
@@ -49,7 +49,7 @@ def mind(account: Account, now: Now) -> None:
 def due(account: Account, now: Now, symbols: Iterable[str]) -> bool:
     """Whether a rule wants something done, so that a step is worth it. Changes nothing that is stored."""
     for symbol in symbols:
-        look_past(account, symbol, now)
+        look_for_overrun(account, symbol, now)
         seen, minded = scene(account, symbol, now), account.journal.minded(symbol)
         if any(rule(seen, minded) is not None for rule in RULES):
             return True
@@ -76,14 +76,14 @@ def told_by_read(account: Account, snapshot: Snapshot, now: Now) -> None:
             account.price_told(symbol, Price(price, now.utc))
 
 
-def look_past(account: Account, symbol: str, now: Now) -> None:
+def look_for_overrun(account: Account, symbol: str, now: Now) -> None:
     """Since when the market is beyond a working stop: of this life only, a new one begins to count anew."""
-    before: Past | None = account.past.get(symbol)
-    found = stop_watch.past(scene(account, symbol, now), before)
+    before: Overrun | None = account.overrun.get(symbol)
+    found = stop_watch.overrun(scene(account, symbol, now), before)
     if found is None:
-        account.past.pop(symbol, None)
+        account.overrun.pop(symbol, None)
     else:
-        account.past[symbol] = found
+        account.overrun[symbol] = found
 
 
 def scene(account: Account, symbol: str, now: Now) -> Scene:
@@ -111,7 +111,7 @@ def scene(account: Account, symbol: str, now: Now) -> Scene:
         instrument=journal.instruments.get(symbol),
         first_notice_utc=account.first_notice_utc.get(symbol),
         price=account.price_of(symbol),
-        past=account.past.get(symbol),
+        overrun=account.overrun.get(symbol),
         read_utc=account.read_utc,
         moment=moment,
         outside=outside(account, symbol, now),

@@ -30,7 +30,7 @@ class Price(Value, frozen=True):
     at_utc: float
 
 
-class Past(Value, frozen=True):
+class Overrun(Value, frozen=True):
     """A working stop that the market has passed, since when that is known; no price since was on its right side."""
 
     order_id: str
@@ -117,7 +117,7 @@ class Scene(Value, frozen=True, kw_only=True):
     instrument: Instrument | None = None
     first_notice_utc: float | None = None
     price: Price | None = None
-    past: Past | None = None
+    overrun: Overrun | None = None
     read_utc: float = 0.0
     moment: Moment = Moment(Phase.UNKNOWN)
     outside: bool = False

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from brokers.model import ZERO, Instrument, Side
 from trader.hours.market_hours import Phase, utc_text
-from trader.minding.minded import Act, Minded, Past, Scene, Told, beyond, replace
+from trader.minding.minded import Act, Minded, Overrun, Scene, Told, beyond, replace
 from trader.orders.intents import Purpose
 from trader.orders.own_order import OwnOrder
 from trader.orders.prices import safe_stop
@@ -82,7 +82,7 @@ def _behind(scene: Scene) -> str:
 # -- the stop that does not fire ---------------------------------------------------------------------------------------
 
 
-def past(scene: Scene, before: Past | None) -> Past | None:
+def overrun(scene: Scene, before: Overrun | None) -> Overrun | None:
     """The working stop that the newest price is beyond, and since when that is known. In a closed market there is
     none: nothing fires then."""
     if scene.price is None or scene.instrument is None or scene.moment.phase is Phase.CLOSED:
@@ -94,15 +94,15 @@ def past(scene: Scene, before: Past | None) -> Past | None:
             continue
         if before is not None and (before.order_id, before.stop_price) == (stop.order_id, price):
             return before
-        return Past(stop.order_id, price, scene.now_utc)
+        return Overrun(stop.order_id, price, scene.now_utc)
     return None
 
 
 def overdue_utc(scene: Scene) -> float | None:
     """When the passed stop should have fired at the latest, by what the desk allows; None where none is passed."""
-    if scene.past is None:
+    if scene.overrun is None:
         return None
-    return scene.past.since_utc + INERT_S + scene.words.machine_allowance_s * scene.rate
+    return scene.overrun.since_utc + INERT_S + scene.words.machine_allowance_s * scene.rate
 
 
 def wants_read(scene: Scene, minded: Minded) -> bool:
@@ -114,7 +114,7 @@ def wants_read(scene: Scene, minded: Minded) -> bool:
 def stop_inert(scene: Scene, minded: Minded) -> Act | None:
     if minded.inert:
         return _goes_on(scene, minded)
-    due_utc, seen = overdue_utc(scene), scene.past
+    due_utc, seen = overdue_utc(scene), scene.overrun
     if due_utc is None or seen is None or scene.read_utc < due_utc:
         return None
     assert scene.price is not None
