@@ -27,7 +27,8 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confirm_after_s: float = 1.0
     """A disagreeing read is read again this much later (order-safety 1.5)."""
     agreed_max_age_s: float = 90.0
-    """An entry needs a position agreed with the broker no longer ago than this (law 3)."""
+    """An entry needs a position agreed with the broker no longer ago than this (law 3). What is read no oftener is told
+    as stale: books, and a series of bars that waits for history."""
     heartbeat_s: float = 5.0
     """The venue's heartbeat; three missed ones are silence."""
     connect_limit_s: float = 10.0

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,50 +97,55 @@ def parse_config(content: dict[str, Any], where: str) -> DeskConfig:
         config = msgspec.convert({**content, "connections": named}, DeskConfig)
     except msgspec.ValidationError as error:
         raise BadConfig(f"{where}: {error}. Mend the file; nothing was started.") from error
-    for key, value in msgspec.structs.asdict(config.timing).items():
-        if not 0 < value < SECONDS_MAX:
-            raise BadConfig(f"{where}: timing.{key} is {value}, wanted: seconds above 0 and below {SECONDS_MAX:g}.")
-    for fault in faults(config.limits):
-        raise BadConfig(f"{where}: {fault}. Mend the file; nothing was started.")
-    if not 0 <= config.market_hours.closing_s < DAY_S:
-        raise BadConfig(
-            f"{where}: market_hours.closing_s is {config.market_hours.closing_s}, wanted: 0 or more and below {DAY_S}."
-        )
-    for symbol, about in config.symbols.items():
-        if about.first_notice is not None and (not root_of(symbol) or symbol.startswith("@")):
-            raise BadConfig(
-                f"{where}: symbols.{symbol}.first_notice: {symbol} is no dated contract (GCZ13), so it has no first "
-                "notice. Mend the file; nothing was started."
-            )
-    for name, each in config.connections.items():
-        if not CONNECTION_NAME.fullmatch(name):
-            raise BadConfig(f"{where}: connection name {name!r}: wanted 1 to 40 of a-z 0-9 _ -. Mend the file.")
-        if each.account_limits:
-            raise BadConfig(f"{where}: connections.{name}.account_limits: write [limits.accounts.ID] instead.")
-        _check_environment(each, config.limits, where)
+    for wrong in _wrong(config):
+        raise BadConfig(f"{where}: {wrong}")
     config = with_account_limits(config)
     return msgspec.structs.replace(config, connections=with_sharers(config.connections))
 
 
-def _check_environment(connection: ConnectionConfig, limits: LimitsSection, where: str) -> None:
+def _wrong(config: DeskConfig) -> Iterator[str]:
+    """What of it cannot be meant, with what to do; the first is told."""
+    for key, value in msgspec.structs.asdict(config.timing).items():
+        if not 0 < value < SECONDS_MAX:
+            yield f"timing.{key} is {value}, wanted: seconds above 0 and below {SECONDS_MAX:g}."
+    for fault in faults(config.limits):
+        yield f"{fault}. Mend the file; nothing was started."
+    closing_s = config.market_hours.closing_s
+    if not 0 <= closing_s < DAY_S:
+        yield f"market_hours.closing_s is {closing_s}, wanted: 0 or more and below {DAY_S}."
+    for symbol, about in config.symbols.items():
+        if about.first_notice is not None and (not root_of(symbol) or symbol.startswith("@")):
+            yield (
+                f"symbols.{symbol}.first_notice: {symbol} is no dated contract (GCZ13), so it has no first notice. "
+                "Mend the file; nothing was started."
+            )
+    for name, each in config.connections.items():
+        if not CONNECTION_NAME.fullmatch(name):
+            yield f"connection name {name!r}: wanted 1 to 40 of a-z 0-9 _ -. Mend the file."
+        if each.account_limits:
+            yield f"connections.{name}.account_limits: write [limits.accounts.ID] instead."
+        yield from _wrong_environment(each, config.limits)
+
+
+def _wrong_environment(connection: ConnectionConfig, limits: LimitsSection) -> Iterator[str]:
     """LIVE needs limits (law 10), and the word must be true: an address alone would trade live."""
     name, environment = connection.name, connection.environment
     try:
         host = urlsplit(connection.api_url).hostname or ""
     except ValueError as error:
-        raise BadConfig(f"{where}: connections.{name}.api_url {connection.api_url!r}: {error}. Mend it.") from error
-    if host not in LOOPBACK:
-        live_host = host == API_HOSTS["LIVE"]
-        if live_host != (environment == "LIVE"):
-            raise BadConfig(
-                f"{where}: connections.{name}.api_url is at {host or 'no host'}, its environment is {environment}; "
-                f"wanted for {environment}: https://{API_HOSTS[environment]}. Mend one of both; nothing was started."
-            )
-        if live_host and not connection.api_url.startswith("https://"):
-            raise BadConfig(f"{where}: connections.{name}.api_url is not https://. Mend it; nothing was started.")
+        yield f"connections.{name}.api_url {connection.api_url!r}: {error}. Mend it."
+        return
+    live_host = host == API_HOSTS["LIVE"]
+    if host not in LOOPBACK and live_host != (environment == "LIVE"):
+        yield (
+            f"connections.{name}.api_url is at {host or 'no host'}, its environment is {environment}; "
+            f"wanted for {environment}: https://{API_HOSTS[environment]}. Mend one of both; nothing was started."
+        )
+    if live_host and not connection.api_url.startswith("https://"):
+        yield f"connections.{name}.api_url is not https://. Mend it; nothing was started."
     if environment == "LIVE" and not limits.accounts:
-        raise BadConfig(
-            f"{where}: connections.{name}.environment is LIVE, and no account has limits. Write [limits.accounts.ID] "
+        yield (
+            f"connections.{name}.environment is LIVE, and no account has limits. Write [limits.accounts.ID] "
             f"with {', '.join(LIVE_NEEDS)} for each account that trades live; nothing was started."
         )
 
