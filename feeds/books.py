@@ -154,16 +154,16 @@ class Books(Server):
 
     def _succeeded(self, requested_s: float, content: AccountSnapshot) -> None:
         self.reads += 1
-        self.last = Snapshot(self.reads, requested_s, self.world.now_s(), content)
+        self.last = Snapshot(self.reads, requested_s, content)
         self.world.publish("snapshot", self.last)
         self.world.fresh(requested_s + self.timing.agreed_max_age_s - self.world.now_s())
         if self.failing:
             self.failing = False
             text = f"{self.account}: orders, positions and balance are read again"
             self.world.event("books.read_again", "DIGEST", text, incident=self._incident, resolved=True)
-        self._tell_account(requested_s, content)
+        self._tell_account(content)
 
-    def _tell_account(self, requested_s: float, content: AccountSnapshot) -> None:
+    def _tell_account(self, content: AccountSnapshot) -> None:
         """What limits need beside the snapshot, after it: nothing of this may hold the snapshot up or fail it. While
         the status was never read nothing is told, and entries wait."""
         self._read_status()
@@ -176,7 +176,7 @@ class Books(Server):
             return
         self._trouble("")
         points = self._point_values(content) if self.risk_limited else {}
-        self.world.publish("snapshot", AccountSeen(requested_s, self.status, start.day, start.equity_usd, points))
+        self.world.publish("snapshot", AccountSeen(self.status, start.equity_usd, points))
 
     def _read_status(self) -> None:
         """A failed read leaves what was known: unknown is not restricted, and not active either."""

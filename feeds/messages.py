@@ -190,20 +190,17 @@ class Snapshot(Message, frozen=True):
 
     read: int
     requested_s: float
-    answered_s: float
     content: AccountSnapshot
 
 
 class AccountSeen(Message, frozen=True):
     """Published on topic "snapshot" by books, after each good one: what a snapshot does not say of its account.
 
-    ``day``: the account's trading day (ISO date). ``day_start_usd``: its equity at the first read of that day, stored.
+    ``day_start_usd``: its equity at the first read of the account's trading day, stored.
     ``point_values_usd``: of what is held or ordered there, where open risk is limited; what was not read is missing.
     """
 
-    requested_s: float
     account: Account
-    day: str
     day_start_usd: Decimal
     point_values_usd: dict[str, Decimal]
 

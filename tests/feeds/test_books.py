@@ -60,7 +60,7 @@ def test_it_reads_at_once_and_then_every_30_seconds(world: ScriptedWorld) -> Non
     ]
 
 
-def test_a_snapshot_says_when_it_was_asked_for_and_when_it_was_answered(world: ScriptedWorld) -> None:
+def test_a_snapshot_says_when_it_was_asked_for_and_keeps_its_rhythm(world: ScriptedWorld) -> None:
     def slow(_: HttpRequest) -> HttpReply:
         world._pass_until(world.now_s() + 3.0)
         return ok(golden.BALANCES)
@@ -68,7 +68,7 @@ def test_a_snapshot_says_when_it_was_asked_for_and_when_it_was_answered(world: S
     world.answer_http("GET", f"{ACCOUNT}/balances", slow)
     world.advance(0.0)
     (snapshot,) = told(world)
-    assert (snapshot.requested_s, snapshot.answered_s) == (1000.0, 1003.0)
+    assert snapshot.requested_s == 1000.0, "though it was answered three seconds later"
     world.advance(60.0)
     assert [one.requested_s for one in told(world)] == [1000.0, 1030.0, 1060.0]
 

@@ -34,7 +34,7 @@ def held(quantity: int, symbol: str = "ESZ26") -> Position:
 
 def read(world: ScriptedWorld, orders: tuple[Order, ...] = (), positions: tuple[Position, ...] = ()) -> None:
     content = AccountSnapshot(ACCOUNT, orders, positions, Balance(ACCOUNT, Decimal(1), Decimal(1)))
-    world.deliver(Snapshot(1, world.now_s(), world.now_s(), content))
+    world.deliver(Snapshot(1, world.now_s(), content))
 
 
 # -- the decision --------------------------------------------------------------------------------------------------

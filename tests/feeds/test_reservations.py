@@ -18,9 +18,7 @@ from feeds.reservations import Standing
 ACCOUNT = "SIM1"
 NOW_UTC = 1_381_154_400.0
 POINT = Decimal(50)
-SEEN = AccountSeen(
-    0.0, Account(ACCOUNT, "Futures", "Active", "USD"), "2013-10-07", Decimal(100_000), {"ES": POINT, "NQ": POINT}
-)
+SEEN = AccountSeen(Account(ACCOUNT, "Futures", "Active", "USD"), Decimal(100_000), {"ES": POINT, "NQ": POINT})
 
 
 def order(order_id: str, symbol: str, side: Side, quantity: int, **more: object) -> Order:

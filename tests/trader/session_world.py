@@ -273,9 +273,9 @@ class Desk:
             {SYMBOL: self.last} if self.last is not None else {},
         )
         at_s = now_s if requested_s is None else requested_s
-        self.world.deliver(Snapshot(next(self.reads), at_s, now_s, content))
+        self.world.deliver(Snapshot(next(self.reads), at_s, content))
         account = Account(ACCOUNT, "Margin", self.status, "USD")
-        self.world.deliver(AccountSeen(at_s, account, "2013-10-07", Decimal(100_000), {}))
+        self.world.deliver(AccountSeen(account, Decimal(100_000), {}))
 
     def settle(self) -> None:
         """Reads and, where it is searched, history, until nothing can be on its way any more."""

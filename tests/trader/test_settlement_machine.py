@@ -48,7 +48,7 @@ from trader.store.journal import migrations
 TIMING = Timing()
 SPY = Instrument(SYMBOL, "STOCK", Decimal("0.01"), Decimal(1))
 START_UTC = 1_381_154_400.0
-SEEN = AccountSeen(0.0, VenueAccount(ACCOUNT, "Margin", "Active", "USD"), "2013-10-07", Decimal(0), {})
+SEEN = AccountSeen(VenueAccount(ACCOUNT, "Margin", "Active", "USD"), Decimal(0), {})
 MOST = Decimal(2)
 """The largest exposure that is ever declared."""
 MEMORIES: dict[str, tuple[Memory, float]] = {
@@ -168,7 +168,7 @@ class Settlement(RuleBasedStateMachine):
         content = AccountSnapshot(
             ACCOUNT, self.venue.shown(self.venue.orders), position, Balance(ACCOUNT, Decimal(0), Decimal(0))
         )
-        return Snapshot(next(self.reads), self.s, self.s, content)
+        return Snapshot(next(self.reads), self.s, content)
 
     def _read(self, snapshot: Snapshot) -> None:
         self._step(lambda now: read(self.account, snapshot, now))

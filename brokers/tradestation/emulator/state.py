@@ -21,7 +21,6 @@ from brokers.tradestation.emulator.steps import Step
 from brokers.tradestation.emulator.switches import Switches
 from brokers.tradestation.emulator.values import Code, Now
 
-ACCOUNT_KINDS = ("Futures", "Margin", "Cash")
 PERIOD_S_MIN = 0.05  # a heartbeat more often than this is a load test, not a heartbeat
 PERIOD_S_MAX = 86_400.0
 DEFAULT_ACCOUNTS = (
