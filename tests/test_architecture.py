@@ -8,6 +8,7 @@ import ast
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,10 @@ ONLY_IN: Mapping[str, str] = {
     "multiprocessing": "supervisor/runtime/spawn.py",
 }
 
+# Rooms whose objects own each other (a simulated process and its world, the emulator's state and its parts): there a
+# module may name another for its types that imports it. Nowhere else.
+CIRCLES_WITHIN = ("supervisor/sim/*.py", "brokers/tradestation/emulator/*.py")
+
 MAX_LINES = 499  # far above the 80 to 300 a file should have: here a second room is overdue
 
 # Places outside the project. Put together from parts, so that this file does not name them either.
@@ -236,6 +241,30 @@ def libraries_in_their_place(path: str, source: str) -> list[str]:
         for line, module in imports(path, source)
         if (owned := module.partition(".")[0]) in ONLY_IN and not fnmatchcase(path, ONLY_IN[owned])
     ]
+
+
+def circle(sources: Mapping[str, str]) -> list[str]:
+    """Rule: no module imports itself through others, nor for types only. Gives the circle, [] where there is none."""
+    graph: dict[str, set[str]] = {}
+    for path, source in sources.items():
+        known = {module_file(name, sources) for _, name in imports(path, source)} - {"", path}
+        within = matches(path, CIRCLES_WITHIN)
+        graph[path] = {each for each in known if not (within and matches(each, CIRCLES_WITHIN))}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def module_file(name: str, files: Mapping[str, str]) -> str:
+    """The file of what is imported: of ``from a.b import c`` it is the module c, or b where c is a name in it."""
+    for module in (name, name.rpartition(".")[0]):
+        place = module.replace(".", "/")
+        for file in (f"{place}.py", f"{place}/__init__.py"):
+            if file in files:
+                return file
+    return ""
 
 
 def size(path: str, source: str) -> list[str]:
@@ -319,6 +348,20 @@ def test_the_packages_keep_the_rule(rule: Rule) -> None:
     assert {name.partition("/")[0] for name in files} == set(PACKAGES)
     findings = [finding for name in files for finding in rule(name, (ROOT / name).read_text("utf-8"))]
     assert not findings, "\n".join(findings)
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    assert circle({name: (ROOT / name).read_text("utf-8") for name in package_files()}) == []
+
+
+def test_a_circle_of_imports_is_reported() -> None:
+    one, other = "from feeds.b import f", "if TYPE_CHECKING:\n    from feeds.a import g"
+    assert set(circle({"feeds/a.py": one, "feeds/b.py": other})) == {"feeds/a.py", "feeds/b.py"}
+    assert circle({"feeds/a.py": one, "feeds/b.py": "import msgspec"}) == []
+    assert (
+        circle({"supervisor/sim/a.py": "import supervisor.sim.b", "supervisor/sim/b.py": "import supervisor.sim.a"})
+        == []
+    )
 
 
 def test_no_file_of_the_project_names_a_place_outside_it() -> None:
