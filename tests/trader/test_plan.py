@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervisor.messages import ChildInfo, Tree
-from trader.desk.plan import EndOf, RestartTrader, StartSession, Step, Terminate, plan_sessions
+from trader.desk.plan import EndOf, RestartTrader, StartOf, Step, Terminate, plan_sessions
 from trader.sessions import Session, Wanted
 
 
@@ -35,7 +35,7 @@ def tree(group: str | None, trader: str | None = None) -> Tree:
 @pytest.mark.parametrize("wanted", [Wanted.TRADE, Wanted.MIND])
 @pytest.mark.parametrize("group", [None, "ended"])
 def test_wanted_session_that_does_not_run_is_started(wanted: Wanted, group: str | None) -> None:
-    assert plan_sessions([session(wanted)], tree(group), frozenset()) == [StartSession(session(wanted))]
+    assert plan_sessions([session(wanted)], tree(group), frozenset()) == [StartOf(session(wanted))]
 
 
 @pytest.mark.parametrize("group", [None, "ended", "up"])
@@ -65,4 +65,4 @@ def test_restarted_session_ends_first_and_is_started_at_the_next_look() -> None:
     one = session(Wanted.TRADE)
     first: list[Step] = plan_sessions([one], tree("up", "up"), frozenset({"es"}))
     assert first == [Terminate(one)]
-    assert plan_sessions([one], tree(None), frozenset({"es"})) == [StartSession(one)]
+    assert plan_sessions([one], tree(None), frozenset({"es"})) == [StartOf(one)]

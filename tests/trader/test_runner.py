@@ -13,7 +13,7 @@ from supervisor.errors import NoPeer, OutcomeUnknown, Refused
 from supervisor.messages import Done, Predecessor, Subscribed
 from supervisor.process.server import IgnoreStart
 from tests.trader.session_world import ARGUMENTS, MANAGER, OPENED_UTC, SESSION, SOURCE, SYMBOL, TRADER, session_world
-from trader.hosting.loader import BadStrategy
+from trader.hosting.loader import UnfitStrategy
 from trader.hosting.runner import Trader
 from trader.hosting.state import BadState, decode, encode
 from trader.messages import (
@@ -296,9 +296,9 @@ def test_a_refused_turn_is_the_last_one() -> None:
 
 
 def test_parameters_are_validated_before_anything_starts() -> None:
-    with pytest.raises(BadStrategy, match="quantity"):
+    with pytest.raises(UnfitStrategy, match="quantity"):
         Desk({"quantity": "many"}).start()
-    with pytest.raises(BadStrategy, match="unknown field"):
+    with pytest.raises(UnfitStrategy, match="unknown field"):
         Desk({"size": 1}).start()
 
 

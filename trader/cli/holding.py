@@ -43,7 +43,7 @@ def hold(context: click.Context, name: str, why: str, timeout_s: float, as_json:
         if as_json:
             print_json({"sessions": stopping.stopped(watch.left, None, folder)})
         raise watch.unknown("It is stored, and the account manager takes it before its next entry.")
-    _finish(watch, row, as_json, f"session {name} held; it stays so until `nightdesk session release {name}`")
+    _finish(watch, as_json, f"session {name} held; it stays so until `nightdesk session release {name}`")
 
 
 @click.command()
@@ -78,7 +78,7 @@ def flatten(
         raise watch.unknown("It is stored and goes on.")
     words = [word(folder, each) for each in watch.sessions]
     stopping.released_meanwhile(words, flattens)
-    _finish(watch, row, as_json, f"session {name} is flat; held until `nightdesk session release {name}`", flattens)
+    _finish(watch, as_json, f"session {name} is flat; held until `nightdesk session release {name}`", flattens)
 
 
 @click.command()
@@ -144,7 +144,7 @@ def _confirm(home: Path, row: Session, lifted: HoldLifted, timeout_s: float, as_
         raise watch.unknown("The release is stored; entries pass when the account manager has seen it.")
 
 
-def _finish(watch: Watch, row: Session, as_json: bool, text: str, flattens: dict[str, int] | None = None) -> None:
+def _finish(watch: Watch, as_json: bool, text: str, flattens: dict[str, int] | None = None) -> None:
     words = [word(watch.home, each) for each in watch.sessions]
     off = "" if watch.sessions else " (it is off: no process, no order, no position of it)"
     stopping.finish(as_json, {"sessions": stopping.stopped(words, flattens, watch.home)}, f"{text}{off}")

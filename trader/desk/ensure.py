@@ -14,9 +14,7 @@ from supervisor.process.server import Server
 from supervisor.process.world import Store
 from trader.config import DeskConfig
 from trader.desk.commands import EnsureNow
-from trader.desk.plan import EndOf, Step, Terminate, plan_sessions
-from trader.desk.plan import RestartTrader as Again
-from trader.desk.plan import StartSession as Begin
+from trader.desk.plan import EndOf, RestartTrader, StartOf, Step, Terminate, plan_sessions
 from trader.hours.market_hours import RENEWED_AFTER_S, renewal_due
 from trader.messages import EndTrading
 from trader.risk.limits import live_refusal
@@ -108,17 +106,17 @@ class EnsureSessions(Server):
         name = step.session.name
         supervisor = self.world.supervisor
         match step:
-            case Begin() if missing := self.connections_missing(step.session):
+            case StartOf() if missing := self.connections_missing(step.session):
                 raise Refused(f"its connection {missing[0]!r} is not in nightdesk.toml any more")
-            case Begin() if no := self._may_not_run(step.session):
+            case StartOf() if no := self._may_not_run(step.session):
                 raise Refused(f"{no}. Mend it, then restart the desk")
-            case Begin():
+            case StartOf():
                 supervisor.ensure_child(SESSIONS, session_spec(step.session, self.config))
                 self.world.event("session.started", "LOG", f"session {name} runs, wanted: {step.session.wanted}")
             case Terminate():
                 supervisor.terminate_child(f"{SESSIONS}/{name}")
                 self.to_restart.discard(name)
-            case Again():
+            case RestartTrader():
                 supervisor.restart_child(trader_name(name))
             case EndOf():
                 self.end_trading(step.session)

@@ -8,7 +8,7 @@ from supervisor.messages import ChildInfo, Tree
 from trader.sessions import Session, Wanted, trader_name
 
 
-class StartSession(msgspec.Struct, frozen=True):
+class StartOf(msgspec.Struct, frozen=True):
     """It should run and does not."""
 
     session: Session
@@ -32,7 +32,7 @@ class EndOf(msgspec.Struct, frozen=True):
     session: Session
 
 
-Step = StartSession | Terminate | RestartTrader | EndOf
+Step = StartOf | Terminate | RestartTrader | EndOf
 
 
 def plan_sessions(sessions: list[Session], tree: Tree, to_restart: frozenset[str]) -> list[Step]:
@@ -45,7 +45,7 @@ def _step(session: Session, running: dict[str, ChildInfo], to_restart: frozenset
     group = running.get(f"sessions/{session.name}")
     trader = running.get(trader_name(session.name))
     if group is None or group.state == "ended":
-        return StartSession(session) if session.wanted is not Wanted.OFF else None
+        return StartOf(session) if session.wanted is not Wanted.OFF else None
     if session.name in to_restart:
         return Terminate(session)
     ended = trader is not None and trader.state == "ended"

@@ -18,7 +18,7 @@ MODULE = "nightdesk_strategy"
 """A fresh module: never one that the supervisor had imported before it forked."""
 
 
-class BadStrategy(Exception):
+class UnfitStrategy(Exception):
     """The code has no such strategy, or its parameters are wrong; the message says what to do."""
 
 
@@ -30,7 +30,7 @@ def load(code: Code, class_name: str) -> Strategy:
     exec(compile(code.source, code.filename, "exec"), module.__dict__)  # the user's own code is what this is for
     found = getattr(module, class_name, None)
     if not isinstance(found, type) or not issubclass(found, Strategy):
-        raise BadStrategy(f"{code.filename}: {class_name} is no class derived from trader.strategy.Strategy")
+        raise UnfitStrategy(f"{code.filename}: {class_name} is no class derived from trader.strategy.Strategy")
     return found()
 
 
@@ -49,7 +49,7 @@ def parameters_of(strategy: Strategy) -> tuple[Parameter, ...]:
 
 
 def parameters(strategy: Strategy, given: dict[str, Any]) -> msgspec.Struct:
-    """The typed parameters; ``BadStrategy`` names the field, what was given and what it has. What the struct's own
+    """The typed parameters; ``UnfitStrategy`` names the field, what was given and what it has. What the struct's own
     ``__post_init__`` refuses (ValueError, TypeError) is told in the same way."""
     known = parameters_of(strategy)
     unknown = [name for name in given if name not in {each.name for each in known}]
@@ -60,7 +60,7 @@ def parameters(strategy: Strategy, given: dict[str, Any]) -> msgspec.Struct:
     except msgspec.ValidationError as error:
         fitting = ", ".join(map(told, known)) or "none"
         settings = " ".join(f"{name}={value!r}" for name, value in given.items())
-        raise BadStrategy(
+        raise UnfitStrategy(
             f"parameters of {type(strategy).__name__}: {error}; given: {settings}; it has: {fitting}. "
             "Give --set KEY=VALUE that fit"
         ) from error

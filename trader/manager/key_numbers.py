@@ -26,7 +26,7 @@ class KeyFile(Protocol):
     def write(self, data: bytes) -> None: ...
 
 
-class Taken(msgspec.Struct, frozen=True):
+class UsedNumbers(msgspec.Struct, frozen=True):
     """Of the key ``key`` all numbers below ``below`` may have been used."""
 
     key: str
@@ -69,16 +69,16 @@ class KeyNumbers:
 
     def _write(self, below: int) -> None:
         try:
-            self._file.write(msgspec.json.encode(Taken(self._key, below)))
+            self._file.write(msgspec.json.encode(UsedNumbers(self._key, below)))
         except StoreFailed as failed:
             self._troubled(f"numbers of order keys are not kept: {failed}")
         else:
             self._below, self.trouble = below, ""
 
-    def _read(self) -> Taken | None:
+    def _read(self) -> UsedNumbers | None:
         try:
             data = self._file.read()
-            return None if data is None else msgspec.json.decode(data, type=Taken)
+            return None if data is None else msgspec.json.decode(data, type=UsedNumbers)
         except (StoreFailed, msgspec.DecodeError, UnicodeDecodeError) as failed:
             self._troubled(f"numbers of order keys cannot be read: {failed}")
             return None

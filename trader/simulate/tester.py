@@ -34,8 +34,7 @@ from supervisor.process.store import SqliteStore
 from supervisor.sim.desk import SimDesk
 from supervisor.sim.kernel import START_S
 from trader.hosting.code import BadStrategy, find_code
-from trader.hosting.loader import BadStrategy as Unfit
-from trader.hosting.loader import load, parameters
+from trader.hosting.loader import UnfitStrategy, load, parameters
 from trader.messages import RejectRow, Row
 from trader.sessions import Code, Session, journal_path
 from trader.simulate.assembly import Machine, machine
@@ -99,7 +98,7 @@ def run(plan: Plan, warn: Callable[[str], None] = to_stderr) -> Result:
             f"no bar of {series.symbol} ends after {_told(plan.from_utc, 'the beginning')} and up to "
             f"{_told(plan.to_utc, 'the end')}; there are {utc_text(series.stamps[0])} to {utc_text(series.stamps[-1])}"
         )
-    code, class_name = _code(plan, series.symbol)
+    code, class_name = _code(plan)
     origin_utc = float(series.stamps[begin - 1]) if begin else series.stamps[0] - 2.0 * MINUTE_S
     cut = Series(series.symbol, series.bars[:end])
     session = Session(
@@ -181,7 +180,7 @@ def _series(plan: Plan, warn: Callable[[str], None]) -> Series:
     return series
 
 
-def _code(plan: Plan, symbol: str) -> tuple[Code, str]:
+def _code(plan: Plan) -> tuple[Code, str]:
     """The code, once its class was made and its parameters fit."""
     try:
         code, class_name = find_code(plan.strategy)
@@ -193,7 +192,7 @@ def _code(plan: Plan, symbol: str) -> tuple[Code, str]:
         raise StrategyFailed(f"{code.filename} cannot be loaded:\n{traceback.format_exc()}") from error
     try:
         parameters(strategy, plan.settings)
-    except Unfit as error:
+    except UnfitStrategy as error:
         raise BadTest(str(error)) from error
     return code, class_name
 
