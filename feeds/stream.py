@@ -7,7 +7,7 @@ a crash, which the supervisor slows down when it comes too often.
 The one exception is a venue that says no, in the stream (DualLogon, Forbidden ...) or to the opening (4xx): asking
 again at once does not help, and with DualLogon it would throw the other session out, again and again. A supervisor
 restarts the first few deaths at once, so the feed stays, without a stream, tells, and asks again after a pause that
-doubles (tradestation v3, 10: "back off, raise an alarm, do not fight").
+doubles: back off, raise an alarm, do not fight.
 
 It declares itself fresh on contact: any byte, a heartbeat too. How old the newest bar may be is not to be said without
 market hours; whoever trades on bars looks at their age (``trader/risk/gates.py``).
