@@ -84,7 +84,7 @@ class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     environment: Literal["SIM", "LIVE"] = "SIM"
     key_sharers: int = 1
     """Connections of this desk with the same ``client_id``, this one included; counted at the start, never written. The
-    venue counts by user and key and tells no SIM from LIVE (tradestation v3, 3): they divide its quotas."""
+    venue counts by user and key and tells no SIM from LIVE: they divide its quotas."""
     quotas: Literal["venue", "off"] = "venue"
     """``off``: this desk keeps to no quota of reads. Only for an emulator whose own are off, where market time runs so
     fast that quotas of machine time would hold bars back."""

@@ -1,7 +1,7 @@
 """Bytes of a stream into lines, whatever the chunks were. PURE.
 
 Chunk borders mean nothing: a line may span many, one may hold many. ``\\r\\n``, blank lines and a last line without
-newline are tolerated (tradestation v3, 10).
+newline are tolerated.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where a stream and the books of the same account disagree: has the stream left something out? PURE.
 
-A stream can beat, deliver other orders and omit one fill or end (tradestation v3, 0.10 and 13). The books' read is the
+A stream can beat, deliver other orders and omit one fill or end. The books' read is the
 truth. It may be quicker than the stream, so a disagreement counts when the stream has still not told what a read knew
 that began at least ``grace_s`` before another one. Each is told once. A stream that is ahead of a read is right: the
 read is older.
@@ -46,7 +46,7 @@ class OrdersTold:
 
     def judge(self, orders: Iterable[Order], requested_s: float) -> list[Omission]:
         """A read, begun at ``requested_s``. Orders of the first one that the stream does not name are not held against
-        it: whether its replay names what was over before is not established (tradestation v3, 15.5)."""
+        it: whether its replay names what was over before is not established."""
         read = {order.order_id: order for order in orders}
         if self._before is None:
             self._before = frozenset(read)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 MISSED_BEATS = 3
-"""The venue beats about every 5 s when idle; three missed beats are silence (tradestation v3, 10)."""
+"""The venue beats about every 5 s when idle; three missed beats are silence."""
 
 TURNS_IN_A_BEAT = 5
 """The judge looks this often in the time of a heartbeat: silence is noticed at most a fifth of a beat late."""

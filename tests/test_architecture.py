@@ -179,7 +179,11 @@ OUTSIDE = tuple(
     "".join(parts)
     for parts in (
         *((".", "./shared"), (".", "library"), ("/wor", "k/"), ("/tmp", "/w/")),
-        *(("(DES", "IGN"), ("tradestation-", "v3")),  # papers that no reader of the project has
+        *(
+            ("(DES", "IGN"),
+            ("tradestation-", "v3"),
+            ("tradestation ", "v3"),
+        ),  # papers that no reader of the project has
     )
 )
 

@@ -77,7 +77,7 @@ P = TypeVar("P", bound=Page)
 V = TypeVar("V")
 
 BARS_PER_READ = 57_600
-"""The most bars that one request may ask for (tradestation v3, 3)."""
+"""The most bars that one request may ask for."""
 BACK_S_MAX = 500_000 * 60
 RANGE_S_MAX = 3 * 365 * 86_400
 """So far back minute bars can be counted, and so long a range of dates may be."""

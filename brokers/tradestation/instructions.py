@@ -1,7 +1,7 @@
 """What we tell TradeStation to do with orders, and what its answer proves. PURE.
 
 An instruction has three outcomes (order-safety 3.1): accepted, refused in words, unknown. HTTP 200 is none of
-them yet: a refusal comes inside a 200 as well (tradestation v3, 7.1). Whatever proves nothing is ``Unknown``.
+them yet: a refusal comes inside a 200 as well. Whatever proves nothing is ``Unknown``.
 """
 
 from __future__ import annotations

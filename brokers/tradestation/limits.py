@@ -1,6 +1,6 @@
 """TradeStation's quotas, and what its answers say about them. PURE.
 
-Two official tables exist (tradestation v3, 3); of each row the lower one is kept. The venue counts per user of an API
+Two official tables exist; of each row the lower one is kept. The venue counts per user of an API
 key, by resource, in a rolling window. Placing, replacing and cancelling have no published quota and are not counted.
 """
 

@@ -1,6 +1,6 @@
 """TradeStation's sign-in (OAuth, Auth0): the page a person is sent to, the token requests, their answers. PURE.
 
-Source: tradestation v3, 1. A refresh of a key that does not rotate returns no refresh token: the old one stays.
+A refresh of a key that does not rotate returns no refresh token: the old one stays.
 A rotating one returns a new one, which its owner must store before it is used.
 """
 

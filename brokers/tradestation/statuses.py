@@ -1,6 +1,6 @@
 """TradeStation's order status codes, each with what it means to us and where it is odd. PURE.
 
-Source: tradestation v3, the table of status codes and the sequences of frames seen. The vendor names 37 codes
+Source: the vendor's table of status codes and the sequences of frames seen. The vendor names 37 codes
 in one place and 20 in another, and sends codes outside both: a code that is not here means "still open, look it
 up" and never an end (law 6: unknown is not closed).
 """

@@ -60,7 +60,7 @@ def exit_code(findings: Iterable[Finding]) -> int:
 
 
 def rotation(rotating: bool | None, environment: str, signed_in_utc: float, now_utc: float, name: str) -> Finding:
-    """A key that rotates needs a person each day (tradestation v3, 1): nothing that trades money unattended."""
+    """A key that rotates needs a person each day: nothing that trades money unattended."""
     if rotating is None:
         return Finding("key", "skipped", "whether it rotates shows at its first renewal")
     if not rotating:
