@@ -122,20 +122,9 @@ def seen(
     whose replays can be older than what we know. ``by_venue``: an end or a smaller size in it is what the order's group
     or parent brings about, nobody's doing. ``revives``: it was asked for so long after our last word that an order
     which had ended, and works in it, does work: what we were told of its end was wrong."""
-    told: list[Happening] = []
-    most = max(own.quantity, frame.quantity)
-    if frame.filled_quantity > most:  # more cannot be: what the position has of it, reads of the position tell
-        beyond = f"filled {frame.filled_quantity} of {most}"
-        told += [] if beyond == own.odd else [Happening(What.ODD, beyond)]
-        own, frame = _replaced(own, odd=beyond), msgspec.structs.replace(frame, filled_quantity=most)
-    if own.presumed and current and read:
-        own, back = _back(own, frame)
-        told += back
-    elif revives and own.status in (X, E, J) and frame.status in (R, W, C):
-        told.append(Happening(What.BACK, f"{own.status} -> {frame.status} ({frame.venue_status})"))
-        own = _replaced(own, status=frame.status, late=True, odd="")
-    if own.out and current and not (frame.status.terminal or frame.status is U):
-        own = _replaced(own, out=False)  # that version had ended, and it lives on under its id
+    own, frame, told = _at_most(own, frame)
+    own, back = _alive(own, frame, current=current, read=read, revives=revives)
+    told += back
     status, odd = next_status(own.status, frame.status)
     if odd and odd != own.odd:
         told.append(Happening(What.ODD, f"{own.status} -> {frame.status} ({frame.venue_status}): {odd}"))
@@ -166,11 +155,32 @@ def seen(
     return after, tuple(told)
 
 
-def _back(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
-    """The broker shows what a person took for ended. Works it, it is ours and late: others may have taken its place."""
-    if frame.status.terminal or frame.status is U:
-        return own, []
-    return _replaced(own, presumed=False, late=True, status=frame.status), [Happening(What.BACK)]
+def _at_most(own: OwnOrder, frame: Order) -> tuple[OwnOrder, Order, list[Happening]]:
+    """More than its quantity cannot be filled: what the position has of it, reads of the position tell."""
+    most = max(own.quantity, frame.quantity)
+    if frame.filled_quantity <= most:
+        return own, frame, []
+    beyond = f"filled {frame.filled_quantity} of {most}"
+    told = [] if beyond == own.odd else [Happening(What.ODD, beyond)]
+    return _replaced(own, odd=beyond), msgspec.structs.replace(frame, filled_quantity=most), told
+
+
+def _alive(
+    own: OwnOrder, frame: Order, *, current: bool, read: bool, revives: bool
+) -> tuple[OwnOrder, list[Happening]]:
+    """What we took for ended works: a person's release had presumed its end, or its end was told wrongly. It is ours
+    and late: others may have taken its place. Or it lives on under its id, after one version of it had ended."""
+    told: list[Happening] = []
+    lives = not (frame.status.terminal or frame.status is U)
+    if own.presumed and current and read:
+        if lives:
+            own, told = _replaced(own, presumed=False, late=True, status=frame.status), [Happening(What.BACK)]
+    elif revives and own.status in (X, E, J) and frame.status in (R, W, C):
+        told = [Happening(What.BACK, f"{own.status} -> {frame.status} ({frame.venue_status})")]
+        own = _replaced(own, status=frame.status, late=True, odd="")
+    if own.out and current and lives:
+        own = _replaced(own, out=False)
+    return own, told
 
 
 def _filled(own: OwnOrder, frame: Order) -> tuple[OwnOrder, list[Happening]]:
