@@ -132,7 +132,7 @@ def test_nights_over_a_close_and_an_open_keep_all_invariants(what: str, utc_hour
 
 def test_an_entry_of_a_closed_market_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its gate a night over the hours fails, so the check does look."""
-    monkeypatch.setattr("trader.manager.account.market_refusal", lambda symbol, moment: "")
+    monkeypatch.setattr("trader.manager.entering.market_refusal", lambda symbol, moment: "")
     problems: list[str] = []
     for seed in range(1, 4):
         problems += Night(night(seed, hours=3.0, level="light", begin_utc=MONDAY_UTC - 4 * 3600)).play().problems

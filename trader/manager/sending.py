@@ -35,7 +35,7 @@ class Sending:
         step: Callable[[], Step],
         look_at_holds: Callable[[], None],
     ) -> None:
-        self._world, self._account, self._broker, self._key_numbers = world, account, broker, key_numbers
+        self._world, self._account, self.broker, self._key_numbers = world, account, broker, key_numbers
         self._step, self._look_at_holds = step, look_at_holds
         self._waiting: list[Intent] = []
         self.paused_until_s = 0.0
@@ -86,12 +86,12 @@ class Sending:
             self._key_numbers.reserve(intent.number)
             instrument = account.journal.instruments.get(intent.symbol)
             order = placing(intent, account.session.account, instrument, protective(account, intent.symbol))
-            return self._broker.place_with_children(order) if order.children else self._broker.place(order)
+            return self.broker.place_with_children(order) if order.children else self.broker.place(order)
         if intent.kind is Kind.CANCEL:
-            return self._broker.cancel(intent.order_id)
+            return self.broker.cancel(intent.order_id)
         own = account.journal.orders[intent.order_id]
         sure = own.group > 0 or own.on_its_way is None  # else a size that was given up may arrive before this one
-        return self._broker.replace(_as_told(account, own), change(intent, own.quantity if sure else None))
+        return self.broker.replace(_as_told(account, own), change(intent, own.quantity if sure else None))
 
 
 def _as_told(account: Account, own: OwnOrder) -> Order:
