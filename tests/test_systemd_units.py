@@ -13,7 +13,7 @@ import pytest
 from feeds.config import Timing
 from feeds.specs import books_spec, connection_spec, feed_spec
 from supervisor.spec import ChildSpec
-from tests.test_docs import ROOT, doc, sections
+from tests.doc_finders import ROOT, doc, sections
 from tests.trader.session_world import SESSION
 from trader.app import EXIT_BAD_CONFIG
 from trader.config import parse_config

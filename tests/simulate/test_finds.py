@@ -124,7 +124,7 @@ def test_an_order_of_a_person_that_is_cancelled_is_found(monkeypatch: pytest.Mon
         if isinstance(message, Snapshot):
             for order in message.content.orders:
                 if order.working and not self.journal.knows_order(order.order_id):
-                    self.broker.cancel(order.order_id)
+                    self.sending.broker.cancel(order.order_id)
         handle(self, message)
 
     monkeypatch.setattr(AccountManager, "handle_info", tidy)

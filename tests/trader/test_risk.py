@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from brokers.model import Account, Instrument
-from tests.test_docs import rows, sections
+from tests.doc_finders import rows, sections
 from trader.risk.gates import (
     ENTRY_GATES,
     EXIT_GATES,

@@ -42,7 +42,7 @@ from trader.manager.truth import coverage, read
 from trader.manager.turns import declare
 from trader.messages import Declared
 from trader.orders.intents import Intent, IntentState, Kind, Memory, Purpose, change, placing
-from trader.risk.gates import Limits
+from trader.risk.limits import Limits
 from trader.store.journal import migrations
 
 TIMING = Timing()
