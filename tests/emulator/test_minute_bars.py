@@ -40,6 +40,9 @@ def shown(bounds: tuple[int, int]) -> list[str]:
         ("2013-11-29T17:45", 60, ["17:30", "18:00"]),
         ("2013-10-07T14:59", 7, ["14:54", "15:01"]),
         ("2013-10-06T14:59", 60, ["14:00", "15:00"]),
+        ("2013-10-07T21:00", 1440, ["20:00", "04:00"]),
+        ("2013-10-08T13:00", 1440, ["04:00", "13:30"]),
+        ("2013-10-06T14:59", 1440, ["04:00", "04:00"]),
     ],
 )
 def test_a_stocks_bar_is_cut_from_the_opening(stamp: str, minutes: int, begin_and_end: list[str]) -> None:
@@ -54,6 +57,8 @@ def test_each_minute_lies_in_its_bar_and_ends_never_go_back(minute: int, minutes
         assert begin < stamp <= end
         assert end - begin <= 60 * minutes
         assert end <= minute_bars.bounds(about, stamp + 60, 60 * minutes)[1]
+        assert minute_bars.bounds(about, end + 60, 60 * minutes)[0] >= end
+        assert minute_bars.bounds(about, begin, 60 * minutes)[1] <= begin
 
 
 def test_the_chart_and_its_forming_bar_agree() -> None:

@@ -75,6 +75,8 @@ STEPS = st.lists(
         st.tuples(st.just("replace"), st.tuples(st.integers(0, 9), st.integers(-7, 7))),
         st.tuples(st.just("resize"), st.tuples(st.integers(0, 9), st.integers(1, 4))),
         st.tuples(st.just("part"), st.integers(0, 9)),
+        st.tuples(st.just("reject"), st.integers(0, 9)),
+        st.tuples(st.just("hand"), st.integers(-3, 3)),
         st.tuples(st.just("restart"), st.none()),
     ),
     max_size=25,
@@ -172,6 +174,17 @@ class Play:
             except Refusal:
                 return
 
+    def reject(self, number: int) -> None:
+        """One order, at a moment when others may be due: as a tester does, past all that the app settles first."""
+        self.emulator.seconds += 40 * (number % 3)
+        if order_id := self._open(number):
+            event = book.OrderRejected(order_id, "thrown out", self.emulator.now.market_utc)
+            self.state.record(event, self.emulator.now)
+
+    def hand(self, quantity: int) -> None:
+        body = {"account": FUTURES, "symbol": "ESZ13", "quantity": quantity}
+        self.emulator.reply("POST", "/emulator/trade", body)
+
     def restart(self, _: None) -> None:
         """kill -9 and a new process on the same book; the streams are opened anew."""
         self.keep()
@@ -210,6 +223,7 @@ def check_orders(state: State) -> None:
     for one in ledger.orders.values():
         assert 0 <= one.filled <= one.quantity or one.status == "REJ"
         assert one.is_open == (one.order_id in ledger.open_ids) == (one.closed_utc is None)
+        assert one.remaining > 0 or not one.is_open  # else its next fill would be one of nothing
         assert (one.status == "FLL") == (one.filled == one.quantity and one.filled > 0)
         assert sum(abs(fill.quantity) for fill in ledger.fills if fill.order_id == one.order_id) == one.filled
         if one.group:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from brokers.tradestation.emulator import book
 from brokers.tradestation.emulator.app import next_due
 from tests.emulator.support import FUTURES, MARGIN, Emulator, bar, flat_bars, market, order
 
@@ -311,3 +312,20 @@ def test_a_partial_close_realizes_its_part_and_keeps_the_average() -> None:
     (balance,) = emulator.get(f"/v3/brokerage/accounts/{FUTURES}/balances")["Balances"]
     assert balance["BalanceDetail"]["RealizedProfitLoss"] == "1500"
     assert balance["CashBalance"] == "101490"  # 3 x 10 points x 50 USD, less 8 x 1.25 USD
+
+
+@pytest.mark.parametrize("ends", [book.OrderRejected, book.OrderCancelled, book.OrderFilled])
+def test_nothing_happens_to_an_order_that_has_ended(ends: type[book.OfOrder]) -> None:
+    """A tester who ends an order by hand that the market has filled is told so, instead of a book that does not add up."""
+    emulator = es(*flat_bars(1, 9))
+    emulator.pass_time(20)
+    order_id = emulator.place()["OrderID"]
+    assert status(emulator, order_id) == "FLL"
+    events = {
+        book.OrderRejected: book.OrderRejected(order_id, "late", emulator.now.market_utc),
+        book.OrderCancelled: book.OrderCancelled(order_id, emulator.now.market_utc),
+        book.OrderFilled: book.OrderFilled(order_id, Decimal(1000), Decimal(0), emulator.now.market_utc),
+    }
+    with pytest.raises(ValueError, match=rf"order {order_id} has ended \(FLL\): no {ends.__name__} follows"):
+        emulator.state.record(events[ends], emulator.now)
+    assert emulator.state.ledger.accounts[FUTURES].quantity("ESZ13") == 1

@@ -17,6 +17,7 @@ import msgspec
 
 from brokers.tradestation.emulator.bodies import Body, amount, choice, listed, lowered, text, unbuilt
 from brokers.tradestation.emulator.book import MarketRule, Terms
+from brokers.tradestation.emulator.checks import PRICE_MAX
 from brokers.tradestation.emulator.instruments import instrument
 from brokers.tradestation.emulator.market import Print, Series
 from brokers.tradestation.emulator.order import Order
@@ -71,12 +72,12 @@ def _bounded(options: Body, name: str) -> list[Body]:
 def _market_rule(state: State, rule: Body) -> MarketRule:
     if rule.get("ruletype") is not None:
         choice(rule, "ruletype", {"price": "Price"})
-    symbol = text(rule, "symbol")
+    symbol = text(rule, "symbol").upper()
     if state.market.series(symbol) is None:
         raise unbuilt(f"FAILED, INVALID SYMBOL (of an activation rule: {symbol[:20]!r})")
     price = amount(rule, "price")
-    if price <= 0:
-        raise unbuilt(f"the Price of an activation rule must be above 0, got {number(price)}")
+    if not 0 < price <= PRICE_MAX:
+        raise unbuilt(f"the Price of an activation rule must be above 0 and at most {PRICE_MAX}, got {number(price)}")
     return MarketRule(
         symbol=symbol,
         predicate=choice(rule, "predicate", PREDICATES),

@@ -20,12 +20,25 @@ NUMBER_EXPONENT_MAX = 30
 Body = dict[str, Any]
 
 
+class BodyError(ValueError):
+    """Bytes that are not the JSON that was due; says why."""
+
+
+def decoded(raw: bytes, shape: Any = Any) -> Any:
+    """JSON as anybody may send it: texts that are no UTF-8 and ten thousand brackets are wrong like any other. Raises
+    BodyError."""
+    try:
+        return msgspec.json.decode(raw.removeprefix(BYTE_ORDER_MARK), type=shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BodyError(str(error)) from error
+
+
 def parse(raw: bytes) -> Body:
     if len(raw) > BODY_BYTES_MAX:
         raise bad_request(f"the body has {len(raw)} bytes, the limit is {BODY_BYTES_MAX}")
     try:
-        body = msgspec.json.decode(raw.removeprefix(BYTE_ORDER_MARK))
-    except (msgspec.DecodeError, RecursionError) as error:
+        body = decoded(raw)
+    except BodyError as error:
         raise bad_request(f"the body is not JSON: {error}") from error
     return lowered(body, "the body")
 

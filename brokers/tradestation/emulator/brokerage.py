@@ -15,7 +15,7 @@ from brokers.tradestation.emulator.errors import bad_request
 from brokers.tradestation.emulator.order import Order
 from brokers.tradestation.emulator.order_wire import order_object
 from brokers.tradestation.emulator.paging import PAGE_MAX, page
-from brokers.tradestation.emulator.query import since_utc, split, whole
+from brokers.tradestation.emulator.query import split, symbols_of, when_utc, whole
 from brokers.tradestation.emulator.state import State
 from brokers.tradestation.emulator.values import Now, Request
 from brokers.tradestation.emulator.wire import Object
@@ -68,7 +68,7 @@ def bod_balances(state: State, ids: str, now: Now) -> Object:
 
 def positions(state: State, ids: str, request: Request, now: Now) -> Object:
     good, errors = known_accounts(state, ids)
-    wanted = split(request.query.get("symbol", "*"), SYMBOLS_MAX, "symbols")
+    wanted = symbols_of(request.query.get("symbol", "*"), SYMBOLS_MAX)
     shown = [
         frame
         for (_, symbol), frame in streams.position_objects(state, tuple(good), now).items()
@@ -115,7 +115,7 @@ def orders_by_id(state: State, ids: str, order_ids: str, now: Now) -> Object:
 def historical_orders(state: State, ids: str, request: Request, now: Now, order_ids: str = "") -> Object:
     """Closed before today and opened on ``since`` or later."""
     good, errors = known_accounts(state, ids)
-    since, today = since_utc(request.query.get("since", "")), now.market_utc // _DAY_S
+    since, today = when_utc(request.query.get("since", ""), "since"), now.market_utc // _DAY_S
     closed = [
         order
         for order in reversed(state.ledger.orders.values())

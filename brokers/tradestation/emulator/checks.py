@@ -16,7 +16,7 @@ from brokers.tradestation.emulator.money import Account
 from brokers.tradestation.emulator.wire import number
 
 QUANTITY_MAX = 1_000_000  # a limit of ours: a typing error should not fill
-PRICE_MAX = 1_000_000
+PRICE_MAX = 10_000_000  # where prices of the data end
 _OPG_CLOSED_S = 9 * 3_600 + 29 * 60
 _OPG_AGAIN_S = 16 * 3_600
 

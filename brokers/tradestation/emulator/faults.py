@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from brokers.tradestation.emulator import book, marketdata, orders, steering, stream_ends, wire
+from brokers.tradestation.emulator.bodies import BODY_BYTES_MAX, BodyError, decoded
 from brokers.tradestation.emulator.errors import Refusal, bad_request, not_found
 from brokers.tradestation.emulator.fault_rules import Rule
 from brokers.tradestation.emulator.query import when_utc
@@ -289,11 +290,11 @@ def _order_object(state: State, order_id: str) -> Object:
 
 
 def _body(request: Request, shape: type[Any]) -> Any:
-    if len(request.body) > orders.BODY_BYTES_MAX:
-        raise bad_request(f"the body has {len(request.body)} bytes, the limit is {orders.BODY_BYTES_MAX}")
+    if len(request.body) > BODY_BYTES_MAX:
+        raise bad_request(f"the body has {len(request.body)} bytes, the limit is {BODY_BYTES_MAX}")
     try:
-        return msgspec.json.decode(request.body or b"{}", type=shape)
-    except msgspec.MsgspecError as error:
+        return decoded(request.body or b"{}", shape)
+    except BodyError as error:
         fields = "names of switches"
         if shape is not dict:
             fields = ", ".join(field.name for field in msgspec.structs.fields(shape))

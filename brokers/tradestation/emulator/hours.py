@@ -14,7 +14,7 @@ from functools import lru_cache
 import msgspec
 
 from brokers.tradestation.emulator.instruments import Instrument
-from brokers.tradestation.emulator.trading_days import is_half_day
+from brokers.tradestation.emulator.trading_days import NEW_YORK, is_half_day
 
 DAY_S = 86_400
 HOUR_S = 3_600
@@ -61,6 +61,11 @@ def new_york_day(at_utc: float) -> int:
     return int((at_utc + _offset_s(int(at_utc // HOUR_S))) // DAY_S)
 
 
+def midnight_utc(day: int) -> float:
+    """When this day of New York begins."""
+    return _utc(day, 0)
+
+
 def new_york_second(at_utc: float) -> float:
     """Seconds since New York's midnight."""
     return (at_utc + _offset_s(int(at_utc // HOUR_S))) % DAY_S
@@ -80,22 +85,14 @@ def _session(kind: str, day: int) -> Session | None:
 
 
 def _utc(day: int, minute: int) -> float:
-    """No session begins or ends in the night in which the clocks change, so the offset of about then will do."""
+    """Nothing begins or ends in the hours in which the clocks change (at two at night), so the offset of about then
+    will do."""
     local_s = day * DAY_S + minute * MINUTE_S
     return float(local_s - _offset_s((local_s + 5 * HOUR_S) // HOUR_S))
 
 
 @lru_cache(4096)
 def _offset_s(hour: int) -> int:
-    """New York's offset in this hour since 1970: summer time from the second Sunday of March to the first of November,
-    07:00 and 06:00 UTC (the law since 2007)."""
-    year = (_EPOCH + datetime.timedelta(days=hour * HOUR_S // DAY_S)).year
-    begins = _sunday(year, 3, 2) * 24 + 7
-    ends = _sunday(year, 11, 1) * 24 + 6
-    return (-4 if begins <= hour < ends else -5) * HOUR_S
-
-
-def _sunday(year: int, month: int, number: int) -> int:
-    """The day since 1970 of the month's n-th Sunday."""
-    first = (datetime.date(year, month, 1) - _EPOCH).days
-    return first + (6 - (first + _EPOCH_WEEKDAY)) % 7 + 7 * (number - 1)
+    """New York's offset in this hour since 1970."""
+    offset = datetime.datetime.fromtimestamp(hour * HOUR_S, NEW_YORK).utcoffset()
+    return int(offset.total_seconds()) if offset else 0

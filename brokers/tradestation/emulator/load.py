@@ -3,21 +3,28 @@ named by file, line, value; nothing is repaired, but the same bar said twice in 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
-from brokers.tradestation.emulator.csv_lines import OUT_OF_ORDER, lines_of, price_of, stamp_of, volume_of
+from brokers.tradestation.emulator.csv_lines import OUT_OF_ORDER, price_of, rows_of, stamp_of, volume_of
 from brokers.tradestation.emulator.errors import DataError
 from brokers.tradestation.emulator.instruments import ROOTS, instrument
 from brokers.tradestation.emulator.load_finer import QUOTE_FILE, TICK_FILE, load_quotes, load_ticks
-from brokers.tradestation.emulator.market import Bar, Market, Quotes, Series
+from brokers.tradestation.emulator.market import MINUTE_S, Bar, Market, Quotes, Series
 from brokers.tradestation.emulator.ticks import Tick, TickSeries, by_minute, joined
 
 HEADER = "time,open,high,low,close,volume"
 SUFFIX = "_1m.csv.gz"
 PLAIN_SUFFIX = "_1m.csv"
 BUNDLED = Path(__file__).parent / "data"
+SUSPICIOUS_BARS = 20
+"""Of so many minute bars some follow each other; where none do they were probably cut longer."""
+_OTHER_SIZE = re.compile(r".+_(\d+[a-zA-Z]+)\.csv(?:\.gz)?")
+
+Part = tuple[Path, Series]
 
 
 def load_market(names: Sequence[str], warn: Callable[[str], None] | None = None) -> Market:
@@ -25,7 +32,7 @@ def load_market(names: Sequence[str], warn: Callable[[str], None] | None = None)
     symbols. Raises DataError. ``warn`` is told, in one line a file, what was left out (default: stderr)."""
     if not names:
         raise DataError(f"no bars were named; bundled are {', '.join(bundled_symbols())}")
-    series: dict[str, Series] = {}
+    bars: dict[str, list[Part]] = {}
     quotes: dict[str, Quotes] = {}
     ticks: dict[str, list[Tick]] = {}
     for path in [_path(name) for name in names]:
@@ -35,13 +42,21 @@ def load_market(names: Sequence[str], warn: Callable[[str], None] | None = None)
             ticks.setdefault(_known(path, found[1]), []).extend(load_ticks(path))
         else:
             one = load_series(path, warn or to_stderr)
-            if one.symbol in series:
-                raise DataError(f"bars of {one.symbol} were given twice: {', '.join(names)}")
-            series[one.symbol] = one
+            bars.setdefault(one.symbol, []).append((path, one))
+    series = {symbol: _in_one(symbol, parts) for symbol, parts in bars.items()}
     if alone := sorted(set(quotes) - set(series) - set(ticks)):
         raise DataError(f"quotes of {', '.join(alone)} were given, but no bars or ticks of it")
     symbols = dict.fromkeys([*series, *ticks])
     return Market([_put_together(name, series.get(name), quotes.get(name), ticks.get(name)) for name in symbols])
+
+
+def _in_one(symbol: str, parts: list[Part]) -> Series:
+    """Of files that follow each other; which of two overlapping ones is right is not ours to guess."""
+    ordered = sorted(parts, key=lambda part: part[1].stamps[0])
+    for (path, one), (next_path, following) in pairwise(ordered):
+        if one.stamps[-1] >= following.stamps[0]:
+            raise DataError(f"bars of {symbol} were given twice for the same time: {path} and {next_path}")
+    return ordered[0][1] if len(ordered) == 1 else Series(symbol, tuple(bar for _, one in ordered for bar in one.bars))
 
 
 def _put_together(symbol: str, series: Series | None, quotes: Quotes | None, ticks: list[Tick] | None) -> Series:
@@ -67,28 +82,36 @@ def load_series(path: Path, warn: Callable[[str], None], symbol: str = "") -> Se
     different values, or out of order, is refused: which one is right is not ours to guess. ``symbol``: of a file whose
     name does not tell it."""
     symbol = symbol or _symbol_of(path)
+    if (other := _OTHER_SIZE.fullmatch(path.name)) and not symbol:
+        raise DataError(
+            f"{path}: bars of {other[1]} are not played, only those of one minute (SYMBOL{SUFFIX}): all longer ones "
+            "are made of them"
+        )
     if instrument(symbol) is None:
         raise DataError(
             f"{path}: the name must be SYMBOL{SUFFIX} or SYMBOL{PLAIN_SUFFIX} (or the symbol be given), the symbol a "
-            f"stock of 1 to 5 letters or a future (root + month letter + two-digit year) of {', '.join(ROOTS)}; it is "
-            f"{symbol!r}"
+            "stock of 1 to 5 capital letters (as BRK.B where it has a class) or a future (root + month letter + "
+            f"two-digit year) of {', '.join(ROOTS)}; it is {symbol!r}"
         )
     bars: list[Bar] = []
     doubled: list[int] = []
-    for number, line in enumerate(lines_of(path, HEADER)[1:], 2):
-        bar = _bar(path, number, line)
+    for number, fields in rows_of(path, HEADER):
+        bar = _bar(f"{path}, line {number}", fields)
         if bars and bar == bars[-1]:
             doubled.append(number)
             continue
         if bars and bar.stamp_utc <= bars[-1].stamp_utc:
             what = "comes twice, with other values" if bar.stamp_utc == bars[-1].stamp_utc else OUT_OF_ORDER
-            raise DataError(f"{path}, line {number}: the time {line.split(',')[0]} {what}")
+            raise DataError(f"{path}, line {number}: the time {fields[0]} {what}")
         bars.append(bar)
     if not bars:
         raise DataError(f"{path}: no bars after the header")
     if doubled:
         first = f"(first: line {doubled[0]})"
         warn(f"{path}: {len(doubled)} bars come twice with the same values {first}; one of each is used")
+    if len(bars) >= SUSPICIOUS_BARS and (gap_s := _least_gap_s(bars)) > MINUTE_S:
+        apart = f"less than {gap_s // MINUTE_S} minutes apart"
+        warn(f"{path}: no two of the {len(bars)} bars are {apart}; are they bars of one minute?")
     return Series(symbol, tuple(bars))
 
 
@@ -108,17 +131,17 @@ def _path(name: str) -> Path:
     if name in bundled_symbols():
         return BUNDLED / f"{name}{SUFFIX}"
     if not Path(name).is_file():
-        raise DataError(f"{name}: no such file, and not bundled ({', '.join(bundled_symbols())})")
+        raise DataError(f"{name or repr(name)}: no such file, and not bundled ({', '.join(bundled_symbols())})")
     return Path(name)
 
 
-def _bar(path: Path, number: int, line: str) -> Bar:
-    where = f"{path}, line {number}"
-    fields = line.split(",")
-    if len(fields) != 6:
-        raise DataError(f"{where}: 6 fields are due, {len(fields)} are there: {line[:80]!r}")
+def _bar(where: str, fields: list[str]) -> Bar:
     opened, high, low, close = (price_of(where, text) for text in fields[1:5])
     bar = Bar(stamp_of(where, fields[0]), opened, high, low, close, volume_of(where, fields[5]))
-    if not 0 < bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high:
-        raise DataError(f"{where}: low, open, close and high contradict each other: {line[:80]!r}")
+    if not bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high:
+        raise DataError(f"{where}: low, open, close and high contradict each other: {','.join(fields)[:80]!r}")
     return bar
+
+
+def _least_gap_s(bars: list[Bar]) -> int:
+    return min(following.stamp_utc - bar.stamp_utc for bar, following in pairwise(bars))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from decimal import Decimal
 from pathlib import Path
 
-from brokers.tradestation.emulator.csv_lines import OUT_OF_ORDER, lines_of, price_of, stamp_of, volume_of
+from brokers.tradestation.emulator.csv_lines import OUT_OF_ORDER, moment_of, price_of, rows_of, stamp_of, volume_of
 from brokers.tradestation.emulator.errors import DataError
 from brokers.tradestation.emulator.series import Quote, Quotes
 from brokers.tradestation.emulator.ticks import Tick
@@ -22,11 +21,8 @@ def load_quotes(path: Path) -> Quotes:
     stamps: list[int] = []
     opens: list[Quote] = []
     closes: list[Quote] = []
-    for number, line in enumerate(lines_of(path, QUOTE_HEADER)[1:], 2):
+    for number, fields in rows_of(path, QUOTE_HEADER):
         where = f"{path}, line {number}"
-        fields = line.split(",")
-        if len(fields) != 11:
-            raise DataError(f"{where}: 11 fields are due, {len(fields)} are there: {line[:80]!r}")
         stamp = stamp_of(where, fields[0])
         if stamps and stamp <= stamps[-1]:
             raise DataError(f"{where}: the time {fields[0]} {OUT_OF_ORDER}")
@@ -38,20 +34,14 @@ def load_quotes(path: Path) -> Quotes:
 
 
 def load_ticks(path: Path) -> list[Tick]:
-    """Several trades may share a moment; none may be earlier than the line before. More columns are left unread."""
+    """Several trades may share a moment; none may be earlier than the line before."""
     ticks: list[Tick] = []
-    for number, line in enumerate(lines_of(path, TICK_HEADER, more_columns=True)[1:], 2):
+    for number, fields in rows_of(path, TICK_HEADER):
         where = f"{path}, line {number}"
-        fields = line.split(",")
-        if len(fields) < 3:
-            raise DataError(f"{where}: 3 fields are due, {len(fields)} are there: {line[:80]!r}")
-        at_utc = _moment(where, fields[0])
+        at_utc = moment_of(where, fields[0])
         if ticks and at_utc < ticks[-1].at_utc:
             raise DataError(f"{where}: the time {fields[0]} {OUT_OF_ORDER}")
-        price = price_of(where, fields[1])
-        if price <= 0:
-            raise DataError(f"{where}: a price is above 0, this one is {fields[1]!r}")
-        ticks.append(Tick(at_utc, price, volume_of(where, fields[2])))
+        ticks.append(Tick(at_utc, price_of(where, fields[1]), volume_of(where, fields[2])))
     if not ticks:
         raise DataError(f"{path}: no ticks after the header")
     return ticks
@@ -60,12 +50,3 @@ def load_ticks(path: Path) -> list[Tick]:
 def _side(where: str, text: str) -> Decimal | None:
     """An empty price is a side without a quote."""
     return price_of(where, text) if text else None
-
-
-def _moment(where: str, text: str) -> float:
-    try:
-        if not text.endswith("Z"):
-            raise ValueError("no Z")
-        return datetime.datetime.fromisoformat(text).timestamp()
-    except ValueError as error:
-        raise DataError(f"{where}: the time must be YYYY-MM-DDTHH:MM:SS.mmmZ, is {text!r}") from error

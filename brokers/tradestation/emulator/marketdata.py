@@ -14,7 +14,7 @@ from brokers.tradestation.emulator import limits, wire
 from brokers.tradestation.emulator.errors import bad_request, not_found
 from brokers.tradestation.emulator.instruments import instrument
 from brokers.tradestation.emulator.market import Bar, Interval, Series
-from brokers.tradestation.emulator.query import split, when_utc, whole
+from brokers.tradestation.emulator.query import symbols_of, when_utc, whole
 from brokers.tradestation.emulator.state import State
 from brokers.tradestation.emulator.trading_days import UNITS, template
 from brokers.tradestation.emulator.values import Now, Request
@@ -31,7 +31,7 @@ INVALID_SYMBOL = "FAILED, EX_INVALID_SYMBOL"
 def symbols(state: State, asked: str, now: Now) -> Object:
     good: list[Object] = []
     errors: list[Object] = []
-    for name in split(asked, SYMBOLS_MAX, "symbols"):
+    for name in symbols_of(asked, SYMBOLS_MAX):
         about = instrument(state.market.resolve(name, now.market_utc) or "")
         if about:
             good.append(wire.symbol_object(name, about))
@@ -73,7 +73,7 @@ def chart(state: State, symbol: str, request: Request) -> Chart:
 
 def charted(state: State, symbol: str, session: str, *, in_minutes: bool) -> Series:
     """The template is ignored for all but US equities [spec]; longer bars of these hold regular hours [infer]."""
-    series = state.market.charted(symbol)
+    series = state.market.charted(symbol.upper())
     if series is None:
         raise not_found(INVALID_SYMBOL)
     if series.is_future:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from brokers.tradestation.emulator import book, steps
+from brokers.tradestation.emulator.bodies import BodyError, decoded
 from brokers.tradestation.emulator.fault_rules import Rule, Scope
 from brokers.tradestation.emulator.state import State
 from brokers.tradestation.emulator.values import Answer, Cut, Now, OpenStream, Reply, Request
@@ -101,8 +102,8 @@ def scope_of(request: Request) -> Scope:
 
 def _object(raw: bytes) -> dict[str, object]:
     try:
-        body = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+        body = decoded(raw)
+    except BodyError:
         return {}
     return {str(name).lower(): value for name, value in body.items()} if isinstance(body, dict) else {}
 

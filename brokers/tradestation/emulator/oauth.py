@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 import msgspec
 
 from brokers.tradestation.emulator import book
+from brokers.tradestation.emulator.bodies import BodyError, decoded
 from brokers.tradestation.emulator.errors import Refusal
 from brokers.tradestation.emulator.state import State
 from brokers.tradestation.emulator.values import Code, Now, Reply, Request
@@ -75,22 +76,30 @@ def _authorize(state: State, request: Request, now: Now) -> Reply:
     if asked.get("client_id") != state.settings.client_id:
         raise _Denied(403, "invalid_request", f"Unknown client: {asked.get('client_id', '')}")
     callback = asked.get("redirect_uri", "")
-    where = urlsplit(callback)
-    if where.scheme != "http" or where.hostname not in CALLBACK_HOSTS:
-        raise _Denied(403, "invalid_request", "Callback URL mismatch. It must be an http address of localhost.")
+    if not _is_local(callback):
+        raise _Denied(403, "invalid_request", "Callback URL mismatch. It must be an http(s) address of localhost.")
     told: Object = {"state": asked["state"]} if "state" in asked else {}
     try:
         told["code"] = _new_code(state, asked, callback, now)
     except _Denied as denied:
         told |= {"error": denied.error, "error_description": denied.description}
-    joint = "&" if where.query else "?"
+    joint = "&" if "?" in callback else "?"
     return Reply(302, b"", "text/plain", {"location": f"{callback}{joint}{urlencode(told)}"})
+
+
+def _is_local(address: str) -> bool:
+    """Also as the audience: who was pointed here may have had all addresses of the venue changed."""
+    try:
+        where = urlsplit(address)
+        return where.scheme in ("http", "https") and where.hostname in CALLBACK_HOSTS and where.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        return False
 
 
 def _new_code(state: State, asked: dict[str, str], callback: str, now: Now) -> str:
     if asked.get("response_type") != "code":
         raise _Denied(400, "unsupported_response_type", f"Unsupported response type: {asked.get('response_type', '')}")
-    if asked.get("audience") != AUDIENCE:
+    if asked.get("audience") != AUDIENCE and not _is_local(asked.get("audience", "")):
         raise _Denied(400, "access_denied", f"Service not found: {asked.get('audience', '')}")
     scope = asked.get("scope", "")
     if "openid" not in scope.split():
@@ -107,7 +116,7 @@ def _new_code(state: State, asked: dict[str, str], callback: str, now: Now) -> s
 
 
 def _token(state: State, request: Request, now: Now) -> Reply:
-    form, settings = _form(request), state.settings
+    form, settings = {**_credentials(request), **_form(request)}, state.settings
     if form.get("client_id") != settings.client_id:
         raise _Denied(401, "invalid_client", "Unknown client.")
     if form.get("client_secret", settings.client_secret) != settings.client_secret:
@@ -218,13 +227,27 @@ def _logout(state: State, request: Request, now: Now) -> Reply:
     return Reply(200, b"OK", "text/plain")
 
 
+def _credentials(request: Request) -> dict[str, str]:
+    """Client id and secret in the header: what many libraries of OAuth do unasked. The venue documents the body only
+    [infer]."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return {}
+    try:
+        client_id, _, secret = base64.b64decode(given, validate=True).decode().partition(":")
+    except ValueError as error:
+        raise _Denied(401, "invalid_client", "The header Authorization is not Basic with an id and a secret") from error
+    return {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)}
+
+
 def _form(request: Request) -> dict[str, str]:
+    """A ``null`` is a parameter that is not there."""
     if request.headers.get("content-type", "").lower().startswith("application/json"):
         try:
-            body = msgspec.json.decode(request.body, type=dict[str, str])
-        except msgspec.MsgspecError as error:
+            body: dict[str, str | None] = decoded(request.body, dict[str, str | None])
+        except BodyError as error:
             raise _Denied(400, "invalid_request", f"the body is not an object of texts: {error}") from error
-        return body
+        return {name: value for name, value in body.items() if value is not None}
     return {name: values[0] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
 
 

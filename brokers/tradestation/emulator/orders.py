@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from brokers.tradestation.emulator import activation, balances, book, checks, renewal, steps
-from brokers.tradestation.emulator.bodies import BODY_BYTES_MAX, Body, amount, choice, parse
+from brokers.tradestation.emulator.bodies import Body, amount, choice, parse
 from brokers.tradestation.emulator.errors import Refusal, bad_request
 from brokers.tradestation.emulator.instruments import instrument
 from brokers.tradestation.emulator.ledger import FIRST_ORDER_ID, traded
@@ -32,7 +32,6 @@ from brokers.tradestation.emulator.values import Now, Request
 from brokers.tradestation.emulator.wire import Object, number
 
 __all__ = [
-    "BODY_BYTES_MAX",
     "cancel",
     "fill_part",
     "place",

@@ -27,7 +27,7 @@ GROUP_ORDERS_MAX = 25  # a limit of ours
 ORDER_TYPES = {"market": "Market", "limit": "Limit", "stopmarket": "StopMarket", "stoplimit": "StopLimit"}
 GROUP_TYPES = {"oco": "OCO", "brk": "BRK", "normal": "NORMAL"}
 ACTIONS = {name.lower(): name for name in SIDE_TEXT}
-_DURATIONS = {name.lower(): name for name in DURATIONS}
+_DURATIONS = {name.lower(): name for name in DURATIONS} | {f"{minutes} min": minutes for minutes in ("1", "3", "5")}
 ADVANCED_SERVED = ("trailingstop", "allornone", "showonlyquantity", "marketactivationrules", "timeactivationrules")
 PERCENT_END = 100
 _DAY_S = 86_400
@@ -197,7 +197,7 @@ def _account(state: State, body: Body) -> str:
 
 def _symbol(state: State, body: Body) -> Instrument:
     """Orders go to the dated contract: a continuous symbol is none."""
-    symbol = text(body, "symbol")
+    symbol = text(body, "symbol").upper()
     about = instrument(symbol)
     if about is None or state.market.series(symbol) is None:
         raise unbuilt("FAILED, INVALID SYMBOL")
@@ -229,6 +229,8 @@ def options_of(body: Body) -> Body:
     if not given:
         return {}
     options = lowered(given, "AdvancedOptions")
+    if inner := options.pop("advancedoptions", None):  # a sample of the venue's writes them inside themselves [spec]
+        options = {**lowered(inner, "AdvancedOptions"), **options}
     for name, value in options.items():
         if value and name not in ADVANCED_SERVED:
             raise unbuilt(f"AdvancedOptions {name} is not served by this emulator")

@@ -10,6 +10,9 @@ import re
 
 from brokers.tradestation.emulator.errors import bad_request
 
+_MONTH_FIRST = re.compile(r"^(\d\d?)-(\d\d?)-(\d{4})")
+_ONE_DIGIT = re.compile(r"-(\d)(?=-|T|$)")
+
 
 def split(ids: str, limit: int, what: str) -> list[str]:
     asked = list(dict.fromkeys(one for one in ids.split(",") if one))
@@ -18,23 +21,21 @@ def split(ids: str, limit: int, what: str) -> list[str]:
     return asked
 
 
-def since_utc(text: str) -> float:
-    parts = re.split(r"[-/]", text)
-    if len(parts) == 3 and len(parts[2]) == 4:
-        parts = [parts[2], parts[0], parts[1]]
-    try:
-        year, month, day = (int(part) for part in parts)
-        return datetime.datetime(year, month, day, tzinfo=datetime.UTC).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise bad_request(f"since must be a date like 2013-10-07 or 10-07-2013, got {text!r}") from error
+def symbols_of(names: str, limit: int) -> list[str]:
+    """In capitals, however they were asked for [infer]."""
+    return split(names.upper(), limit, "symbols")
 
 
 def when_utc(text: str, name: str) -> float:
-    """YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ."""
+    """YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ; the month first, and slashes, as the venue says for ``since`` [spec] and some
+    clients write everywhere."""
+    given = _MONTH_FIRST.sub(r"\3-\1-\2", text.upper().replace("/", "-"))
     try:
-        moment = datetime.datetime.fromisoformat(text)
+        moment = datetime.datetime.fromisoformat(_ONE_DIGIT.sub(r"-0\1", given))
     except ValueError as error:
-        raise bad_request(f"{name} must be YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, got {text!r}") from error
+        raise bad_request(
+            f"{name} must be a date like 2013-10-07 or 10-07-2013, or a time like 2013-10-07T14:00:00Z, got {text!r}"
+        ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
 
 

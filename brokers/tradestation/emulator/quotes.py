@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from brokers.tradestation.emulator import wire
 from brokers.tradestation.emulator.instruments import instrument
 from brokers.tradestation.emulator.market import Bar, Print, Quote, Series
-from brokers.tradestation.emulator.query import split
+from brokers.tradestation.emulator.query import symbols_of
 from brokers.tradestation.emulator.values import Now
 from brokers.tradestation.emulator.wire import Object
 
@@ -39,7 +39,7 @@ def quotes(state: State, asked: str, now: Now) -> Object:
 
 
 def names(asked: str) -> tuple[str, ...]:
-    return tuple(split(asked, QUOTES_MAX, "symbols"))
+    return tuple(symbols_of(asked, QUOTES_MAX))
 
 
 def bad_symbol(name: str) -> Object:
@@ -86,16 +86,14 @@ def changed(before: Object, after: Object) -> Object:
 
 def _day(today: list[Bar], last: Decimal) -> Object:
     volume = sum(bar.volume for bar in today)
-    shown: Object = {
+    paid = sum((bar.volume * (bar.high + bar.low + bar.close) / 3 for bar in today), Decimal(0))
+    return {
         "Open": wire.number(today[0].open if today else last),
         "High": wire.number(max((bar.high for bar in today), default=last)),
         "Low": wire.number(min((bar.low for bar in today), default=last)),
         "Volume": str(volume),
+        "VWAP": wire.number((paid / volume).quantize(_FOUR_PLACES) if volume else last),
     }
-    if volume:
-        paid = sum((bar.volume * (bar.high + bar.low + bar.close) / 3 for bar in today), Decimal(0))
-        shown["VWAP"] = wire.number((paid / volume).quantize(_FOUR_PLACES))
-    return shown
 
 
 def _last(last: Print, previous: Decimal) -> Object:

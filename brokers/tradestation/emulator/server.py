@@ -22,31 +22,35 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from brokers.tradestation.emulator.bodies import BODY_BYTES_MAX
 from brokers.tradestation.emulator.book_file import BookFile
 from brokers.tradestation.emulator.clock import FILE_NAME, ClockFile
+from brokers.tradestation.emulator.errors import EmulatorError
 from brokers.tradestation.emulator.load import load_market
-from brokers.tradestation.emulator.orders import BODY_BYTES_MAX
+from brokers.tradestation.emulator.market import MINUTE_S, Market
 from brokers.tradestation.emulator.state import Settings, check_settings
 from brokers.tradestation.emulator.values import OpenStream, Reply, Request
 from brokers.tradestation.emulator.venue import Venue
+from brokers.tradestation.emulator.wire import DAY_S
 
 HOST = "127.0.0.1"
 KEEP_ALIVE_S = 120
 """A connection without a request is kept so long: clients keep theirs for a minute or so, and one that is closed under
 them fails their next request."""
+FAULTY = Reply(500, b'{"Error":"InternalServerError","Message":"A fault of the emulator: its stderr tells which."}')
 ORIGIN_UTC = 1381154400.0  # 2013-10-07T14:00:00Z, half an hour into the first full day of the bundled bars
 
 
 class Options(Settings, frozen=True, kw_only=True):
     """What the command gives, with all of ``Settings``. ``data``: bundled symbols or paths of bar files; ``port`` 0:
-    any free one; ``rate``: market seconds per machine second. ``rate`` and ``origin_utc`` count at the first start of
-    a book only; later ones go on with the clock file beside it."""
+    any free one; ``rate``: market seconds per machine second. ``rate`` and ``origin_utc`` (None: by the data) count at
+    the first start of a book only; later ones go on with the clock file beside it."""
 
     book: str
     data: tuple[str, ...] = ("ESZ13", "SPY")
     port: int = 0
     rate: float = 1.0
-    origin_utc: float = ORIGIN_UTC
+    origin_utc: float | None = None
 
 
 def serve(options: Options) -> None:
@@ -54,11 +58,22 @@ def serve(options: Options) -> None:
     check_settings(options)
     market = load_market(options.data)
     with _listening(options.port) as listener, BookFile(Path(options.book)) as book_file:
-        clock_file = ClockFile(book_file.path.with_name(FILE_NAME), options.origin_utc, options.rate, time.time())
+        origin_utc = origin_of(market) if options.origin_utc is None else options.origin_utc
+        clock_file = ClockFile(book_file.path.with_name(FILE_NAME), origin_utc, options.rate, time.time())
         asyncio.run(_run(Venue(options, market, book_file, clock_file), listener))
 
 
-class _Wire:
+def origin_of(market: Market) -> float:
+    """Where market time begins if nobody says: at ORIGIN_UTC, where all symbols trade then, else a day after the last
+    of them began, so that there is a past to ask for; in the middle of data that are shorter."""
+    stamps = [one.stamps for symbol in market.symbols if (one := market.series(symbol))]
+    begins, ends = max(each[0] for each in stamps), max(each[-1] for each in stamps)
+    if begins <= ORIGIN_UTC < min(each[-1] for each in stamps):
+        return ORIGIN_UTC
+    return float(min(begins + DAY_S, begins + max(0, ends - begins) // 2 // MINUTE_S * MINUTE_S))
+
+
+class Wire:
     """ASGI to app and back; and the breaking of connections, which ASGI cannot do."""
 
     def __init__(self, venue: Venue) -> None:
@@ -70,12 +85,15 @@ class _Wire:
             request = await _request(HttpRequest(scope, receive))
         except ClientDisconnect:
             return  # gone in the middle of its body: half a request is none
-        answer = self._venue.answer(request)
+        try:
+            answer = self._venue.answer(request)
+        except EmulatorError:
+            raise  # the book cannot be written: no answer at all, and the end
+        except Exception:
+            await self._reply(FAULTY, scope, receive, send)
+            raise
         if isinstance(answer, Reply):
-            await asyncio.sleep(answer.after_s)
-            response = Response(answer.body, answer.status, answer.headers, media_type=answer.content_type)
-            response.raw_headers = _cased(response.raw_headers)
-            await response(scope, receive, send)
+            await self._reply(answer, scope, receive, send)
         elif isinstance(answer, OpenStream):
             try:
                 body = self._body(answer.stream_id, self._venue.chunks(answer.stream_id), scope)
@@ -87,6 +105,13 @@ class _Wire:
         else:
             self._break(scope, "reset")
             await receive()  # the disconnect: only then does uvicorn not miss an answer
+
+    @staticmethod
+    async def _reply(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(reply.after_s)
+        response = Response(reply.body, reply.status, reply.headers, media_type=reply.content_type)
+        response.raw_headers = _cased(response.raw_headers)
+        await response(scope, receive, send)
 
     async def _body(self, stream_id: int, chunks: AsyncIterator[bytes], scope: Scope) -> AsyncIterator[bytes]:
         async for chunk in chunks:
@@ -160,7 +185,7 @@ def _listening(port: int) -> socket.socket:
 
 
 async def _run(venue: Venue, listener: socket.socket) -> None:
-    wire = _Wire(venue)
+    wire = Wire(venue)
 
     class Protocol(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

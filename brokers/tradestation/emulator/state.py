@@ -89,6 +89,8 @@ class State:
         """The only door by which anything lasting changes."""
         entry = book.Entry(self.ledger.number + 1, now.machine_s, now.market_utc, event)
         before = self.ledger.orders.get(event.order_id) if isinstance(event, book.OfOrder) else None
+        if before is not None and not before.is_open and not isinstance(event, book.OrderShown):
+            raise ValueError(f"order {before.order_id} has ended ({before.status}): no {type(event).__name__} follows")
         self.ledger.apply(entry)
         self.fresh.append(entry)
         if isinstance(event, book.OfOrder):

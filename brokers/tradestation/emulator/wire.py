@@ -7,7 +7,7 @@ up/down volume are 0, Bid and Ask show the last price (minute bars hold no quote
 from __future__ import annotations
 
 import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,8 @@ from brokers.tradestation.emulator.money import Account, Position
 Object = dict[str, Any]
 
 _DECIMALS_SHOWN = Decimal("0.00000001")
+_WIDE = Context(prec=100)
+"""Also what a client made up (a price of 30 digits, refused in words) has digits before and behind the point."""
 DAY_S = 86_400
 TEXTS_KEPT = 4096
 """Prices and times that were put into words lately: each is shown many times (frames, snapshots, history)."""
@@ -38,7 +40,7 @@ def number(value: Decimal | int) -> str:
     """Trailing zeros are dropped, as the venue does ("395", "216.5"); never an exponent."""
     if isinstance(value, int):
         return str(value)
-    return format(value.quantize(_DECIMALS_SHOWN).normalize() + 0, "f")
+    return format(_WIDE.add(value.quantize(_DECIMALS_SHOWN, context=_WIDE).normalize(_WIDE), 0), "f")
 
 
 def time_text(utc: float) -> str:
