@@ -316,7 +316,7 @@ def test_a_partial_close_realizes_its_part_and_keeps_the_average() -> None:
 
 @pytest.mark.parametrize("ends", [book.OrderRejected, book.OrderCancelled, book.OrderFilled])
 def test_nothing_happens_to_an_order_that_has_ended(ends: type[book.OfOrder]) -> None:
-    """A tester who ends an order by hand that the market has filled is told so, instead of a book that does not add up."""
+    """A tester who ends an order that the market has filled is told so, instead of a book that does not add up."""
     emulator = es(*flat_bars(1, 9))
     emulator.pass_time(20)
     order_id = emulator.place()["OrderID"]

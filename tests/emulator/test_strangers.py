@@ -6,6 +6,7 @@ None of them knows the emulator; what they get by with at the venue they must ge
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import socket
@@ -128,6 +129,7 @@ def test_a_token_without_the_scope_of_a_path_is_forbidden_there(venue: Running) 
         "/v3/marketdata/quotes/%40ES,SPY",
         "/v3/marketdata/quotes/@ES",
         "/v3/marketdata/symbols/@ES/",
+        "//v3//marketdata/symbols/SPY",
         "/v3/marketdata/barcharts/SPY?interval=1&unit=Minute&barsback=3",
         "/v3/marketdata/barcharts/SPY?Interval=5&Unit=minute&barsBack=3&sessionTemplate=Default",
         "/v3/marketdata/barcharts/SPY?interval=1&unit=Daily&barsback=2&firstdate=&lastdate=",
@@ -273,6 +275,46 @@ def test_http_of_the_last_century_is_answered(venue: Running) -> None:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b" 200 " in head.splitlines()[0]
     assert len(json.loads(body)["Accounts"]) == 2
+
+
+def test_who_goes_through_a_proxy_writes_the_whole_address(venue: Running) -> None:
+    head = (
+        f"GET http://api.tradestation.com{ACCOUNTS} HTTP/1.1\nHost: api.tradestation.com\nConnection: close\n"
+        f"Authorization: {venue.headers()['Authorization']}\n\n"
+    )
+    assert talk(venue, head).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"HELLO\r\n\r\n",
+        b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n{}",
+        b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n{}",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+    ],
+    ids=["tls", "no http", "length", "chunk", "header"],
+)
+def test_what_is_no_http_is_a_400_and_the_next_one_is_served(venue: Running, raw: bytes) -> None:
+    address = urlsplit(venue.url)
+    peer = socket.create_connection((address.hostname, address.port), timeout=DEADLINE_S)
+    with peer, contextlib.suppress(ConnectionError):  # it may be cut while we still send
+        peer.sendall(raw)
+        assert peer.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert requests.get(venue.url + ACCOUNTS, headers=venue.headers(), timeout=DEADLINE_S).status_code == 200
+
+
+def test_a_hundred_requests_left_half_said_hold_nobody_up(venue: Running) -> None:
+    address = urlsplit(venue.url)
+    peers = [socket.create_connection((address.hostname, address.port), timeout=DEADLINE_S) for _ in range(100)]
+    try:
+        for n, peer in enumerate(peers):
+            peer.sendall((b"GET /v3", b"POST /v3/x HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")[n % 2])
+        assert requests.get(venue.url + ACCOUNTS, headers=venue.headers(), timeout=DEADLINE_S).status_code == 200
+    finally:
+        for peer in peers:
+            peer.close()
 
 
 def test_a_head_request_has_no_body(venue: Running) -> None:

@@ -75,6 +75,7 @@ ROOTS = {
     "SI": _metal("0.005", "5000", "COMEX", "Silver", "15000", "1500"),
     "HG": _metal("0.0005", "25000", "COMEX", "Copper", "7000", "700"),
     "PL": _metal("0.1", "50", "NYMEX", "Platinum", "3000", "300"),
+    "PA": _metal("0.5", "100", "NYMEX", "Palladium", "10000", "1000"),
     "CL": _energy("0.01", "1000", "Crude Oil", "6000", "1000", "third_weekday_before_25th_of_month_before"),
     "MCL": _energy("0.01", "100", "Micro Crude Oil", "600", "100", "fourth_weekday_before_25th_of_month_before"),
     "NG": _energy("0.001", "10000", "Natural Gas", "4000", "1000", "third_last_weekday_of_month_before"),
@@ -84,6 +85,7 @@ ROOTS = {
     "FV": _bond("0.0078125", "1000", "5 Year U.S. Treasury Note", "1300", "last_weekday"),
     "TY": _bond("0.015625", "1000", "10 Year U.S. Treasury Note", "2000", "eighth_last_weekday"),
     "US": _bond("0.03125", "1000", "30 Year U.S. Treasury Bond", "4000", "eighth_last_weekday"),
+    "UB": _bond("0.03125", "1000", "Ultra U.S. Treasury Bond", "5000", "eighth_last_weekday"),
     "EC": _currency("0.00005", "125000", "Euro FX", "2500"),
     "JY": _currency("0.00005", "125000", "Japanese Yen (per 100)", "3000"),
     "BP": _currency("0.0001", "62500", "British Pound", "2200"),
@@ -93,8 +95,11 @@ ROOTS = {
     "C": _grain("0.25", "50", "Corn", "1500"),
     "S": _grain("0.25", "50", "Soybeans", "2500"),
     "W": _grain("0.25", "50", "Wheat", "2000"),
+    "KW": _grain("0.25", "50", "KC Wheat", "2000"),
     "BO": _grain("0.01", "600", "Soybean Oil", "2000"),
     "SM": _grain("0.1", "100", "Soybean Meal", "2000"),
+    "BTC": _root("5", "5", "CME", "Bitcoin", "100000", "50000", "last_friday", 1),
+    "MBT": _root("5", "0.1", "CME", "Micro Bitcoin", "2000", "1000", "last_friday", 1),
 }
 """By the venue's names, which are those of the trading floors (EC, not 6E; TY, not ZN)."""
 
@@ -153,6 +158,8 @@ def _expiry(rule: str, year: int, month: int) -> datetime.date:
     match rule:
         case "third_friday":
             return [day for day in days if day.weekday() == _FRIDAY][2]
+        case "last_friday":
+            return [day for day in days if day.weekday() == _FRIDAY][-1]
         case "monday_before_third_wednesday":
             return [day for day in days if day.weekday() == _WEDNESDAY][2] - datetime.timedelta(2)
         case "weekday_before_15th":

@@ -51,6 +51,8 @@ def check(state: State, request: Request, now: Now) -> float:
     """When the token of the request expires. Raises Refusal(401) unless it carries one that lives."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     given = given.strip()
+    if not scheme:
+        scheme, given = "bearer", request.query.get("access_token", "")  # as the API before this one had it [client 1]
     expires_s = state.ledger.access_tokens.get(given) if scheme.lower() == "bearer" else None
     if expires_s is None or now.machine_s >= expires_s:
         raise Refusal(401, "Unauthorized", "The access token is missing, unknown or expired.")
@@ -279,6 +281,7 @@ def _secret(state: State, kind: str) -> str:
 _ACTS = {
     ("GET", "/authorize"): _authorize,
     ("POST", "/oauth/token"): _token,
+    ("POST", "/sim/oauth/token"): _token,  # where one client looks for SIM's [client 1]
     ("POST", "/oauth/revoke"): _revoke,
     ("GET", "/v2/logout"): _logout,
 }

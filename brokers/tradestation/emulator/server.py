@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 import struct
@@ -38,6 +39,7 @@ KEEP_ALIVE_S = 120
 """A connection without a request is kept so long: clients keep theirs for a minute or so, and one that is closed under
 them fails their next request."""
 FAULTY = Reply(500, b'{"Error":"InternalServerError","Message":"A fault of the emulator: its stderr tells which."}')
+_ADDRESS = re.compile(r"^https?://[^/]*")
 ORIGIN_UTC = 1381154400.0  # 2013-10-07T14:00:00Z, half an hour into the first full day of the bundled bars
 
 
@@ -134,17 +136,22 @@ class Wire:
 
 async def _request(http: HttpRequest) -> Request:
     """One byte more than the limit is read, so that the app can say what is wrong. As clients spell it: a slash behind
-    the path means nothing, nor does a name of the query without a value (``lastdate=``) [infer]."""
+    the path or twice means nothing, nor does a name of the query without a value (``lastdate=``) [infer]."""
     body = b""
     async for chunk in http.stream():
         body = (body + chunk)[: BODY_BYTES_MAX + 1]
     return Request(
         method=http.method,
-        path=http.scope["path"].rstrip("/") or "/",
+        path=_path(http.scope["path"]),
         query={name.lower(): value for name, value in http.query_params.multi_items() if value},
         headers={name.lower(): value for name, value in http.headers.items()},
         body=body,
     )
+
+
+def _path(target: str) -> str:
+    """Also of the whole address, as who goes through a proxy writes it."""
+    return "/" + "/".join(part for part in _ADDRESS.sub("", target).split("/") if part)
 
 
 def _cased(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
