@@ -15,7 +15,7 @@ import pytest
 
 from brokers.tradestation.emulator.app import app
 from brokers.tradestation.emulator.load import load_market
-from brokers.tradestation.emulator.server import ORIGIN_UTC, origin_of
+from brokers.tradestation.emulator.server import ORIGIN_UTC, origin_of, silent_at
 from brokers.tradestation.emulator.values import Reply, Request
 from tests.emulator.support import FUTURES, MARGIN, START, Emulator, bar, flat_bars, market
 
@@ -333,6 +333,15 @@ def test_market_time_begins_where_the_data_are() -> None:
     assert origin_of(goog) == series.stamps[0] + 24 * HOUR_S
     assert origin_of(market(SPY=[*flat_bars(60, 60), *flat_bars(180, 180)])) == START + 2 * HOUR_S
     assert origin_of(market(SPY=flat_bars(9, 9))) == START + 9 * 60
+
+
+def test_who_stands_outside_his_data_is_told() -> None:
+    data = market(SPY=flat_bars(1, 9), ESZ13=flat_bars(5, 60))
+    assert [silent_at(data, START + minute * 60.0) for minute in (0, 3, 59)] == ["", "", ""]
+    for minute in (-1, 60):
+        told = silent_at(data, START + minute * 60.0)
+        assert "the data are of 2013-10-07T14:01:00Z to 2013-10-07T15:00:00Z: nothing trades" in told
+    assert silent_at(data, origin_of(data)) == ""
 
 
 @pytest.mark.parametrize("name", ["GOOG", "ESZ13"])

@@ -285,11 +285,12 @@ def _merge(parts: list[Bar], stamp_utc: int) -> Bar:
 
 
 def _longer(bars: tuple[Bar, ...], end_of: Callable[[int], int]) -> Iterator[Bar]:
+    """Ends never go back, so what lies before the end of a bar is in it: asked for are only the others."""
     stamps = [bar.stamp_utc for bar in bars]
     i = 0
     while i < len(bars):
         end = end_of(stamps[i])
-        j = i + 1
+        j = bisect_right(stamps, end, i + 1)
         while j < len(bars) and end_of(stamps[j]) == end:
             j += 1
         yield _merge(list(bars[i:j]), end)

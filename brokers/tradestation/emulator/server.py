@@ -26,13 +26,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from brokers.tradestation.emulator.bodies import BODY_BYTES_MAX
 from brokers.tradestation.emulator.book_file import BookFile
 from brokers.tradestation.emulator.clock import FILE_NAME, ClockFile
-from brokers.tradestation.emulator.errors import EmulatorError
-from brokers.tradestation.emulator.load import load_market
+from brokers.tradestation.emulator.errors import EmulatorError, OptionError
+from brokers.tradestation.emulator.load import load_market, to_stderr
 from brokers.tradestation.emulator.market import MINUTE_S, Market
 from brokers.tradestation.emulator.state import Settings, check_settings
 from brokers.tradestation.emulator.values import OpenStream, Reply, Request
 from brokers.tradestation.emulator.venue import Venue
-from brokers.tradestation.emulator.wire import DAY_S
+from brokers.tradestation.emulator.wire import DAY_S, time_text
 
 HOST = "127.0.0.1"
 KEEP_ALIVE_S = 120
@@ -56,12 +56,14 @@ class Options(Settings, frozen=True, kw_only=True):
 
 
 def serve(options: Options) -> None:
-    """Run until SIGTERM or SIGINT. Raises EmulatorError (options, data, book, clock) or OSError (port) at the start."""
+    """Run until SIGTERM or SIGINT. Raises EmulatorError at the start (options, port, data, book, clock)."""
     check_settings(options)
     market = load_market(options.data)
-    with _listening(options.port) as listener, BookFile(Path(options.book)) as book_file:
+    with listening(options.port) as listener, BookFile(Path(options.book)) as book_file:
         origin_utc = origin_of(market) if options.origin_utc is None else options.origin_utc
         clock_file = ClockFile(book_file.path.with_name(FILE_NAME), origin_utc, options.rate, time.time())
+        if silence := silent_at(market, clock_file.clock.market_utc(time.time())):
+            to_stderr(silence)
         asyncio.run(_run(Venue(options, market, book_file, clock_file), listener))
 
 
@@ -73,6 +75,18 @@ def origin_of(market: Market) -> float:
     if begins <= ORIGIN_UTC < min(each[-1] for each in stamps):
         return ORIGIN_UTC
     return float(min(begins + DAY_S, begins + max(0, ends - begins) // 2 // MINUTE_S * MINUTE_S))
+
+
+def silent_at(market: Market, at_utc: float) -> str:
+    """A warning where market time has left the data; "" where anything trades, or will within them."""
+    stamps = [one.stamps for symbol in market.symbols if (one := market.series(symbol))]
+    begins, ends = min(each[0] for each in stamps), max(each[-1] for each in stamps)
+    if begins - MINUTE_S <= at_utc < ends:
+        return ""
+    data = f"the data are of {time_text(begins)} to {time_text(ends)}"
+    return (
+        f"market time is {time_text(at_utc)}, {data}: nothing trades. A new book begins where they are, or at --origin"
+    )
 
 
 class Wire:
@@ -184,10 +198,16 @@ class _Server(uvicorn.Server):
         self._venue.end_all()
 
 
-def _listening(port: int) -> socket.socket:
+def listening(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise OptionError(
+            f"port {port} of {HOST} cannot be had ({error}); give another one, 0 for any free one"
+        ) from error
     return listener
 
 
