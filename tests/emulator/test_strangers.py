@@ -191,6 +191,21 @@ def test_a_client_that_offers_compression_gets_plain_text(venue: Running) -> Non
     pool.clear()
 
 
+def test_a_page_of_another_origin_may_call_the_venue_but_not_the_testers_side(venue: Running) -> None:
+    page = {"Origin": "http://localhost:3000"}
+    before = {**page, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}
+    for path, allowed in ((ORDERS + "/1", True), ("/oauth/token", True), ("/emulator/trade", False)):
+        reply = requests.options(venue.url + path, headers=before, timeout=DEADLINE_S)
+        assert (reply.status_code == 200, "PUT" in reply.headers.get("Access-Control-Allow-Methods", "")) == (
+            allowed,
+            allowed,
+        )
+    answer = requests.get(venue.url + ACCOUNTS, headers={**page, **venue.headers()}, timeout=DEADLINE_S)
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    told = requests.get(venue.url + "/emulator/state", headers=page, timeout=DEADLINE_S)
+    assert "Access-Control-Allow-Origin" not in told.headers
+
+
 # -- orders -------------------------------------------------------------------------------------------------------
 
 PLAIN = {

@@ -17,10 +17,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import uvicorn
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from brokers.tradestation.emulator.bodies import BODY_BYTES_MAX
@@ -174,6 +175,18 @@ def _cased(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     return [(name.title().replace(b"Ratelimit", b"RateLimit"), value) for name, value in headers]
 
 
+def for_browsers(wire: ASGIApp) -> ASGIApp:
+    """A client that is a page of another origin asks first whether it may (CORS), and may [infer: the venue documents
+    a sign-in for such pages]. The admin interface, which asks for no token, is none of theirs."""
+    pages = CORSMiddleware(wire, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=["*"])
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        admin = scope.get("path", "").startswith("/emulator")
+        await (wire if admin else pages)(scope, receive, send)
+
+    return either
+
+
 class _Server(uvicorn.Server):
     """Says when it is ready; ends its streams first; leaves signals to us (uvicorn would raise them again)."""
 
@@ -224,7 +237,7 @@ async def _run(venue: Venue, listener: socket.socket) -> None:
             super().connection_lost(exc)
 
     config = uvicorn.Config(
-        wire,
+        for_browsers(wire),
         http=Protocol,
         ws="none",
         lifespan="off",
