@@ -164,6 +164,15 @@ def test_any_price_a_market_has_is_served(tmp_path: Path, price: str) -> None:
     assert str(series.bars[0].close) == format(Decimal(price))
 
 
+def test_a_file_of_any_name_is_given_with_its_symbol(tmp_path: Path) -> None:
+    path = written(tmp_path, HEADER + GOOD, "a=b.txt")
+    assert load_market([f"BRK.B={path}", f"ESZ13={path}"]).symbols == ["BRK.B", "ESZ13"]
+    with pytest.raises(DataError, match="no such file"):
+        load_market([f"6EZ13={path}"])
+    with pytest.raises(DataError, match="given twice for the same time"):
+        load_market([f"ESZ13={path}", "ESZ13"])
+
+
 @pytest.mark.parametrize("size", ["5m", "60m", "1s", "1d", "1D"])
 def test_bars_of_another_length_are_refused_by_name(tmp_path: Path, size: str) -> None:
     with pytest.raises(DataError, match=f"bars of {size} are not played, only those of one minute"):
@@ -269,6 +278,18 @@ def test_a_file_of_quotes_joins_the_bars_of_its_symbol(tmp_path: Path) -> None:
     assert (str(quote.bid), quote.bid_size, quote.ask, quote.ask_size) == ("1672.25", 5, None, 7)
     with pytest.raises(DataError, match="no bars or ticks"):
         load_market(names[1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("ESZ13_quote_1m.csv", QUOTE_HEADER + QUOTE), ("ESZ13_20131007_ticks.csv", TICKS)]
+)
+def test_quotes_and_ticks_that_were_given_twice_are_refused(tmp_path: Path, name: str, text: str) -> None:
+    """Else one would win, or each trade count double."""
+    bars = str(written(tmp_path, HEADER + GOOD))
+    once, again = str(written(tmp_path, text, name)), str(written(tmp_path, text, f"{name}.gz"))
+    assert load_market([bars, once]).symbols == ["ESZ13"]
+    with pytest.raises(DataError, match=f"{name} was given twice: {once} and {again}"):
+        load_market([bars, once, again])
 
 
 def test_ticks_make_the_minutes_of_their_day(tmp_path: Path) -> None:

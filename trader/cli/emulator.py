@@ -12,7 +12,10 @@ from trader.cli.common import BadUsage, Failed
 
 @click.command()
 @click.option(
-    "--data", "data", multiple=True, help="A bundled symbol (ESZ13, ESH14, SPY, GOOG) or a CSV file; repeatable."
+    "--data",
+    "data",
+    multiple=True,
+    help="A bundled symbol (ESZ13, ESH14, SPY, GOOG), a CSV file, or SYMBOL=FILE; repeatable.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=31022, show_default=True, help="0: any free one.")
 @click.option("--rate", type=float, default=1.0, show_default=True, help="Market seconds in a machine second.")

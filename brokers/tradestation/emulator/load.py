@@ -28,18 +28,22 @@ Part = tuple[Path, Series]
 
 
 def load_market(names: Sequence[str], warn: Callable[[str], None] | None = None) -> Market:
-    """Bars of bundled symbols ("ESZ13") or of files (".../GCZ13_1m.csv.gz"), and files of quotes and ticks of the same
-    symbols. Raises DataError. ``warn`` is told, in one line a file, what was left out (default: stderr)."""
+    """Bars of bundled symbols ("ESZ13") or of files (".../GCZ13_1m.csv.gz", "GCZ13=..." whatever the file is called),
+    and files of quotes and ticks of the same symbols. Raises DataError. ``warn`` is told, in one line a file, what was
+    left out (default: stderr)."""
     if not names:
         raise DataError(f"no bars were named; bundled are {', '.join(bundled_symbols())}")
     bars: dict[str, list[Part]] = {}
     quotes: dict[str, Quotes] = {}
     ticks: dict[str, list[Tick]] = {}
-    for path in [_path(name) for name in names]:
-        if found := QUOTE_FILE.fullmatch(path.name):
-            quotes[_known(path, found[1])] = load_quotes(path)
+    seen: dict[str, Path] = {}
+    for path, symbol in [_named(name) for name in names]:
+        if symbol:
+            bars.setdefault(symbol, []).append((path, load_series(path, warn or to_stderr, symbol)))
+        elif found := QUOTE_FILE.fullmatch(path.name):
+            quotes[_known(path, found[1])] = load_quotes(_once(path, seen))
         elif found := TICK_FILE.fullmatch(path.name):
-            ticks.setdefault(_known(path, found[1]), []).extend(load_ticks(path))
+            ticks.setdefault(_known(path, found[1]), []).extend(load_ticks(_once(path, seen)))
         else:
             one = load_series(path, warn or to_stderr)
             bars.setdefault(one.symbol, []).append((path, one))
@@ -48,6 +52,15 @@ def load_market(names: Sequence[str], warn: Callable[[str], None] | None = None)
         raise DataError(f"quotes of {', '.join(alone)} were given, but no bars or ticks of it")
     symbols = dict.fromkeys([*series, *ticks])
     return Market([_put_together(name, series.get(name), quotes.get(name), ticks.get(name)) for name in symbols])
+
+
+def _once(path: Path, seen: dict[str, Path]) -> Path:
+    """Of quotes there is one file a symbol, of ticks one a day: their names are their own."""
+    name = path.name.removesuffix(".gz")
+    if name in seen:
+        raise DataError(f"{name} was given twice: {seen[name]} and {path}")
+    seen[name] = path
+    return path
 
 
 def _in_one(symbol: str, parts: list[Part]) -> Series:
@@ -125,6 +138,14 @@ def _symbol_of(path: Path) -> str:
 
 def to_stderr(warning: str) -> None:
     sys.stderr.write(f"warning: {warning}\n")
+
+
+def _named(name: str) -> tuple[Path, str]:
+    """The file, and its symbol where that is given beside it."""
+    symbol, _, path = name.partition("=")
+    if path and instrument(symbol) is not None:
+        return _path(path), symbol
+    return _path(name), ""
 
 
 def _path(name: str) -> Path:
