@@ -196,18 +196,20 @@ def restart(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
     sup = work.parent(node)
     work.set(node.path, restarts=node.restarts + 1)
     if node.held:
-        record_death(work, node, exit, kind)
+        record_death(work, node, exit, kind, f"; next try in {wait_s(work, node):.1f} s")
         hold(work, work.nodes[node.path], exit, "")
         return
     times_s, too_many = add_restart(sup.death_times_s, work.now_s, sup.flags)
     work.set(sup.path, death_times_s=times_s)
-    record_death(work, node, exit, kind)
+    again = "it starts again" if sup.flags.strategy == "one_for_one" else "its group starts again"
+    record_death(work, node, exit, kind, "" if too_many else f"; {again}")
     deaths = f"{len(times_s)} deaths in {sup.flags.period_s:g} s (limit {intensity(sup.flags)})"
     if not too_many:
         work.set(node.path, state="idle")
         regroup(work, node)
     elif sup.flags.back_off is not None:
-        hold(work, work.nodes[node.path], exit, deaths)
+        of_whom = f", {own_of(work, node)} of them its own" if len(sup.order) > 1 else ""
+        hold(work, work.nodes[node.path], exit, f"{deaths} below {sup.path or 'the root'}{of_whom}")
     else:
         text = f"{sup.path or 'the root'} gives up: {deaths}, last {node.path}: {exit.why}"
         work.act(Record("supervisor.gave_up", "PAGE", sup.path, text))
@@ -218,19 +220,31 @@ def restart(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
 def hold(work: Work, node: Node, exit: Exit, deaths: str) -> None:
     """Slow the failing child down; its elders and, under one_for_one, all others do not notice."""
     sup = work.parent(node)
-    assert sup.flags.back_off is not None
-    wait_s = back_off_s(sup.flags.back_off, node.held, f"{node.path} {node.incarnation}")
+    due_s = wait_s(work, node)
     incident = node.incident or f"held {node.path} {node.incarnation}"
     held = {"held": node.held + 1, "incident": incident}
-    work.set(node.path, state="waiting", deadline_s=work.now_s + wait_s, **held)
+    work.set(node.path, state="waiting", deadline_s=work.now_s + due_s, **held)
     if node.held == 0:
         text = (
             f"{node.path} slows down: {deaths}, last: {exit.why}. "
-            f"Next try in {wait_s:.1f} s; others go on. Mend the cause; it is tried again by itself."
+            f"Next try in {due_s:.1f} s; others go on. Mend the cause; it is tried again by itself."
         )
         work.act(Record("child.held", "NOTIFY", node.path, text, incident, "opened"))
         work.set(sup.path, death_times_s=())
     regroup(work, work.nodes[node.path])
+
+
+def wait_s(work: Work, node: Node) -> float:
+    """Until the next try of one that is held, or is to be."""
+    back_off = work.parent(node).flags.back_off
+    assert back_off is not None
+    return back_off_s(back_off, node.held, f"{node.path} {node.incarnation}")
+
+
+def own_of(work: Work, node: Node) -> int:
+    """How many of the deaths within the period were this child's: with many siblings the last one may be unlucky."""
+    since_s = work.now_s - work.parent(node).flags.period_s
+    return sum(each.how == "abnormal" and each.at_s >= since_s for each in work.nodes[node.path].deaths)
 
 
 def regroup(work: Work, node: Node) -> None:
@@ -256,8 +270,9 @@ def in_regroup(work: Work, node: Node) -> bool:
 # -- what is kept of it -----------------------------------------------------------------------------------------------
 
 
-def record_death(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
-    """Into the history of the child and into the record: why, how long it had lived, its memory, the budget left."""
+def record_death(work: Work, node: Node, exit: Exit, kind: str = "", then: str = "") -> None:
+    """Into the history of the child and into the record: why, how long it had lived, its memory, the budget left, and
+    in words what follows from it (``then``)."""
     death = keep_death(work, node, exit)
     level: Level = "LOG" if exit.how in ("normal", "shutdown") else "DIGEST"
     kind = kind or ("child.died" if exit.how == "abnormal" else "child.ended")
@@ -270,7 +285,7 @@ def record_death(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
         "budget_left": death.budget_left,
         "held": node.held,
     }
-    work.act(Record(kind, level, node.path, f"{node.path} ended ({exit.how}): {exit.why}", data=data))
+    work.act(Record(kind, level, node.path, f"{node.path} ended ({exit.how}): {exit.why}{then}", data=data))
 
 
 def keep_death(work: Work, node: Node, exit: Exit) -> Death:

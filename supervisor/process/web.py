@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,8 @@ NOT_SENT = (
     ValueError,  # of a header that is none
 )
 """What is raised before a byte leaves. (Handshakes that fail are not here: it is not known of each of them.)"""
+CONNECTION = re.compile(r"^\w+\(host='(?P<host>[^']*)', port=(?P<port>\d+)\): ")
+"""How urllib3 names a connection."""
 
 
 class Web:
@@ -94,8 +97,13 @@ def _read_whole(answer: urllib3.BaseHTTPResponse, url: str) -> bytes:
     return bytes(content)
 
 
-def plain(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def plain(error: BaseException) -> str:
+    """The error at the bottom: libraries wrap it, and say address and path once more at each layer."""
+    inner = getattr(error, "reason", None)
+    for each in (inner, *error.args):
+        if isinstance(each, BaseException):
+            return plain(each)
+    return f"{type(error).__name__}: " + CONNECTION.sub(r"\g<host>:\g<port>: ", str(error))
 
 
 def lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -287,7 +287,8 @@ class Performer(ABC, Generic[K]):
 
     def _record(self, action: Record) -> None:
         row = self.record.add(action, self.now_s(), self.now_utc())
-        self.log.info(action.text, kind=action.kind)
+        say = self.log.warning if action.level in ("PAGE", "NOTIFY") else self.log.info
+        say(action.text, kind=action.kind)
         for kid in self._those_who("follows"):
             self.tell(kid, row)
 

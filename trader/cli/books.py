@@ -27,7 +27,7 @@ from supervisor.process.store import SqliteStore
 from trader.accounting.money import Fill
 from trader.accounting.order_lines import TradedOrder
 from trader.accounting.standing import Broker, Ours, SessionBook, State, freshest
-from trader.cli.common import Failed, NoSuchSession, NotRunning, control
+from trader.cli.common import Failed, NoAnswer, NoSuchSession, NotRunning, control, read_tree
 from trader.cli.stored import config_of, stored, stored_removed
 from trader.config import DeskConfig
 from trader.sessions import Session, Wanted, journal_path
@@ -85,7 +85,10 @@ def look(home: Path, name: str = "") -> Look:
     config = config_of(home)
     try:
         with control(home) as client:
-            return look_with(client, home, config, sessions, client.tree().now_s, removed)
+            return look_with(client, home, config, sessions, read_tree(client, home).now_s, removed)
+    except NoAnswer:  # the books of an account answer for themselves
+        with Client(str(home)) as client:
+            return look_with(client, home, config, sessions, time.monotonic(), removed)
     except NotRunning:
         return look_with(None, home, config, sessions, 0.0, removed)
 

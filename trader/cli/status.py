@@ -17,7 +17,7 @@ from supervisor.messages import ChildInfo, Tree
 from supervisor.process.store import SqliteStore
 from trader.accounting.standing import Standing, standings
 from trader.cli.books import look_with, on_terminal, text
-from trader.cli.common import Failed, as_json, control, home_of, print_json
+from trader.cli.common import Failed, as_json, control, home_of, print_json, read_tree
 from trader.cli.main import home_option
 from trader.cli.session import changed, environment
 from trader.cli.stored import config_of, hold_line, moment, stored, stored_holds
@@ -58,7 +58,7 @@ def status(context: click.Context, as_json: bool, home: str | None) -> None:
     folder = home_of(context, home)
     unread: list[str] = []
     with control(folder) as client:
-        tree = client.tree()
+        tree = read_tree(client, folder)
         sessions = stored_or_told(folder, unread)
         money = money_of(client, folder, sessions, tree.now_s, unread)
         views = [
