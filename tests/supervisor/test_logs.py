@@ -49,3 +49,34 @@ def test_a_file_that_is_full_is_rotated_and_few_are_kept(tmp_path: Path, monkeyp
         log.info("a line of some length", number=number)
     assert {path.name for path in tmp_path.iterdir()} == {"a.log", "a.log.1", "a.log.2"}
     assert "number=99" in (tmp_path / "a.log").read_text()
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    """A log on a disk that is full."""
+    path = tmp_path / "a.log"
+    path.symlink_to("/dev/full")
+    return path
+
+
+def test_a_full_disk_ends_nobody_and_is_told_once_and_so_is_its_end(
+    full: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = open_log(full, Settings(home=str(full.parent)))
+    for _ in range(5):
+        log.info("lost")
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"nightdesk: {full} cannot be written, its lines are lost until it can: [Errno 28]")
+    full.unlink()
+    log.info("room again")
+    log.info("and on")
+    assert [line.split()[-1] for line in full.read_text().splitlines()] == ["again", "on"]
+    assert capsys.readouterr().err == f"nightdesk: {full} is written again\n"
+
+
+def test_a_child_of_a_supervisor_whose_log_is_full_starts_and_inherits_no_line_of_it(full: Path) -> None:
+    """What could not be written stayed in the copied buffer: closing that failed, and with it each child's start."""
+    log = open_log(full, Settings(home=str(full.parent)))
+    log.info("lost")
+    switch_log(str(full.parent / "b.log")).info("after")
+    assert [line.split()[-1] for line in (full.parent / "b.log").read_text().splitlines()] == ["after"]

@@ -101,15 +101,26 @@ def release(context: click.Context, all_: bool, timeout_s: float, as_json: bool,
 
 
 def write_halt_file(home: Path, why: str, *, flatten: bool) -> str:
-    """Durable before anything else is tried; its digest."""
+    """Durable before anything else is tried; its digest. A full disk has room for an empty file; that halts as well."""
     written = datetime.now(UTC).isoformat(timespec="seconds")
     file = HaltFile(by=who(), why=why, written=written, flatten=flatten, id=secrets.token_hex(8))
     data = msgspec.json.encode(file)
     try:
         SharedFile(home / HALT_FILE, lambda limit_s: nullcontext()).write(data)
     except StoreFailed as failed:
-        raise Failed(f"NOT HALTED: {failed} Try `touch {home / HALT_FILE}`, or the broker's own screen.") from failed
+        data = _empty_halt_file(home / HALT_FILE, failed)
     return digest(data)
+
+
+def _empty_halt_file(path: Path, failed: StoreFailed) -> bytes:
+    """What is in it now: nothing, or what an earlier halt has written."""
+    try:
+        path.touch(mode=0o600)
+        data = path.read_bytes()
+    except OSError as error:
+        raise Failed(f"NOT HALTED: {failed} An empty file neither: {error}. Use the broker's own screen.") from failed
+    click.echo(f"  {failed} The empty file {path} halts as well, but does not say who and why.", err=True)
+    return data
 
 
 def _store(home: Path, request: SetHold) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from shutil import get_terminal_size
@@ -30,6 +31,8 @@ from trader.store import desk
 from trader.view import duration
 
 EXIT_DEGRADED = 5
+HELD_UP = "held, up"
+"""It was slowed down and runs: that has to last."""
 INDENT = 6
 """Of what is told of a session."""
 ASK_LIMIT_S = 2.0
@@ -199,22 +202,39 @@ def _print_status(
 ) -> None:
     workers = [child for child in tree.children if child.type == "worker"]
     restarts = sum(child.restarts for child in workers)
-    up = sum(child.state == "up" for child in workers)
+    up = sum(child.state in ("up", HELD_UP) for child in workers)
     wanted = sum(child.state != "ended" for child in workers)  # what ended by itself (market hours are written) is done
+    slowed = [child for child in tree.children if _bad(child)]
+    more = f", {len(slowed)} slowed down" if slowed else ""
     sign, word = ("▲", "degraded") if degraded else ("●", "ok")
     click.echo(f"{sign} nightdesk  {environments(views)}  {word}   pid {tree.pid}")
-    click.echo(f"  processes  {up} up of {wanted}   restarts {restarts}")
+    click.echo(f"  processes  {up} up of {wanted}{more}   restarts {restarts}")
     for hold in holds:
         click.echo(f"  ▲ {'HALTED' if hold.session == EVERYBODY else 'held ' + hold.session}  {hold_line(hold)}")
     for view in views:
         _print_session(view, holds)
-    for line in event_lines(events):
+    for line in event_lines(events, slowed, tree.now_s):
         click.echo(f"  ✖ {line}")
+    told = {event["subject"] for event in events if event["kind"] == "child.held"}
+    for child in slowed:  # the recorder itself may be the one, or have been away
+        if child.name not in told:
+            click.echo(f"  ✖ {child.name} is slowed down: {child.why}; {_now(child, tree.now_s)}")
 
 
-def event_lines(events: list[dict[str, Any]]) -> list[str]:
+def _now(child: ChildInfo, now_s: float) -> str:
+    """What one that was slowed down does at this moment: its event tells of the moment when that began."""
+    if child.state == HELD_UP:
+        return f"now up for {duration(max(0.0, now_s - child.since_s))}, over when that lasts"
+    if child.next_try_s:
+        return f"now waiting, next try in {duration(max(0.0, child.next_try_s - now_s))}"
+    return f"now {child.state}"
+
+
+def event_lines(events: list[dict[str, Any]], slowed: Sequence[ChildInfo] = (), now_s: float = 0.0) -> list[str]:
     """When, by whom and what, newest last. Pages of one kind and about one thing (a text begins with it: ``ESZ13 bar``)
-    that end by nothing are one line: the newest, and how many there were before it."""
+    that end by nothing are one line: the newest, and how many there were before it. Of those that are slowed down also
+    what they do now."""
+    now = {child.name: f" ({_now(child, now_s)})" for child in slowed}
     newest: dict[tuple[str, ...], tuple[dict[str, Any], int]] = {}
     for event in events:
         about = event["incident"] or " ".join(event["text"].split()[:2])
@@ -226,6 +246,7 @@ def event_lines(events: list[dict[str, Any]]) -> list[str]:
         more = f" ({number - 1} more like it before)" if number > 1 else ""
         subject, told = event["subject"], event["text"]
         told = told if told.startswith(subject) else f"{subject}: {told}"
+        more += now.get(subject, "") if event["kind"] == "child.held" else ""
         lines.append(f"{event['level']}  {moment(event['market_utc'])}  {told}{more}")
     return lines
 
