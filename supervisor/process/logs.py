@@ -64,6 +64,8 @@ class SwitchedFile(RotatingFileHandler):
 
     def emit(self, record: LogRecord) -> None:
         self._failed = False
+        if self._taken_away():
+            self._drop()
         super().emit(record)
         if self._losing and not self._failed:
             self._losing = False
@@ -77,6 +79,15 @@ class SwitchedFile(RotatingFileHandler):
         if not self._losing:
             self._losing = True
             self._say(f"cannot be written, its lines are lost until it can: {sys.exc_info()[1]}")
+
+    def _taken_away(self) -> bool:
+        """Somebody has moved or removed the file (a person, logrotate): what is written to it nobody would find."""
+        if self.stream is None:
+            return False
+        try:
+            return not os.path.samestat(os.stat(self.baseFilename), os.fstat(self.stream.fileno()))
+        except FileNotFoundError:
+            return True
 
     def _drop(self) -> None:
         """Close it without a last write, which fails again where the one before has failed."""

@@ -80,3 +80,16 @@ def test_a_child_of_a_supervisor_whose_log_is_full_starts_and_inherits_no_line_o
     log.info("lost")
     switch_log(str(full.parent / "b.log")).info("after")
     assert [line.split()[-1] for line in (full.parent / "b.log").read_text().splitlines()] == ["after"]
+
+
+def test_a_file_that_somebody_moves_or_removes_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.log"
+    log = open_log(path, Settings(home=str(tmp_path)))
+    log.info("first")
+    path.rename(tmp_path / "moved.log")
+    log.info("second")
+    path.unlink()
+    path.parent.rmdir()
+    log.info("third")
+    assert (tmp_path / "moved.log").read_text().split()[-1] == "first"
+    assert [line.split()[-1] for line in path.read_text().splitlines()] == ["third"]
