@@ -5,6 +5,8 @@ And, where a supervisor declares ``back_off``, the one that fails is held, not i
 
 from __future__ import annotations
 
+import re
+
 from msgspec.structs import replace
 
 from supervisor.core.restart import EXPECTED_GAP_S, add_restart, back_off_s, budget_left, intensity
@@ -15,6 +17,9 @@ from supervisor.messages import Death, Done, Level, Started
 
 DEATHS_KEPT = 10
 """Ends of a child that are kept: enough for a bad night of one child, a few kilobytes each in the largest tree."""
+TRIES_TOLD = 4
+"""So many tries of a held child are told one by one."""
+NUMBER = re.compile(r"[\d.]+")
 
 
 def gone(work: Work, path: str, exit: Exit) -> None:
@@ -196,7 +201,8 @@ def restart(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
     sup = work.parent(node)
     work.set(node.path, restarts=node.restarts + 1)
     if node.held:
-        record_death(work, node, exit, kind, f"; next try in {wait_s(work, node):.1f} s")
+        then = f"; next try, number {node.held + 1}, in {wait_s(work, node):.1f} s"
+        record_death(work, node, exit, kind, then, again=tells_nothing(node, exit))
         hold(work, work.nodes[node.path], exit, "")
         return
     times_s, too_many = add_restart(sup.death_times_s, work.now_s, sup.flags)
@@ -270,11 +276,19 @@ def in_regroup(work: Work, node: Node) -> bool:
 # -- what is kept of it -----------------------------------------------------------------------------------------------
 
 
-def record_death(work: Work, node: Node, exit: Exit, kind: str = "", then: str = "") -> None:
+def tells_nothing(node: Node, exit: Exit) -> bool:
+    """One more try of many that has ended as the one before: of a night without a broker the first few tries are worth
+    reading, then each doubling of their number. Numbers in the reason (a wait, a price) are no difference."""
+    few, doubled = node.held < TRIES_TOLD, node.held & (node.held - 1) == 0
+    same = bool(node.deaths) and NUMBER.sub("", node.deaths[-1].why) == NUMBER.sub("", exit.why)
+    return same and not (few or doubled)
+
+
+def record_death(work: Work, node: Node, exit: Exit, kind: str = "", then: str = "", *, again: bool = False) -> None:
     """Into the history of the child and into the record: why, how long it had lived, its memory, the budget left, and
-    in words what follows from it (``then``)."""
+    in words what follows from it (``then``). ``again``: nobody need read it."""
     death = keep_death(work, node, exit)
-    level: Level = "LOG" if exit.how in ("normal", "shutdown") else "DIGEST"
+    level: Level = "LOG" if again or exit.how in ("normal", "shutdown") else "DIGEST"
     kind = kind or ("child.died" if exit.how == "abnormal" else "child.ended")
     data: dict[str, object] = {
         "incarnation": node.incarnation,

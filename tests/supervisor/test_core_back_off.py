@@ -270,7 +270,7 @@ def test_each_death_says_what_follows_from_it() -> None:
     slow.die(TRADER)
     slow.run()
     due_s = slow.tree.nodes[TRADER].deadline_s - slow.now_s
-    assert slow.records("child.died")[-1].text.endswith(f"; next try in {due_s:.1f} s")
+    assert slow.records("child.died")[-1].text.endswith(f"; next try, number 2, in {due_s:.1f} s")
 
 
 def test_the_end_of_the_hold_says_how_long_it_has_lasted() -> None:
@@ -279,3 +279,13 @@ def test_the_end_of_the_hold_says_how_long_it_has_lasted() -> None:
     edge.wait(120.0)
     (told,) = edge.records("child.recovered")
     assert told.text == f"{TRADER} is slowed down no more: up for 120 s since try 1"
+
+
+def test_of_a_night_of_the_same_failure_the_first_tries_and_each_doubling_are_told() -> None:
+    edge = held()
+    reasons = {12: "exit status 1: no login, again in 12 s"}
+    for number in range(1, 21):
+        edge.wait(61.0)
+        edge.die(TRADER, why=reasons.get(number, f"exit status 1: refused, again in {number} s"))
+    told = [number for number, each in enumerate(edge.records("child.died"), 1) if each.level == "DIGEST"]
+    assert told == [1, 2, 3, 4, 8, 12, 13, 16], "another reason, and the old one after it, are news"

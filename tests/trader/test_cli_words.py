@@ -149,6 +149,15 @@ HELD = Standing(
 )  # fmt: skip
 
 
+def test_a_position_that_is_not_known_is_told_with_what_the_broker_has() -> None:
+    line = Standing("SIM", "A", "es", "ESZ13", State.OURS_UNREAD, None, theirs=D(2), read_age_s=12.1)
+    assert money_line(line, None) == [
+        "ESZ13",
+        "position not known: its journal cannot be read",
+        "the broker's 2 (12.1s old)",
+    ]
+
+
 def test_a_line_is_folded_at_the_terminals_width_between_its_parts_and_never_when_piped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -110,8 +110,8 @@ def look_with(
         _broker(client, *each, environment.get(each[0], "?"), _kind(home, *each, unread), clock, now_s)
         for each in accounts
     )
-    ours = [Ours(each, _book(home, each, brokers, unread)) for each in sessions]
-    ours += [Ours(each, _book(home, each, brokers, unread), removed=True) for each in removed]
+    ours = [_ours(home, each, brokers, unread) for each in sessions]
+    ours += [_ours(home, each, brokers, unread, removed=True) for each in removed]
     return Look(home, clock.market_utc(), client is not None, environment, tuple(ours), brokers, tuple(unread))
 
 
@@ -147,6 +147,12 @@ def _kind(home: Path, connection: str, account: str, unread: list[str]) -> str:
         unread.append(f"when the trading day of {account} began is not known, New York's date is taken: {error}")
         return ""
     return start.kind if start is not None else ""
+
+
+def _ours(home: Path, session: Session, brokers: Iterable[Broker], unread: list[str], *, removed: bool = False) -> Ours:
+    known = len(unread)
+    book = _book(home, session, brokers, unread)
+    return Ours(session, book, removed, unread=len(unread) > known)
 
 
 def _book(home: Path, session: Session, brokers: Iterable[Broker], unread: list[str]) -> SessionBook:

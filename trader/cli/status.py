@@ -260,6 +260,9 @@ def money_line(
 
     The day is what was realised in the account's trading day, less fees; where nothing was, a flat symbol has none.
     """
+    if line.ours is None:
+        theirs = "not read" if line.theirs is None else f"{line.theirs} ({duration(line.read_age_s or 0.0)} old)"
+        return [line.symbol, "position not known: its journal cannot be read", f"the broker's {theirs}"]
     told = [line.symbol, f"{line.ours} @ {text(line.average_price)}" if line.ours else "flat"]
     if line.ours:
         told += [f"stop {text(line.stop)}", *_held(position), f"risk {text(line.risk_usd)}"]
