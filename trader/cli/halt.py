@@ -15,17 +15,30 @@ import msgspec
 from supervisor.errors import StoreFailed
 from supervisor.process.files import SharedFile
 from trader.cli import stopping
-from trader.cli.common import BadUsage, Failed, NotRunning, UnknownOutcome, as_json, control, home_of, print_json
+from trader.cli.common import (
+    BadConfiguration,
+    BadUsage,
+    Failed,
+    NotRunning,
+    UnknownOutcome,
+    as_json,
+    control,
+    home_of,
+    print_json,
+)
 from trader.cli.confirm import POLL_S, Condition, word
 from trader.cli.holding import environment_of, wait_option, why_option, yes_option
 from trader.cli.main import home_option
 from trader.cli.stopping import Watch
 from trader.cli.stored import hold_line, running, stored_holds, who
 from trader.desk.commands import LiftHold, SetHold
-from trader.holds import EVERYBODY, HALT_FILE, HaltFile, digest, those_of
+from trader.holds import EVERYBODY, HALT_FILE, HaltFile, Holds, digest, those_of
+from trader.sessions import Session
 
 NOBODY_S = 3.0
 """Where control does not answer: an account manager that lives has taken the file by then, three times over."""
+UNREAD = "SIM or LIVE?"
+"""Of a session whose configuration or row cannot be read."""
 STANDS = "The halt stands over restarts and reboots, for sessions to come too → nightdesk release --all"
 
 
@@ -51,10 +64,10 @@ def halt(
     if not folder.is_dir():
         raise BadUsage(f"{folder} is no folder: nothing was halted. Give --home of the desk.")
     if flatten and not yes:
-        stopping.ask(stopping.what_flatten_does(folder, [(r.name, environment_of(folder, r)) for r in running(folder)]))
+        stopping.ask(stopping.what_flatten_does(folder, list(_running(folder).items())))
     mark = write_halt_file(folder, why, flatten=flatten)
     trouble = _store(folder, SetHold(session=EVERYBODY, level="halt", by=who(), why=why, flatten=flatten))
-    watch = Watch(folder, [row.name for row in running(folder)], timeout_s, quiet=as_json)
+    watch = Watch(folder, list(_running(folder)), timeout_s, quiet=as_json)
     if trouble:
         watch.say(f"{trouble} The file {folder / HALT_FILE} halts all the same.")
     _halted(watch, mark, trouble, as_json)
@@ -123,6 +136,23 @@ def _empty_halt_file(path: Path, failed: StoreFailed) -> bytes:
     return data
 
 
+def _running(home: Path) -> dict[str, str]:
+    """The environment of each session that may trade; where desk.db cannot be read, of each that has a journal."""
+    try:
+        rows = running(home)
+    except Failed as failed:
+        click.echo(f"  {failed.format_message()}", err=True)
+        return {path.stem: UNREAD for path in sorted((home / "sessions").glob("*.db"))}
+    return {row.name: _environment(home, row) for row in rows}
+
+
+def _environment(home: Path, row: Session) -> str:
+    try:
+        return environment_of(home, row)
+    except BadConfiguration:
+        return UNREAD
+
+
 def _store(home: Path, request: SetHold) -> str:
     """Why the desk could not store it now, in words; "" when it has."""
     try:
@@ -164,7 +194,7 @@ def _taken(mark: str) -> Condition:
 def _flattens(watch: Watch, mark: str) -> dict[str, int]:
     """The numbers under which the recorder has stored the closes, with the halt itself."""
     while True:
-        holds = stored_holds(watch.home)
+        holds = _holds_or_none(watch.home)
         halt = those_of(EVERYBODY, holds.standing)
         if halt is not None and halt.file == mark:
             return {name: number for name, number in holds.flattens.items() if name in watch.sessions}
@@ -174,6 +204,13 @@ def _flattens(watch: Watch, mark: str) -> dict[str, int]:
                 f"when it is back. {STANDS}. Look at the broker."
             )
         time.sleep(POLL_S)
+
+
+def _holds_or_none(home: Path) -> Holds:
+    try:
+        return stored_holds(home)
+    except Failed:
+        return Holds()  # nobody knows; it is waited for as if it were not stored yet
 
 
 def _report(watch: Watch, flattens: dict[str, int] | None, as_json: bool) -> None:

@@ -109,7 +109,9 @@ def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
             trouble.append(f"account manager does not answer: {error}")
     if manager is not None:
         trouble += _troubles(row, manager)
-    if row.wanted is Wanted.TRADE and state != "up":
+    if row.wanted is Wanted.TRADE and state == "idle":
+        trouble.append("trader waits until account manager and data source are up")
+    elif row.wanted is Wanted.TRADE and state != "up":
         trouble.append(f"trader is {state}{': ' + why if why else ''}")
     return SessionView(
         row, state, manager, tuple(trouble), changed=changed(row).strip() if row.wanted is Wanted.TRADE else ""

@@ -1,4 +1,5 @@
-"""The kill-switch on a full disk: there a file with content cannot be written, and an empty one can."""
+"""The kill-switch where the home itself is broken: a full disk, on which a file with content cannot be written and an
+empty one can; a desk.db that is none."""
 
 from __future__ import annotations
 
@@ -45,3 +46,30 @@ def test_where_not_even_that_is_possible_it_says_not_halted(tmp_path: Path) -> N
     result = CliRunner().invoke(main, ["--home", str(tmp_path), "halt"])
     assert result.exit_code == 1
     assert "NOT HALTED" in result.stderr
+
+
+@pytest.fixture
+def garbled(tmp_path: Path) -> Path:
+    """Nobody can read which sessions there are; two have journals, one of which is none either."""
+    (tmp_path / "sessions").mkdir()
+    for name in ("desk.db", "sessions/es.db", "sessions/spy.db"):
+        (tmp_path / name).write_bytes(b"garbage" * 1000)
+    return tmp_path
+
+
+def test_a_desk_db_that_cannot_be_read_does_not_keep_a_halt_from_being_written_and_told(garbled: Path) -> None:
+    result = CliRunner().invoke(main, ["--home", str(garbled), "halt"])
+    assert result.exit_code == 3, result.output
+    assert "desk.db cannot be read" in result.stderr
+    assert "The halt stands over restarts and reboots" in result.stderr
+    assert (garbled / HALT_FILE).exists()
+
+
+def test_flatten_asks_for_the_sessions_that_have_a_journal_there(garbled: Path) -> None:
+    result = CliRunner().invoke(main, ["--home", str(garbled), "halt", "--flatten"])
+    assert result.exit_code == 2, result.output
+    for name in ("es", "spy"):
+        assert f"SIM or LIVE? {name}: its account manager does not answer" in result.stderr
+    flattened = CliRunner().invoke(main, ["--home", str(garbled), "halt", "--flatten", "--yes", "--timeout", "1"])
+    assert flattened.exit_code == 3, flattened.output
+    assert (garbled / HALT_FILE).exists()
