@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import msgspec
 from loguru import logger
 
+from supervisor.process.printable import printable
+
 ROTATE_BYTES = 16 * 1024 * 1024
 KEEP_FILES = 5
 """16 MiB and five old ones a process: bounded disk for months, weeks of history."""
@@ -179,4 +181,4 @@ def _utc() -> Any:
 
 
 def _one_line(value: object) -> str:
-    return " ".join(str(value).split("\n"))
+    return printable(str(value))

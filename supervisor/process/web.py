@@ -13,10 +13,13 @@ import urllib3.exceptions
 
 from supervisor.errors import HttpFailed
 from supervisor.process.deadline import DatedAdapter, Deadline
+from supervisor.process.printable import printable
 from supervisor.process.world import HttpReply
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """The largest answer that is read: 57,600 bars (the venue's limit for one request) are a fifth of it."""
+ERROR_CHARS_MAX = 300
+"""Of an error's text: it may hold what a venue that is none has answered."""
 CONNECT_LIMIT_S = 3.0
 """Of the connection alone; the limit of the whole may be shorter."""
 NEVER_AGAIN = urllib3.Retry(False)
@@ -103,7 +106,8 @@ def plain(error: BaseException) -> str:
     for each in (inner, *error.args):
         if isinstance(each, BaseException):
             return plain(each)
-    return f"{type(error).__name__}: " + CONNECTION.sub(r"\g<host>:\g<port>: ", str(error))
+    text = CONNECTION.sub(r"\g<host>:\g<port>: ", str(error))
+    return f"{type(error).__name__}: {printable(text[:ERROR_CHARS_MAX])}"
 
 
 def lower(headers: Mapping[str, str]) -> dict[str, str]:

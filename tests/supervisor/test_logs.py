@@ -7,8 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from supervisor.process.logs import SwitchedFile, open_log, plain_line, switch_log
+from supervisor.process.printable import printable
 from supervisor.runtime.settings import Settings
 
 STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
@@ -93,3 +96,21 @@ def test_a_file_that_somebody_moves_or_removes_is_begun_anew(tmp_path: Path) -> 
     log.info("third")
     assert (tmp_path / "moved.log").read_text().split()[-1] == "first"
     assert [line.split()[-1] for line in path.read_text().splitlines()] == ["third"]
+
+
+@given(st.text())
+def test_what_is_shown_of_others_is_one_line_that_commands_no_terminal(text: str) -> None:
+    assert printable(text).isprintable()
+    assert printable(printable(text)) == printable(text)
+    assert len(printable(text)) == len(text)
+
+
+def test_a_line_of_the_log_holds_no_control_character(tmp_path: Path) -> None:
+    """A venue's garbage made the log a binary file to grep, and could clear the screen of who reads it."""
+    open_log(tmp_path / "a.log", Settings(home=str(tmp_path))).info("garbage: \x1b[2J\r\x00", why="two\nlines\x9b")
+    (line,) = (tmp_path / "a.log").read_text().splitlines()
+    assert line.endswith(
+        "garbage: \N{REPLACEMENT CHARACTER}[2J"
+        + "\N{REPLACEMENT CHARACTER}" * 2
+        + " why=two lines\N{REPLACEMENT CHARACTER}"
+    )

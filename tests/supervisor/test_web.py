@@ -38,3 +38,9 @@ def test_what_nothing_wraps_is_told_as_it_is() -> None:
     assert plain(TimeoutError("timed out")) == "TimeoutError: timed out"
     torn = urllib3.exceptions.ProtocolError("Connection broken", ConnectionResetError(104, "reset by peer"))
     assert plain(torn) == "ConnectionResetError: [Errno 104] reset by peer"
+
+
+def test_the_garbage_of_a_venue_is_cut_short_and_can_be_shown() -> None:
+    told = plain(ValueError("\x1b[2J" + "x" * 10_000))
+    assert told.isprintable()
+    assert len(told) < 400

@@ -113,6 +113,11 @@ def test_pages_of_one_kind_are_one_line_and_incidents_each_have_theirs_with_thei
     ]
 
 
+def test_what_a_venue_has_answered_commands_no_terminal() -> None:
+    (line,) = event_lines([event(1, text="SPY: HTTP 503 \x1b[2J\x07all is well")])
+    assert line.isprintable()
+
+
 def child(name: str, state: str, **more: Any) -> ChildInfo:
     return ChildInfo(name=name, type="worker", state=state, **more)
 

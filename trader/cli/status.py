@@ -15,6 +15,7 @@ import msgspec
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed, StoreFailed
 from supervisor.messages import ChildInfo, Tree
+from supervisor.process.printable import printable
 from supervisor.process.store import SqliteStore
 from trader.accounting.standing import Standing, standings
 from trader.cli.books import look_with, on_terminal, text
@@ -247,7 +248,7 @@ def event_lines(events: list[dict[str, Any]], slowed: Sequence[ChildInfo] = (), 
     for event, number in newest.values():
         more = f" ({number - 1} more like it before)" if number > 1 else ""
         subject, told = event["subject"], event["text"]
-        told = told if told.startswith(subject) else f"{subject}: {told}"
+        told = printable(told if told.startswith(subject) else f"{subject}: {told}")
         more += now.get(subject, "") if event["kind"] == "child.held" else ""
         lines.append(f"{event['level']}  {moment(event['market_utc'])}  {told}{more}")
     return lines
@@ -314,7 +315,7 @@ def _print_session(view: SessionView, holds: tuple[PersonHold, ...]) -> None:
             click.echo(f"      {part}".rstrip())
     above = {f"entries held: {hold_line(hold)}" for hold in holds}  # who, when and why stand in the head
     for trouble in dict.fromkeys("entries held, see above" if each in above else each for each in view.trouble):
-        click.echo(f"      ▲ {trouble}")
+        click.echo(f"      ▲ {printable(trouble)}")
 
 
 def _folded(parts: list[str]) -> list[str]:
