@@ -64,7 +64,7 @@ def answered(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
 
 def owned(monkeypatch: pytest.MonkeyPatch, pid: int) -> None:
     owner: Callable[[str], int] = lambda home: pid  # noqa: E731
-    for module in ("trader.cli.common", "trader.cli.stored", "trader.doctor.machine"):
+    for module in ("trader.cli.common", "trader.cli.halt", "trader.cli.stored", "trader.doctor.machine"):
         monkeypatch.setattr(f"{module}.owner_of", owner)
 
 
@@ -98,6 +98,17 @@ def test_flatten_of_all_asks_its_question_without_waiting_for_it(home: Path) -> 
     result = run(home, "halt", "--flatten")
     assert result.exit_code == 2, result.output
     assert "SIM es: its account manager does not answer" in result.stderr
+
+
+@pytest.mark.usefixtures("away")
+def test_a_halt_that_nobody_confirms_is_not_told_as_one_of_a_desk_that_does_not_run(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trader.cli.halt.NOBODY_S", 0.1)
+    result = run(home, "halt")
+    assert result.exit_code == 7, result.output
+    assert f"the desk runs (pid {PID}), and none of its account managers answers" in result.stderr
+    assert (home / "halt").exists()
 
 
 @pytest.mark.usefixtures("away")

@@ -14,6 +14,7 @@ import msgspec
 
 from supervisor.errors import StoreFailed
 from supervisor.process.files import SharedFile
+from supervisor.runtime.home import owner_of
 from trader.cli import stopping
 from trader.cli.common import (
     BadConfiguration,
@@ -168,6 +169,11 @@ def _halted(watch: Watch, mark: str, trouble: str, as_json: bool) -> None:
     soon_s = time.monotonic() + NOBODY_S
     if trouble and not _anybody(watch, mark, soon_s):
         _report(watch, None, as_json)
+        if pid := owner_of(str(watch.home)):
+            raise UnknownOutcome(
+                f"the desk runs (pid {pid}), and none of its account managers answers: each obeys the file before it "
+                f"enters anything, and cancels the entries that work when it is back. {STANDS}. Look at the broker."
+            )
         raise NotRunning(
             f"no account manager of this home answers: it seems that no desk runs, so nothing enters. {STANDS}. "
             "Entries that work at the broker are cancelled at the next start, not before: look at the broker."
