@@ -149,8 +149,9 @@ class Login:
     def _login_needed(self, why: str) -> None:
         if not self.trouble.startswith(LOGIN_NEEDED):
             name = self.config.name
-            cure = f"sign in with `nightdesk login {name}`; no feed or order works until then"
-            text = f"{self.config.environment} {name}: {why}. To do: {cure}"
+            cure = f"mend that, or sign in with `nightdesk login {name}`"
+            until = "What runs goes on with the token that it has, 20 minutes at most; then no feed or order works"
+            text = f"{self.config.environment} {name}: {why}. To do: {cure}. {until}"
             self.world.event("connection.login_needed", "PAGE", text, incident=self.incident, opened=True)
         self._failed(why)
 

@@ -28,7 +28,7 @@ from feeds.specs import FeedArguments
 from feeds.staleness import Silence, watch_opened
 from feeds.token import Tokens
 from feeds.venue import open_broker, open_meter
-from supervisor.errors import NightdeskError
+from supervisor.errors import EndsInWords
 from supervisor.messages import Level, Message, StreamData, StreamEnded, StreamOpened
 from supervisor.process.server import Server
 
@@ -42,7 +42,7 @@ HOLD_OFF_MAX_S = 600.0
 back together; started anew once a stream has lived for a heartbeat."""
 
 
-class FeedEnded(NightdeskError):
+class FeedEnded(EndsInWords):
     """The stream is over by no routine; the text says how. Ends the process abnormally."""
 
 

@@ -11,7 +11,8 @@ NightdeskError
 ├── HttpFailed         no HTTP answer: see ``sent`` (False: no byte left; True: outcome unknown)
 ├── StoreFailed        a store cannot be opened, read or written
 ├── HomeTaken          another supervisor owns this home
-└── StartFailed        a tree did not come up, and nothing of it is left running
+├── StartFailed        a tree did not come up, and nothing of it is left running
+└── EndsInWords        a process ends by it on purpose: the text says all, a traceback would say nothing
 """
 
 from __future__ import annotations
@@ -83,3 +84,10 @@ class HomeTaken(NightdeskError):
 
 class StartFailed(NightdeskError):
     """The root of a tree could not start; the message says which child and why. Nothing of it is left running."""
+
+
+class EndsInWords(NightdeskError):
+    """By this a process ends abnormally and on purpose, to be started again; the text says all that there is to know.
+
+    So no traceback is written: where a venue is away for a night, one at each try would bury what there is to read.
+    """

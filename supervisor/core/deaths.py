@@ -5,6 +5,8 @@ And, where a supervisor declares ``back_off``, the one that fails is held, not i
 
 from __future__ import annotations
 
+import re
+
 from msgspec.structs import replace
 
 from supervisor.core.restart import EXPECTED_GAP_S, add_restart, back_off_s, budget_left, intensity
@@ -15,6 +17,9 @@ from supervisor.messages import Death, Done, Level, Started
 
 DEATHS_KEPT = 10
 """Ends of a child that are kept: enough for a bad night of one child, a few kilobytes each in the largest tree."""
+TRIES_TOLD = 4
+"""So many tries of a held child are told one by one."""
+NUMBER = re.compile(r"[\d.]+")
 
 
 def gone(work: Work, path: str, exit: Exit) -> None:
@@ -196,18 +201,21 @@ def restart(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
     sup = work.parent(node)
     work.set(node.path, restarts=node.restarts + 1)
     if node.held:
-        record_death(work, node, exit, kind)
+        then = f"; next try, number {node.held + 1}, in {wait_s(work, node):.1f} s"
+        record_death(work, node, exit, kind, then, again=tells_nothing(node, exit))
         hold(work, work.nodes[node.path], exit, "")
         return
     times_s, too_many = add_restart(sup.death_times_s, work.now_s, sup.flags)
     work.set(sup.path, death_times_s=times_s)
-    record_death(work, node, exit, kind)
+    again = "it starts again" if sup.flags.strategy == "one_for_one" else "its group starts again"
+    record_death(work, node, exit, kind, "" if too_many else f"; {again}")
     deaths = f"{len(times_s)} deaths in {sup.flags.period_s:g} s (limit {intensity(sup.flags)})"
     if not too_many:
         work.set(node.path, state="idle")
         regroup(work, node)
     elif sup.flags.back_off is not None:
-        hold(work, work.nodes[node.path], exit, deaths)
+        of_whom = f", {own_of(work, node)} of them its own" if len(sup.order) > 1 else ""
+        hold(work, work.nodes[node.path], exit, f"{deaths} below {sup.path or 'the root'}{of_whom}")
     else:
         text = f"{sup.path or 'the root'} gives up: {deaths}, last {node.path}: {exit.why}"
         work.act(Record("supervisor.gave_up", "PAGE", sup.path, text))
@@ -218,19 +226,31 @@ def restart(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
 def hold(work: Work, node: Node, exit: Exit, deaths: str) -> None:
     """Slow the failing child down; its elders and, under one_for_one, all others do not notice."""
     sup = work.parent(node)
-    assert sup.flags.back_off is not None
-    wait_s = back_off_s(sup.flags.back_off, node.held, f"{node.path} {node.incarnation}")
+    due_s = wait_s(work, node)
     incident = node.incident or f"held {node.path} {node.incarnation}"
     held = {"held": node.held + 1, "incident": incident}
-    work.set(node.path, state="waiting", deadline_s=work.now_s + wait_s, **held)
+    work.set(node.path, state="waiting", deadline_s=work.now_s + due_s, **held)
     if node.held == 0:
         text = (
             f"{node.path} slows down: {deaths}, last: {exit.why}. "
-            f"Next try in {wait_s:.1f} s; others go on. Mend the cause; it is tried again by itself."
+            f"Next try in {due_s:.1f} s; others go on. Mend the cause; it is tried again by itself."
         )
         work.act(Record("child.held", "NOTIFY", node.path, text, incident, "opened"))
         work.set(sup.path, death_times_s=())
     regroup(work, work.nodes[node.path])
+
+
+def wait_s(work: Work, node: Node) -> float:
+    """Until the next try of one that is held, or is to be."""
+    back_off = work.parent(node).flags.back_off
+    assert back_off is not None
+    return back_off_s(back_off, node.held, f"{node.path} {node.incarnation}")
+
+
+def own_of(work: Work, node: Node) -> int:
+    """How many of the deaths within the period were this child's: with many siblings the last one may be unlucky."""
+    since_s = work.now_s - work.parent(node).flags.period_s
+    return sum(each.how == "abnormal" and each.at_s >= since_s for each in work.nodes[node.path].deaths)
 
 
 def regroup(work: Work, node: Node) -> None:
@@ -256,10 +276,19 @@ def in_regroup(work: Work, node: Node) -> bool:
 # -- what is kept of it -----------------------------------------------------------------------------------------------
 
 
-def record_death(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
-    """Into the history of the child and into the record: why, how long it had lived, its memory, the budget left."""
+def tells_nothing(node: Node, exit: Exit) -> bool:
+    """One more try of many that has ended as the one before: of a night without a broker the first few tries are worth
+    reading, then each doubling of their number. Numbers in the reason (a wait, a price) are no difference."""
+    few, doubled = node.held < TRIES_TOLD, node.held & (node.held - 1) == 0
+    same = bool(node.deaths) and NUMBER.sub("", node.deaths[-1].why) == NUMBER.sub("", exit.why)
+    return same and not (few or doubled)
+
+
+def record_death(work: Work, node: Node, exit: Exit, kind: str = "", then: str = "", *, again: bool = False) -> None:
+    """Into the history of the child and into the record: why, how long it had lived, its memory, the budget left, and
+    in words what follows from it (``then``). ``again``: nobody need read it."""
     death = keep_death(work, node, exit)
-    level: Level = "LOG" if exit.how in ("normal", "shutdown") else "DIGEST"
+    level: Level = "LOG" if again or exit.how in ("normal", "shutdown") else "DIGEST"
     kind = kind or ("child.died" if exit.how == "abnormal" else "child.ended")
     data: dict[str, object] = {
         "incarnation": node.incarnation,
@@ -270,7 +299,7 @@ def record_death(work: Work, node: Node, exit: Exit, kind: str = "") -> None:
         "budget_left": death.budget_left,
         "held": node.held,
     }
-    work.act(Record(kind, level, node.path, f"{node.path} ended ({exit.how}): {exit.why}", data=data))
+    work.act(Record(kind, level, node.path, f"{node.path} ended ({exit.how}): {exit.why}{then}", data=data))
 
 
 def keep_death(work: Work, node: Node, exit: Exit) -> Death:

@@ -122,7 +122,7 @@ def on_stale(work: Work, event: BecameStale) -> None:
     node = work.living(event.path, event.incarnation)
     if node is not None and node.state == "up" and not node.stale:
         incident = f"stale {node.path} {node.incarnation}"
-        text = f"{node.path} is stale: it is alive, and what it delivers is older than it declared to be of use"
+        text = f"{node.path} is stale: it is alive, but has delivered nothing good for longer than it may"
         work.act(Record("child.stale", "NOTIFY", node.path, text, incident, "opened"))
         work.set(node.path, stale=incident)
 
@@ -162,7 +162,10 @@ def on_due(work: Work, node: Node) -> None:
         attend(work, node.path, node.parent)
     else:
         work.set(node.path, deadline_s=NEVER_S)
-        work.unhold(node.path, f"{node.path} is healthy again after {node.held} tries")
+        back_off = work.parent(node).flags.back_off
+        assert back_off is not None  # nobody else holds
+        text = f"{node.path} is slowed down no more: up for {back_off.healthy_s:g} s since try {node.held}"
+        work.unhold(node.path, text)
 
 
 def on_stalled(work: Work, event: Stalled) -> None:
@@ -172,7 +175,10 @@ def on_stalled(work: Work, event: Stalled) -> None:
         judged = work.nodes[path].state in ("starting", "stopping")
         work.set(path, deadline_s=due_s + (max(event.late_s, event.unwatched_s) if judged else event.late_s))
     if event.late_s >= STALL_TOLD_S:
-        text = f"this machine stalled for {event.late_s:.1f} s; all deadlines moved by that, nobody is judged for it"
+        text = (
+            f"the supervisor stood still for {event.late_s:.1f} s (this machine did, or it alone); "
+            "all deadlines moved by that, nobody is judged for it"
+        )
         work.act(Record("machine.stalled", "DIGEST", ROOT, text))
 
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from supervisor.errors import StoreFailed
@@ -53,6 +53,8 @@ class SharedFile:
             os.replace(new, self._path)
             _sync_folder(self._path.parent)
         except OSError as error:
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
             raise StoreFailed(f"{self._path} cannot be written: {error}. Look at the disk.") from error
 
     def remove(self) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from io import TextIOWrapper
+from logging import LogRecord
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 from loguru import logger
+
+from supervisor.process.printable import printable
 
 ROTATE_BYTES = 16 * 1024 * 1024
 KEEP_FILES = 5
@@ -53,12 +57,54 @@ class SwitchedFile(RotatingFileHandler):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, maxBytes=ROTATE_BYTES, backupCount=KEEP_FILES, encoding="utf-8", delay=True)
+        self._failed = self._losing = False
 
     def switch(self, path: str) -> None:
-        if self.stream is not None:
-            self.stream.close()
-        self.stream = None
+        self._drop()
+        self._losing = False
         self.baseFilename = path
+
+    def emit(self, record: LogRecord) -> None:
+        self._failed = False
+        if self._taken_away():
+            self._drop()
+        super().emit(record)
+        if self._losing and not self._failed:
+            self._losing = False
+            self._say("is written again")
+
+    def handleError(self, record: LogRecord) -> None:
+        """A log that cannot be written (a full disk) ends nobody and is told once on stderr, not with a call stack for
+        each line. What is in the buffer is lost: kept, it would be written by each child that has a copy of it."""
+        self._failed = True
+        self._drop()
+        if not self._losing:
+            self._losing = True
+            self._say(f"cannot be written, its lines are lost until it can: {sys.exc_info()[1]}")
+
+    def _taken_away(self) -> bool:
+        """Somebody has moved or removed the file (a person, logrotate): what is written to it nobody would find."""
+        if self.stream is None:
+            return False
+        try:
+            return not os.path.samestat(os.stat(self.baseFilename), os.fstat(self.stream.fileno()))
+        except FileNotFoundError:
+            return True
+
+    def _drop(self) -> None:
+        """Close it without a last write, which fails again where the one before has failed."""
+        if self.stream is None:
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.stream.fileno())
+        os.close(nowhere)
+        self.stream.close()
+        self.stream = None
+
+    def _say(self, what: str) -> None:
+        with suppress(OSError):  # a child's stderr is this very file
+            sys.stderr.write(f"nightdesk: {self.baseFilename} {what}\n")
+            sys.stderr.flush()
 
     def _open(self) -> TextIOWrapper:
         try:
@@ -135,4 +181,4 @@ def _utc() -> Any:
 
 
 def _one_line(value: object) -> str:
-    return " ".join(str(value).split("\n"))
+    return printable(str(value))

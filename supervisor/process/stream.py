@@ -21,6 +21,7 @@ import urllib3.exceptions
 
 from supervisor.messages import Message, StreamData, StreamEnded, StreamOpened
 from supervisor.process.chunks import BadChunks, Chunks, Whole
+from supervisor.process.printable import printable
 from supervisor.process.web import CONNECT_LIMIT_S, lower, plain
 
 READ_BYTES = 1 << 16
@@ -122,7 +123,8 @@ class Stream:
         if answer.status_code != 200:
             with answer:
                 body = answer.raw.read(ERROR_BODY_BYTES_MAX, decode_content=True)
-            return StreamEnded(self.number, "refused", answer.status_code, body.decode(errors="replace")), None
+            words = printable(body.decode(errors="replace"))
+            return StreamEnded(self.number, "refused", answer.status_code, words), None
         content = Content(answer)
         return StreamOpened(self.number, answer.status_code, lower(answer.headers)), content
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +13,13 @@ import urllib3.exceptions
 
 from supervisor.errors import HttpFailed
 from supervisor.process.deadline import DatedAdapter, Deadline
+from supervisor.process.printable import printable
 from supervisor.process.world import HttpReply
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """The largest answer that is read: 57,600 bars (the venue's limit for one request) are a fifth of it."""
+ERROR_CHARS_MAX = 300
+"""Of an error's text: it may hold what a venue that is none has answered."""
 CONNECT_LIMIT_S = 3.0
 """Of the connection alone; the limit of the whole may be shorter."""
 NEVER_AGAIN = urllib3.Retry(False)
@@ -28,6 +32,8 @@ NOT_SENT = (
     ValueError,  # of a header that is none
 )
 """What is raised before a byte leaves. (Handshakes that fail are not here: it is not known of each of them.)"""
+CONNECTION = re.compile(r"^\w+\(host='(?P<host>[^']*)', port=(?P<port>\d+)\): ")
+"""How urllib3 names a connection."""
 
 
 class Web:
@@ -94,8 +100,14 @@ def _read_whole(answer: urllib3.BaseHTTPResponse, url: str) -> bytes:
     return bytes(content)
 
 
-def plain(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def plain(error: BaseException) -> str:
+    """The error at the bottom: libraries wrap it, and say address and path once more at each layer."""
+    inner = getattr(error, "reason", None)
+    for each in (inner, *error.args):
+        if isinstance(each, BaseException):
+            return plain(each)
+    text = CONNECTION.sub(r"\g<host>:\g<port>: ", str(error))
+    return f"{type(error).__name__}: {printable(text[:ERROR_CHARS_MAX])}"
 
 
 def lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 import setproctitle
 
-from supervisor.errors import BadSpec
+from supervisor.errors import BadSpec, EndsInWords
 from supervisor.messages import ChildSpec, Ignore, LastException, Predecessor
 from supervisor.process.clock import wall_utc
 from supervisor.process.logs import FieldLog, plain_line, switch_log
@@ -185,15 +185,25 @@ def resolve(start: str) -> Any:
 
 def report(error: Exception, line: Line, log: FieldLog) -> None:
     """The supervisor first: it hears of it also where the disk of the logs is full, and what is written there fails."""
-    text = f"{type(error).__name__}: {error}"
-    where = "" if isinstance(error, BadSpec) else innermost(error)
+    last = last_words(error)
     try:
-        line.send(LastException(text[:LAST_WORDS_MAX], where))
+        line.send(last)
     except OSError as gone:
         log.error("the supervisor cannot be told", error=str(gone))
-    log.error(f"dies of {text}", where=where)
+    if isinstance(error, EndsInWords):
+        log.warning(f"ends: {error}")
+        return
+    log.error(f"dies of {type(error).__name__}: {error}", where=last.where)
     with suppress(OSError):
         traceback.print_exception(error)
+
+
+def last_words(error: Exception) -> LastException:
+    """What the supervisor is told of an exception: the text alone where that says all."""
+    if isinstance(error, EndsInWords):
+        return LastException(str(error)[:LAST_WORDS_MAX], "")
+    where = "" if isinstance(error, BadSpec) else innermost(error)
+    return LastException(f"{type(error).__name__}: {error}"[:LAST_WORDS_MAX], where)
 
 
 def innermost(error: BaseException) -> str:

@@ -17,8 +17,9 @@ from supervisor.calls import SupervisorCalls
 from supervisor.core import ShutDown
 from supervisor.errors import Refused, StartFailed
 from supervisor.messages import Message, ReadGroup, Request
+from supervisor.runtime.home import take_home
 from supervisor.runtime.loop import Runtime
-from supervisor.runtime.main import first_incarnation, prepare, take_home
+from supervisor.runtime.main import first_incarnation, prepare
 from supervisor.runtime.settings import Settings
 from supervisor.spec import ChildSpec
 

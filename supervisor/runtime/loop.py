@@ -27,7 +27,7 @@ from supervisor.runtime.leftovers import NOTHING_LEFT, Leftovers
 from supervisor.runtime.page import Page
 from supervisor.runtime.performer import Performer
 from supervisor.runtime.settings import Settings
-from supervisor.runtime.spawn import exit_text, reap, spawn
+from supervisor.runtime.spawn import reap, spawn
 from supervisor.runtime.systemd import Systemd
 from supervisor.runtime.watches import Watches
 
@@ -182,7 +182,7 @@ class Runtime(Performer[Kid]):
             if number == signal.SIGCHLD:
                 self.watches.orphans.due()
             elif number in (signal.SIGTERM, signal.SIGINT):
-                self.log.info("told to shut down", signal=exit_text(False, number))
+                self.log.info("told to shut down", signal=signal.Signals(number).name)
                 self.feed(ShutDown("the supervisor was told to shut down"))
 
     def _on_fd(self, fd: int, mask: int) -> None:

@@ -6,15 +6,13 @@ freezes once, since one full collection in a child would touch every shared page
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 import resource
 from importlib import import_module
-from pathlib import Path
 
-from supervisor.errors import HomeTaken
 from supervisor.messages import ChildSpec
+from supervisor.runtime.home import take_home
 from supervisor.runtime.leftovers import Leftovers, end_leftovers
 from supervisor.runtime.loop import Runtime
 from supervisor.runtime.mark import make_room, mark_self, supervisor_id
@@ -54,29 +52,6 @@ def prepare(settings: Settings, preload: tuple[str, ...]) -> Leftovers:
 
 def first_incarnation(life: int) -> int:
     return life * INCARNATIONS_A_LIFE + 1
-
-
-def take_home(settings: Settings) -> tuple[int, int]:
-    """The lock's descriptor and the number of this life. The lock is a flock: it cannot outlive its owner."""
-    path = Path(settings.home) / "supervisor.lock"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(fd, 64, 0).decode(errors="replace").split()
-        os.close(fd)
-        who = f"pid {owner[1]}" if len(owner) > 1 else "another process"
-        raise HomeTaken(
-            f"home {settings.home} is in use by a running supervisor ({who}); this one was not started. "
-            "Stop that one, or give another --home."
-        ) from None
-    words = os.pread(fd, 64, 0).decode(errors="replace").split()
-    life = int(words[0]) + 1 if words and words[0].isdigit() else 1
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{life} {os.getpid()}\n".encode(), 0)
-    os.fsync(fd)
-    return fd, life
 
 
 def prepare_folders(settings: Settings) -> None:

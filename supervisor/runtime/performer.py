@@ -287,7 +287,10 @@ class Performer(ABC, Generic[K]):
 
     def _record(self, action: Record) -> None:
         row = self.record.add(action, self.now_s(), self.now_utc())
-        self.log.info(action.text, kind=action.kind)
+        say = self.log.warning if action.level in ("PAGE", "NOTIFY") else self.log.info
+        if action.level == "LOG" and action.kind in ("child.died", "child.start_failed"):
+            say = self.log.debug  # the same again, all night: the record has each
+        say(action.text, kind=action.kind)
         for kid in self._those_who("follows"):
             self.tell(kid, row)
 

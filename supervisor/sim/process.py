@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import greenlet
 
 from supervisor.errors import Refused
-from supervisor.messages import ChildSpec, Ending, Ignore, LastException, Predecessor, Ready, Stop
+from supervisor.messages import ChildSpec, Ending, Ignore, Predecessor, Ready, Stop
 from supervisor.process.server import Caller, IgnoreStart, Server
-from supervisor.runtime.child import LAST_WORDS_MAX, innermost, resolve
+from supervisor.runtime.child import last_words, resolve
 from supervisor.runtime.performer import Kin
 from supervisor.sim.kernel import WorldEnded
 from supervisor.sim.world import SimWorld
@@ -117,8 +117,7 @@ class SimProcess(Kin):
             self.world.say(Ignore())
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this process's death, and is told
             self.desk.crashed(self.name, error, traceback.format_exc())
-            text = f"{type(error).__name__}: {error}"
-            self.world.say(LastException(text[:LAST_WORDS_MAX], innermost(error)))
+            self.world.say(last_words(error))
             return "exit status 1"
         return ""
 

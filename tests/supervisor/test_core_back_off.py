@@ -245,3 +245,47 @@ def test_waits_grow_to_their_cap_and_fill_the_whole_range() -> None:
         assert 0.45 < sum(waits) / len(waits) < 0.55
         steps = [abs(b - a) for a, b in pairwise(waits)]
         assert sum(steps) / len(steps) > 0.2, "one try's wait says little of the next one's"
+
+
+def test_who_is_slowed_down_is_not_told_to_have_died_his_siblings_deaths() -> None:
+    """Nine feeds that die once each are no feed that dies nine times."""
+    edge = session("one_for_one", intensity=2)
+    for path in (MANAGER, SOURCE, TRADER):
+        edge.die(path)
+        edge.run()
+    (told,) = edge.records("child.held")
+    assert told.text.startswith(
+        f"{TRADER} slows down: 3 deaths in 60 s (limit 2) below session, 1 of them its own, last"
+    )
+
+
+def test_each_death_says_what_follows_from_it() -> None:
+    group, single, slow = session(), session("one_for_one"), held()
+    for edge in (group, single):
+        edge.die(TRADER)
+        edge.run()
+    assert group.records("child.died")[0].text.endswith("; its group starts again")
+    assert single.records("child.died")[0].text.endswith("; it starts again")
+    slow.wait(2.0)
+    slow.die(TRADER)
+    slow.run()
+    due_s = slow.tree.nodes[TRADER].deadline_s - slow.now_s
+    assert slow.records("child.died")[-1].text.endswith(f"; next try, number 2, in {due_s:.1f} s")
+
+
+def test_the_end_of_the_hold_says_how_long_it_has_lasted() -> None:
+    edge = held()
+    edge.wait(2.0)
+    edge.wait(120.0)
+    (told,) = edge.records("child.recovered")
+    assert told.text == f"{TRADER} is slowed down no more: up for 120 s since try 1"
+
+
+def test_of_a_night_of_the_same_failure_the_first_tries_and_each_doubling_are_told() -> None:
+    edge = held()
+    reasons = {12: "exit status 1: no login, again in 12 s"}
+    for number in range(1, 21):
+        edge.wait(61.0)
+        edge.die(TRADER, why=reasons.get(number, f"exit status 1: refused, again in {number} s"))
+    told = [number for number, each in enumerate(edge.records("child.died"), 1) if each.level == "DIGEST"]
+    assert told == [1, 2, 3, 4, 8, 12, 13, 16], "another reason, and the old one after it, are news"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.model import OrderType, Side
+from supervisor.messages import ChildInfo, Tree
 from trader.accounting.standing import Standing, State
 from trader.cli import status as status_view
 from trader.cli.books import aligned
@@ -112,10 +113,54 @@ def test_pages_of_one_kind_are_one_line_and_incidents_each_have_theirs_with_thei
     ]
 
 
+def test_what_a_venue_has_answered_commands_no_terminal() -> None:
+    (line,) = event_lines([event(1, text="SPY: HTTP 503 \x1b[2J\x07all is well")])
+    assert line.isprintable()
+
+
+def child(name: str, state: str, **more: Any) -> ChildInfo:
+    return ChildInfo(name=name, type="worker", state=state, **more)
+
+
+def test_one_that_is_slowed_down_is_told_with_what_it_does_now() -> None:
+    """Its event is of the moment when that began: what has come back since must not read as if it were still away."""
+    held = {"kind": "child.held", "level": "NOTIFY", "incident": "held"}
+    events = [event(n, subject=name, text=f"{name} slows down", **held) for n, name in enumerate(("a", "b", "c"))]
+    slowed = [child("a", "held, up", since_s=88.0), child("b", "held, waiting", next_try_s=104.0)]
+    assert [line.partition("Z  ")[2] for line in event_lines(events, slowed, 100.0)] == [
+        "a slows down (now up for 12.0s, over when that lasts)",
+        "b slows down (now waiting, next try in 4.0s)",
+        "c slows down",
+    ]
+
+
+def test_one_that_is_slowed_down_is_told_also_where_its_event_was_not_recorded(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As the recorder's own is, while it dies."""
+    tree = Tree(
+        100.0, 7, (child("recorder", "held, up", since_s=90.0, why="killed by SIGKILL"), child("control", "up"))
+    )
+    status_view._print_status(tree, [], [], True, ())
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "  processes  2 up of 2, 1 slowed down   restarts 0",
+        "  ✖ recorder is slowed down: killed by SIGKILL; now up for 10.0s, over when that lasts",
+    ]
+
+
 HELD = Standing(
     "SIM", "A", "es", "ESZ13", State.AGREES, D(1), D("1672.25"), 5.0, D(1), D(1672), 12.1, D(1664), D("412.50"),
     D(1673), D(54), D(83650), D(390), D(400), D("2.50"), D(5),
 )  # fmt: skip
+
+
+def test_a_position_that_is_not_known_is_told_with_what_the_broker_has() -> None:
+    line = Standing("SIM", "A", "es", "ESZ13", State.OURS_UNREAD, None, theirs=D(2), read_age_s=12.1)
+    assert money_line(line, None) == [
+        "ESZ13",
+        "position not known: its journal cannot be read",
+        "the broker's 2 (12.1s old)",
+    ]
 
 
 def test_a_line_is_folded_at_the_terminals_width_between_its_parts_and_never_when_piped(

@@ -218,7 +218,9 @@ def test_a_bar_that_only_history_has_is_told() -> None:
     source.close(1, told=False)
     source.close(2)
     assert source.given == [1, 2]
-    assert [event.kind for event in source.world.events] == ["bar.filled"]
+    (told,) = source.world.events
+    assert told.kind == "bar.filled"
+    assert "SPY 60 s 2013-10-07T14:01:00Z" in told.text, "the moment in words, not in seconds since 1970"
 
 
 def test_a_correction_and_a_bar_that_came_too_late_are_told_once_and_not_passed_on() -> None:

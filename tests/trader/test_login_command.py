@@ -285,6 +285,13 @@ def test_status_tells_age_and_rotation_and_no_secret(home: Home) -> None:
     assert 590 < shown["token_left_s"] <= 600
 
 
+def test_status_of_a_connection_that_there_is_not_is_refused_and_of_one_is_that_logins(home: Home) -> None:
+    home.write(refresh_token="refresh-1")
+    code, told = home.run("nobody", "--status")
+    assert (code, "no connection is called 'nobody'" in told) == (2, True)
+    assert home.run("more", "--status") == home.run("--status")
+
+
 def test_status_of_a_file_that_others_may_read_is_login_needed(home: Home) -> None:
     home.write(0o644, refresh_token="refresh-1")
     code, told = home.run("--status")

@@ -255,6 +255,8 @@ def test_a_journal_that_cannot_be_read_is_said_and_the_others_are_told(home: Pat
     assert result.exit_code == 1
     assert "spy.db cannot be read" in result.stderr
     assert result.stdout.startswith("es\t")
+    cells = result.stdout.splitlines()[1].split("\t")
+    assert cells[:6] == ["spy", "SIM", "SIM1", "SPY", "ours not read", "-"], "what nobody could read is not flat"
 
 
 def test_an_instruction_without_outcome_is_said_beside_what_may_be_too_little(home: Path) -> None:

@@ -96,6 +96,16 @@ def test_today_is_the_trading_day_of_the_account_whatever_the_date_by_utc() -> N
     assert today("Margin", evening_utc + 8 * 3600) == (0, 0)
 
 
+def test_what_a_journal_that_cannot_be_read_held_is_not_known_and_nobody_elses() -> None:
+    """Unknown is not flat: no agreement with a broker that has nothing, no sum without its part."""
+    unread = Ours(session(), SessionBook(), unread=True)
+    (line,) = lines = standings([unread], [broker(("ESZ13", 2))], ENVIRONMENT, NOW_UTC)
+    assert (line.state, line.ours, line.theirs) == (State.OURS_UNREAD, None, 2)
+    assert one(unread, broker()).state is State.OURS_UNREAD
+    (total,) = totals(lines, [broker(("ESZ13", 2))])
+    assert (total.realised_usd, total.risk_usd, total.exposure_usd) == (None, None, None)
+
+
 def one(each: Ours, read: Broker) -> Standing:
     return standings([each], [read], ENVIRONMENT, NOW_UTC)[0]
 

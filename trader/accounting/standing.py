@@ -15,7 +15,7 @@ from enum import StrEnum
 import msgspec
 
 from brokers.broker import AccountSnapshot
-from brokers.model import ZERO, Instrument, Value
+from brokers.model import ZERO, Instrument, Position, Value
 from feeds.trading_day import began_utc
 from trader.accounting.money import (
     Gap,
@@ -42,6 +42,7 @@ class State(StrEnum):
     OLDER = "read is older"
     UNREAD = "not read"
     UNSETTLED = "may be ours"
+    OURS_UNREAD = "ours not read"
     PAST = "past"
     NOT_OURS = "not ours"
 
@@ -83,11 +84,13 @@ class SessionBook(msgspec.Struct, frozen=True):
 
 
 class Ours(msgspec.Struct, frozen=True):
-    """A session and what its journal tells. ``removed``: by a person, and its journal is still there."""
+    """A session and what its journal tells. ``removed``: by a person, and its journal is still there. ``unread``: it
+    cannot be read, so what it holds is not known; that is not flat."""
 
     session: Session
     book: SessionBook
     removed: bool = False
+    unread: bool = False
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -96,15 +99,16 @@ class Ours(msgspec.Struct, frozen=True):
 
 
 class Standing(Value, frozen=True):
-    """One symbol of one session (``session`` "": nobody's). ``price``: the broker's last of the position, as old as its
-    read. Money is None where it cannot be told: no price, no point value, no stop; profit is without fees."""
+    """One symbol of one session (``session`` "": nobody's). ``ours`` None: its journal cannot be read. ``price``: the
+    broker's last of the position, as old as its read. Money is None where it cannot be told: no price, no point value,
+    no stop; profit is without fees."""
 
     environment: str
     account: str
     session: str
     symbol: str
     state: State
-    ours: Decimal = ZERO
+    ours: Decimal | None = ZERO
     average_price: Decimal | None = None
     as_of_utc: float = 0.0
     theirs: Decimal | None = None
@@ -193,6 +197,8 @@ def _standing(each: Ours, symbol: str, read: Broker, environment: str, now_utc: 
     price = content.last_prices.get(symbol) if content else None
     stops = stops_of(book.orders, symbol)
     state = state_of(theirs == held.quantity, read, book.changed_utc.get(symbol, 0.0))
+    if each.unread:
+        return _not_known(each, symbol, read, environment, position)
     if symbol not in each.symbols:
         state, position, theirs = State.PAST, None, None  # whoever trades it now has the broker's side
     return Standing(
@@ -217,6 +223,26 @@ def _standing(each: Ours, symbol: str, read: Broker, environment: str, now_utc: 
         fees_today_usd=money(made.fees_today_usd),
         fees_usd=money(made.fees_usd),
         gaps=made.gaps,
+    )
+
+
+def _not_known(each: Ours, symbol: str, read: Broker, environment: str, position: Position | None) -> Standing:
+    """The broker's side alone; no sum of the account knows its part."""
+    return Standing(
+        environment=environment,
+        account=each.session.account,
+        session=each.session.name,
+        symbol=symbol,
+        state=State.OURS_UNREAD,
+        ours=None,
+        theirs=None if read.content is None else position.quantity if position else ZERO,
+        their_average_price=position.average_price if position else None,
+        read_age_s=read.age_s,
+        risk_usd=None,
+        open_usd=None,
+        exposure_usd=None,
+        realised_today_usd=None,
+        realised_usd=None,
     )
 
 

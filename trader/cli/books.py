@@ -27,7 +27,7 @@ from supervisor.process.store import SqliteStore
 from trader.accounting.money import Fill
 from trader.accounting.order_lines import TradedOrder
 from trader.accounting.standing import Broker, Ours, SessionBook, State, freshest
-from trader.cli.common import Failed, NoSuchSession, NotRunning, control
+from trader.cli.common import Failed, NoAnswer, NoSuchSession, NotRunning, control, read_tree
 from trader.cli.stored import config_of, stored, stored_removed
 from trader.config import DeskConfig
 from trader.sessions import Session, Wanted, journal_path
@@ -85,7 +85,10 @@ def look(home: Path, name: str = "") -> Look:
     config = config_of(home)
     try:
         with control(home) as client:
-            return look_with(client, home, config, sessions, client.tree().now_s, removed)
+            return look_with(client, home, config, sessions, read_tree(client, home).now_s, removed)
+    except NoAnswer:  # the books of an account answer for themselves
+        with Client(str(home)) as client:
+            return look_with(client, home, config, sessions, time.monotonic(), removed)
     except NotRunning:
         return look_with(None, home, config, sessions, 0.0, removed)
 
@@ -107,8 +110,8 @@ def look_with(
         _broker(client, *each, environment.get(each[0], "?"), _kind(home, *each, unread), clock, now_s)
         for each in accounts
     )
-    ours = [Ours(each, _book(home, each, brokers, unread)) for each in sessions]
-    ours += [Ours(each, _book(home, each, brokers, unread), removed=True) for each in removed]
+    ours = [_ours(home, each, brokers, unread) for each in sessions]
+    ours += [_ours(home, each, brokers, unread, removed=True) for each in removed]
     return Look(home, clock.market_utc(), client is not None, environment, tuple(ours), brokers, tuple(unread))
 
 
@@ -144,6 +147,12 @@ def _kind(home: Path, connection: str, account: str, unread: list[str]) -> str:
         unread.append(f"when the trading day of {account} began is not known, New York's date is taken: {error}")
         return ""
     return start.kind if start is not None else ""
+
+
+def _ours(home: Path, session: Session, brokers: Iterable[Broker], unread: list[str], *, removed: bool = False) -> Ours:
+    known = len(unread)
+    book = _book(home, session, brokers, unread)
+    return Ours(session, book, removed, unread=len(unread) > known)
 
 
 def _book(home: Path, session: Session, brokers: Iterable[Broker], unread: list[str]) -> SessionBook:

@@ -13,9 +13,13 @@ import msgspec
 
 from supervisor.control.client import Client
 from supervisor.errors import NoPeer, OutcomeUnknown, Refused
+from supervisor.messages import ReadTree, Tree
+from supervisor.runtime.home import owner_of
 
 SCHEMA = 1
 """Of all JSON output; raised when a key changes its meaning."""
+TREE_LIMIT_S = 10.0
+"""The supervising process answers in milliseconds; one that is asleep for so long is told as that."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 
@@ -55,6 +59,10 @@ class UnknownOutcome(Failed):
     exit_code = 7
 
 
+class NoAnswer(UnknownOutcome):
+    """The desk runs, by the lock of its home, and nobody answers for it: control is away, or the supervisor hangs."""
+
+
 class LoginNeeded(Failed):
     """A person must sign in, or the sign-in was refused."""
 
@@ -76,6 +84,8 @@ def control(home: Path) -> Iterator[Client]:
         try:
             yield client
         except NoPeer as error:
+            if pid := owner_of(str(home)):
+                raise NoAnswer(f"{no_answer(home, pid)} Nothing was done.") from error
             raise NotRunning(f"no desk runs on {home}. `nightdesk --home {home} run` starts it.") from error
         except OutcomeUnknown as error:
             raise UnknownOutcome(f"{error}. Look with `nightdesk status` before you repeat it.") from error
@@ -84,6 +94,28 @@ def control(home: Path) -> Iterator[Client]:
                 raise UnknownOutcome(str(error)) from error
             unknown = "no session is called" in str(error) or error.word == "not_found"
             raise (NoSuchSession if unknown else Failed)(str(error)) from error
+
+
+def read_tree(client: Client, home: Path, under: str = "", deaths: int = 1, limit_s: float = TREE_LIMIT_S) -> Tree:
+    """The tree, for who only looks: without an answer he need not wonder what may have happened."""
+    try:
+        return client.call(ReadTree(under=under, deaths=deaths), timeout_s=limit_s)
+    except OutcomeUnknown as error:
+        raise NoAnswer(no_answer(home, owner_of(str(home)))) from error
+    except Refused as error:
+        if error.word == "ending":  # control itself: it gave up waiting for the supervisor
+            raise NoAnswer(no_answer(home, owner_of(str(home)))) from error
+        raise
+
+
+def no_answer(home: Path, pid: int) -> str:
+    who, end = (f" (pid {pid})", f"`kill -9 {pid}`") if pid else ("", "end its supervising process")
+    return (
+        f"the desk on {home} runs{who} but does not answer: its control starts again or is held, or the supervising "
+        f"process hangs. Try again in a few seconds; {home / 'logs' / 'nightdesk.log'} tells. If it stays, {end} and "
+        "run it again (systemd does both): positions and stops stay at the broker. `nightdesk positions` and "
+        "`nightdesk halt` work all the same."
+    )
 
 
 def print_json(value: dict[str, Any] | msgspec.Struct) -> None:

@@ -14,18 +14,32 @@ import msgspec
 
 from supervisor.errors import StoreFailed
 from supervisor.process.files import SharedFile
+from supervisor.runtime.home import owner_of
 from trader.cli import stopping
-from trader.cli.common import BadUsage, Failed, NotRunning, UnknownOutcome, as_json, control, home_of, print_json
+from trader.cli.common import (
+    BadConfiguration,
+    BadUsage,
+    Failed,
+    NotRunning,
+    UnknownOutcome,
+    as_json,
+    control,
+    home_of,
+    print_json,
+)
 from trader.cli.confirm import POLL_S, Condition, word
 from trader.cli.holding import environment_of, wait_option, why_option, yes_option
 from trader.cli.main import home_option
 from trader.cli.stopping import Watch
 from trader.cli.stored import hold_line, running, stored_holds, who
 from trader.desk.commands import LiftHold, SetHold
-from trader.holds import EVERYBODY, HALT_FILE, HaltFile, digest, those_of
+from trader.holds import EVERYBODY, HALT_FILE, HaltFile, Holds, digest, those_of
+from trader.sessions import Session
 
 NOBODY_S = 3.0
 """Where control does not answer: an account manager that lives has taken the file by then, three times over."""
+UNREAD = "SIM or LIVE?"
+"""Of a session whose configuration or row cannot be read."""
 STANDS = "The halt stands over restarts and reboots, for sessions to come too → nightdesk release --all"
 
 
@@ -51,10 +65,10 @@ def halt(
     if not folder.is_dir():
         raise BadUsage(f"{folder} is no folder: nothing was halted. Give --home of the desk.")
     if flatten and not yes:
-        stopping.ask(stopping.what_flatten_does(folder, [(r.name, environment_of(folder, r)) for r in running(folder)]))
+        stopping.ask(stopping.what_flatten_does(folder, list(_running(folder).items())))
     mark = write_halt_file(folder, why, flatten=flatten)
     trouble = _store(folder, SetHold(session=EVERYBODY, level="halt", by=who(), why=why, flatten=flatten))
-    watch = Watch(folder, [row.name for row in running(folder)], timeout_s, quiet=as_json)
+    watch = Watch(folder, list(_running(folder)), timeout_s, quiet=as_json)
     if trouble:
         watch.say(f"{trouble} The file {folder / HALT_FILE} halts all the same.")
     _halted(watch, mark, trouble, as_json)
@@ -101,15 +115,43 @@ def release(context: click.Context, all_: bool, timeout_s: float, as_json: bool,
 
 
 def write_halt_file(home: Path, why: str, *, flatten: bool) -> str:
-    """Durable before anything else is tried; its digest."""
+    """Durable before anything else is tried; its digest. A full disk has room for an empty file; that halts as well."""
     written = datetime.now(UTC).isoformat(timespec="seconds")
     file = HaltFile(by=who(), why=why, written=written, flatten=flatten, id=secrets.token_hex(8))
     data = msgspec.json.encode(file)
     try:
         SharedFile(home / HALT_FILE, lambda limit_s: nullcontext()).write(data)
     except StoreFailed as failed:
-        raise Failed(f"NOT HALTED: {failed} Try `touch {home / HALT_FILE}`, or the broker's own screen.") from failed
+        data = _empty_halt_file(home / HALT_FILE, failed)
     return digest(data)
+
+
+def _empty_halt_file(path: Path, failed: StoreFailed) -> bytes:
+    """What is in it now: nothing, or what an earlier halt has written."""
+    try:
+        path.touch(mode=0o600)
+        data = path.read_bytes()
+    except OSError as error:
+        raise Failed(f"NOT HALTED: {failed} An empty file neither: {error}. Use the broker's own screen.") from failed
+    click.echo(f"  {failed} The empty file {path} halts as well, but does not say who and why.", err=True)
+    return data
+
+
+def _running(home: Path) -> dict[str, str]:
+    """The environment of each session that may trade; where desk.db cannot be read, of each that has a journal."""
+    try:
+        rows = running(home)
+    except Failed as failed:
+        click.echo(f"  {failed.format_message()}", err=True)
+        return {path.stem: UNREAD for path in sorted((home / "sessions").glob("*.db"))}
+    return {row.name: _environment(home, row) for row in rows}
+
+
+def _environment(home: Path, row: Session) -> str:
+    try:
+        return environment_of(home, row)
+    except BadConfiguration:
+        return UNREAD
 
 
 def _store(home: Path, request: SetHold) -> str:
@@ -127,6 +169,11 @@ def _halted(watch: Watch, mark: str, trouble: str, as_json: bool) -> None:
     soon_s = time.monotonic() + NOBODY_S
     if trouble and not _anybody(watch, mark, soon_s):
         _report(watch, None, as_json)
+        if pid := owner_of(str(watch.home)):
+            raise UnknownOutcome(
+                f"the desk runs (pid {pid}), and none of its account managers answers: each obeys the file before it "
+                f"enters anything, and cancels the entries that work when it is back. {STANDS}. Look at the broker."
+            )
         raise NotRunning(
             f"no account manager of this home answers: it seems that no desk runs, so nothing enters. {STANDS}. "
             "Entries that work at the broker are cancelled at the next start, not before: look at the broker."
@@ -153,7 +200,7 @@ def _taken(mark: str) -> Condition:
 def _flattens(watch: Watch, mark: str) -> dict[str, int]:
     """The numbers under which the recorder has stored the closes, with the halt itself."""
     while True:
-        holds = stored_holds(watch.home)
+        holds = _holds_or_none(watch.home)
         halt = those_of(EVERYBODY, holds.standing)
         if halt is not None and halt.file == mark:
             return {name: number for name, number in holds.flattens.items() if name in watch.sessions}
@@ -163,6 +210,13 @@ def _flattens(watch: Watch, mark: str) -> dict[str, int]:
                 f"when it is back. {STANDS}. Look at the broker."
             )
         time.sleep(POLL_S)
+
+
+def _holds_or_none(home: Path) -> Holds:
+    try:
+        return stored_holds(home)
+    except Failed:
+        return Holds()  # nobody knows; it is waited for as if it were not stored yet
 
 
 def _report(watch: Watch, flattens: dict[str, int] | None, as_json: bool) -> None:

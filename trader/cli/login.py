@@ -74,10 +74,10 @@ def login(
     """
     folder = home_of(context, home)
     config = config_of(folder)
-    if show:
-        _status(folder, config, as_json)
-        return
     chosen = _chosen(config, connection)
+    if show:
+        _status(folder, config, chosen.login_file if connection else "", as_json)
+        return
     world = CommandWorld(folder)
     if revoke:
         _revoke(folder, config, chosen, world, as_json)
@@ -243,8 +243,9 @@ def _state(world: CommandWorld, client: Client, users: list[ConnectionConfig]) -
     )
 
 
-def _status(home: Path, config: DeskConfig, as_json: bool) -> None:
-    states = login_states(home, config)
+def _status(home: Path, config: DeskConfig, login_file: str, as_json: bool) -> None:
+    """Of one login, or of all where none is named."""
+    states = [each for each in login_states(home, config) if login_file in ("", each.login_file)]
     if as_json:
         print_json({"logins": states})
     else:

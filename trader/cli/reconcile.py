@@ -14,7 +14,7 @@ from supervisor.control.client import Client
 from supervisor.errors import CallFailed
 from trader.accounting.standing import Standing, State
 from trader.cli.books import Look, age, ages, ask_for, confirmed, end, look, looked_json, on_terminal, table
-from trader.cli.common import Failed, as_json, control, home_of, print_json
+from trader.cli.common import Failed, as_json, control, home_of, print_json, read_tree
 from trader.cli.main import home_option
 from trader.cli.positions import lines_of
 from trader.messages import ReadSessionStatus
@@ -76,7 +76,7 @@ def read_anew(home: Path, seen: Look, timeout_s: float) -> None:
     """Each account of a session that runs is read once more, and the read is there on return. Raises ``Failed``."""
     used = {(o.session.connection, o.session.account) for o in seen.ours if o.session.wanted is not Wanted.OFF}
     with control(home) as client:
-        since_s = client.tree().now_s
+        since_s = read_tree(client, home).now_s
         for connection, account in used:
             if not client.cast(paths.books(connection, account), ReadSnapshot(0.0)):
                 raise Failed(f"{account}: its books do not run just now; nothing was read. Try again in a moment.")

@@ -19,7 +19,17 @@ from trader.cli.common import (
 from trader.cli.holding import flatten, hold, release
 from trader.cli.main import home_option
 from trader.cli.starting import wait_for, wait_for_agreement
-from trader.cli.stored import config_of, hold_line, live, status_of, stored, stored_holds, stored_one, uncovered_line
+from trader.cli.stored import (
+    config_of,
+    hold_line,
+    live,
+    no_processes,
+    status_of,
+    stored,
+    stored_holds,
+    stored_one,
+    uncovered_line,
+)
 from trader.cli.strategy import code_of, examined, of_session
 from trader.cli.words import bare, no_outcome, order_line, position_line, symbol_hold
 from trader.desk.commands import RemoveSession, StartSession, StopSession
@@ -31,6 +41,7 @@ from trader.risk.limits import limits_of
 from trader.risk.limits import shown as shown_limits
 from trader.sessions import (
     Session,
+    Wanted,
     journal_path,
     trader_name,
 )
@@ -96,6 +107,8 @@ def show(context: click.Context, name: str, as_json: bool, home: str | None) -> 
     of_the_file = [each for each in status.person_holds if not each.number] if status else []
     for each in (*holds, *of_the_file):
         click.echo(f"  hold  {hold_line(each)}")
+    if tree is None and row.wanted is not Wanted.OFF:
+        click.echo(f"  processes  {no_processes(folder)}")
     for child in tree.children if tree else ():
         pid = f"  pid {child.pid}" if child.pid else ""
         click.echo(f"  {child.name}  {child.state}{pid}  ↺{child.restarts}  {child.why}".rstrip())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from shutil import get_terminal_size
@@ -14,10 +15,11 @@ import msgspec
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed, StoreFailed
 from supervisor.messages import ChildInfo, Tree
+from supervisor.process.printable import printable
 from supervisor.process.store import SqliteStore
 from trader.accounting.standing import Standing, standings
 from trader.cli.books import look_with, on_terminal, text
-from trader.cli.common import Failed, as_json, control, home_of, print_json
+from trader.cli.common import Failed, as_json, control, home_of, print_json, read_tree
 from trader.cli.main import home_option
 from trader.cli.session import changed, environment
 from trader.cli.stored import config_of, hold_line, moment, stored, stored_holds
@@ -30,6 +32,8 @@ from trader.store import desk
 from trader.view import duration
 
 EXIT_DEGRADED = 5
+HELD_UP = "held, up"
+"""It was slowed down and runs: that has to last."""
 INDENT = 6
 """Of what is told of a session."""
 ASK_LIMIT_S = 2.0
@@ -58,7 +62,7 @@ def status(context: click.Context, as_json: bool, home: str | None) -> None:
     folder = home_of(context, home)
     unread: list[str] = []
     with control(folder) as client:
-        tree = client.tree()
+        tree = read_tree(client, folder)
         sessions = stored_or_told(folder, unread)
         money = money_of(client, folder, sessions, tree.now_s, unread)
         views = [
@@ -106,7 +110,9 @@ def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
             trouble.append(f"account manager does not answer: {error}")
     if manager is not None:
         trouble += _troubles(row, manager)
-    if row.wanted is Wanted.TRADE and state != "up":
+    if row.wanted is Wanted.TRADE and state == "idle":
+        trouble.append("trader waits until account manager and data source are up")
+    elif row.wanted is Wanted.TRADE and state != "up":
         trouble.append(f"trader is {state}{': ' + why if why else ''}")
     return SessionView(
         row, state, manager, tuple(trouble), changed=changed(row).strip() if row.wanted is Wanted.TRADE else ""
@@ -199,22 +205,39 @@ def _print_status(
 ) -> None:
     workers = [child for child in tree.children if child.type == "worker"]
     restarts = sum(child.restarts for child in workers)
-    up = sum(child.state == "up" for child in workers)
+    up = sum(child.state in ("up", HELD_UP) for child in workers)
     wanted = sum(child.state != "ended" for child in workers)  # what ended by itself (market hours are written) is done
+    slowed = [child for child in tree.children if _bad(child)]
+    more = f", {len(slowed)} slowed down" if slowed else ""
     sign, word = ("▲", "degraded") if degraded else ("●", "ok")
     click.echo(f"{sign} nightdesk  {environments(views)}  {word}   pid {tree.pid}")
-    click.echo(f"  processes  {up} up of {wanted}   restarts {restarts}")
+    click.echo(f"  processes  {up} up of {wanted}{more}   restarts {restarts}")
     for hold in holds:
         click.echo(f"  ▲ {'HALTED' if hold.session == EVERYBODY else 'held ' + hold.session}  {hold_line(hold)}")
     for view in views:
         _print_session(view, holds)
-    for line in event_lines(events):
+    for line in event_lines(events, slowed, tree.now_s):
         click.echo(f"  ✖ {line}")
+    told = {event["subject"] for event in events if event["kind"] == "child.held"}
+    for child in slowed:  # the recorder itself may be the one, or have been away
+        if child.name not in told:
+            click.echo(f"  ✖ {child.name} is slowed down: {child.why}; {_now(child, tree.now_s)}")
 
 
-def event_lines(events: list[dict[str, Any]]) -> list[str]:
+def _now(child: ChildInfo, now_s: float) -> str:
+    """What one that was slowed down does at this moment: its event tells of the moment when that began."""
+    if child.state == HELD_UP:
+        return f"now up for {duration(max(0.0, now_s - child.since_s))}, over when that lasts"
+    if child.next_try_s:
+        return f"now waiting, next try in {duration(max(0.0, child.next_try_s - now_s))}"
+    return f"now {child.state}"
+
+
+def event_lines(events: list[dict[str, Any]], slowed: Sequence[ChildInfo] = (), now_s: float = 0.0) -> list[str]:
     """When, by whom and what, newest last. Pages of one kind and about one thing (a text begins with it: ``ESZ13 bar``)
-    that end by nothing are one line: the newest, and how many there were before it."""
+    that end by nothing are one line: the newest, and how many there were before it. Of those that are slowed down also
+    what they do now."""
+    now = {child.name: f" ({_now(child, now_s)})" for child in slowed}
     newest: dict[tuple[str, ...], tuple[dict[str, Any], int]] = {}
     for event in events:
         about = event["incident"] or " ".join(event["text"].split()[:2])
@@ -225,7 +248,8 @@ def event_lines(events: list[dict[str, Any]]) -> list[str]:
     for event, number in newest.values():
         more = f" ({number - 1} more like it before)" if number > 1 else ""
         subject, told = event["subject"], event["text"]
-        told = told if told.startswith(subject) else f"{subject}: {told}"
+        told = printable(told if told.startswith(subject) else f"{subject}: {told}")
+        more += now.get(subject, "") if event["kind"] == "child.held" else ""
         lines.append(f"{event['level']}  {moment(event['market_utc'])}  {told}{more}")
     return lines
 
@@ -239,6 +263,9 @@ def money_line(
 
     The day is what was realised in the account's trading day, less fees; where nothing was, a flat symbol has none.
     """
+    if line.ours is None:
+        theirs = "not read" if line.theirs is None else f"{line.theirs} ({duration(line.read_age_s or 0.0)} old)"
+        return [line.symbol, "position not known: its journal cannot be read", f"the broker's {theirs}"]
     told = [line.symbol, f"{line.ours} @ {text(line.average_price)}" if line.ours else "flat"]
     if line.ours:
         told += [f"stop {text(line.stop)}", *_held(position), f"risk {text(line.risk_usd)}"]
@@ -288,7 +315,7 @@ def _print_session(view: SessionView, holds: tuple[PersonHold, ...]) -> None:
             click.echo(f"      {part}".rstrip())
     above = {f"entries held: {hold_line(hold)}" for hold in holds}  # who, when and why stand in the head
     for trouble in dict.fromkeys("entries held, see above" if each in above else each for each in view.trouble):
-        click.echo(f"      ▲ {trouble}")
+        click.echo(f"      ▲ {printable(trouble)}")
 
 
 def _folded(parts: list[str]) -> list[str]:

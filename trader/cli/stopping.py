@@ -15,7 +15,7 @@ import msgspec
 
 from trader.cli.common import BadUsage, Failed, RefusedByGate, UnknownOutcome, print_json
 from trader.cli.confirm import Condition, Word, wait
-from trader.cli.stored import live
+from trader.cli.stored import status_now
 from trader.messages import SessionStatus
 from trader.view import duration
 
@@ -60,7 +60,7 @@ class Watch:
         )
 
     def _known(self, left: Word) -> str:
-        _, status = live(self.home, left.session)
+        status = status_now(self.home, left.session)
         if status is None:
             return f"{left.told()}; its account manager does not answer"
         waits = f", waits for {status.flattening}" if status.flattening else ""
@@ -104,7 +104,7 @@ def stopped(words: list[Word], flattens: dict[str, int] | None, home: Path) -> l
 def _waits(word: Word, flattens: dict[str, int] | None, home: Path) -> str:
     if flattens is None or word.taken.over >= flattens.get(word.session, 0):
         return ""
-    _, status = live(home, word.session)
+    status = status_now(home, word.session)
     return status.flattening if status is not None else "its account manager does not answer"
 
 
@@ -118,7 +118,7 @@ def what_flatten_does(home: Path, sessions: list[tuple[str, str]]) -> list[str]:
     """One line a session: environment, entries, positions as the account manager and the broker's reads have them."""
     lines = []
     for name, environment in sessions:
-        _, status = live(home, name)
+        status = status_now(home, name)
         if status is None:
             lines.append(f"{environment} {name}: its account manager does not answer; what it holds is not known here")
             continue

@@ -16,7 +16,17 @@ from supervisor.errors import CallFailed, StoreFailed
 from supervisor.messages import Tree
 from supervisor.process.store import SqliteStore
 from supervisor.process.world import Store
-from trader.cli.common import BadConfiguration, Failed, NoSuchSession, NotRunning, control
+from supervisor.runtime.home import owner_of
+from trader.cli.common import (
+    BadConfiguration,
+    Failed,
+    NoAnswer,
+    NoSuchSession,
+    NotRunning,
+    control,
+    no_answer,
+    read_tree,
+)
 from trader.config import BadConfig, DeskConfig, read_config
 from trader.holds import Holds, PersonHold
 from trader.messages import ReadSessionStatus, SessionStatus
@@ -58,7 +68,9 @@ def _of_desk(home: Path, read: Callable[[Store], T]) -> T:
     except StoreFailed as error:
         if (home / desk.DESK_DB).exists():
             raise Failed(str(error)) from error
-        raise NotRunning(f"{error} Has a desk ever run on {home}?") from error
+        raise NotRunning(
+            f"no desk has ever run on {home} (it has no {desk.DESK_DB}). `nightdesk --home {home} run` starts one."
+        ) from error
 
 
 def stored_one(home: Path, name: str) -> Session:
@@ -76,11 +88,25 @@ def running(home: Path) -> list[Session]:
 
 
 def live(home: Path, name: str) -> tuple[Tree | None, SessionStatus | None]:
+    """Its processes, and what its account manager knows: each of itself, None where nobody answers."""
+    status = status_now(home, name)
     try:
         with control(home) as client:
-            return client.tree(f"sessions/{name}"), status_of(client, name)
-    except NotRunning:
-        return None, None
+            return read_tree(client, home, f"sessions/{name}", limit_s=SHOW_LIMIT_S), status
+    except (NotRunning, NoAnswer):
+        return None, status
+
+
+def no_processes(home: Path) -> str:
+    """Why none can be shown, in words."""
+    pid = owner_of(str(home))
+    return f"not known: {no_answer(home, pid)}" if pid else f"none: no desk runs on {home}"
+
+
+def status_now(home: Path, name: str) -> SessionStatus | None:
+    """Asked of the account manager itself: also where control or the supervising process does not answer."""
+    with Client(str(home)) as client:
+        return status_of(client, name)
 
 
 def status_of(client: Client, name: str) -> SessionStatus | None:

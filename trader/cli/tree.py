@@ -11,7 +11,7 @@ import click
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed
 from supervisor.messages import Tree
-from trader.cli.common import NoSuchSession, as_json, control, home_of, print_json
+from trader.cli.common import NoSuchSession, as_json, control, home_of, print_json, read_tree
 from trader.cli.main import home_option
 from trader.view import changes, tree_lines, tree_row
 
@@ -32,8 +32,9 @@ def tree(
     context: click.Context, under: str, deaths: int, watch: bool, every_s: float, as_json: bool, home: str | None
 ) -> None:
     """The supervision tree: states, pids, restarts and why. Piped: columns separated by tabs."""
-    with control(home_of(context, home)) as client:
-        seen = client.tree(under, max(1, deaths))
+    folder = home_of(context, home)
+    with control(folder) as client:
+        seen = read_tree(client, folder, under, max(1, deaths))
         if under and not seen.children:
             raise NoSuchSession(f"not_found: nothing is called {under!r}; `nightdesk tree` shows the names")
         if watch:

@@ -26,7 +26,7 @@ from trader.arguments import SessionArguments
 from trader.data.bars import BarSeries, is_late, late_limit_s
 from trader.data.listing import ASK_AGAIN_S, ASK_EVERY_S, changes, contracts_in, contracts_path
 from trader.hours.book import HoursBook
-from trader.hours.market_hours import Phase, bars_calendar_of, said
+from trader.hours.market_hours import Phase, bars_calendar_of, said, utc_text
 from trader.messages import BarsAfter, CleanBar, CleanBars, DataAge, Need, NeedBars
 
 RETRY_MIN_S = 0.5
@@ -240,7 +240,7 @@ class DataSource(Server):
 
     def _tell_news(self, kept: Kept) -> None:
         for news in kept.series.take_news():
-            name = f"{news.bar.symbol} {news.bar.interval_s} s {news.bar.closed_utc}"
+            name = f"{news.bar.symbol} {news.bar.interval_s} s {utc_text(news.bar.closed_utc)}"
             if news.kind == "corrected":
                 text = f"bar {name} was corrected after it was passed on; the strategy has seen the first one"
                 data = {"before": msgspec.to_builtins(news.before), "now": msgspec.to_builtins(news.bar)}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed
+from supervisor.messages import ReadTree
+from supervisor.runtime.home import owner_of
 from trader.config import CONFIG_FILE, BadConfig, DeskConfig, read_config
 from trader.doctor import findings
 from trader.doctor.findings import Finding
@@ -17,6 +19,8 @@ from trader.doctor.findings import Finding
 UNIT_FOLDERS = tuple(map(Path, ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")))
 STATE = "/var/lib"
 """%S in a unit of the system."""
+ASK_LIMIT_S = 5.0
+"""The supervising process answers in milliseconds."""
 PAGE = "docs/operating.md, Under systemd"
 
 
@@ -52,8 +56,11 @@ def desk(home: Path) -> tuple[Finding, int]:
     """Whether one runs, and its pid (0: none)."""
     try:
         with Client(str(home)) as client:
-            tree = client.tree()
-    except CallFailed:
+            tree = client.call(ReadTree(under="", deaths=1), timeout_s=ASK_LIMIT_S)
+    except CallFailed as error:
+        if pid := owner_of(str(home)):
+            text = f"runs (pid {pid}) but does not answer: {error}"
+            return Finding("desk", "error", text, f"nightdesk status; {home / 'logs' / 'nightdesk.log'}"), pid
         return Finding("desk", "skipped", "not running", f"nightdesk --home {home} run"), 0
     bad = [child for child in tree.children if child.state.startswith("held") or child.state == "waiting"]
     if bad:

@@ -58,6 +58,7 @@ from trader.messages import (
     BeginSeries,
     BeginTimers,
     CleanBars,
+    DataAge,
     EndTrading,
     HoldsChanged,
     ReadRows,
@@ -172,6 +173,8 @@ class AccountManager(Server):
             self.asking.streamed(message)
         elif isinstance(message, ComparePositions):
             self.asking.compare()
+        elif isinstance(message, DataAge):
+            return  # of the same topic as the bars, and for the trader: what is minded here needs prices, not all bars
         elif isinstance(message, CleanBars):
             self.account.price_seen(message.bars)
             if self.account.watches:
