@@ -5,10 +5,16 @@ A session is one strategy, on one account, on its symbols, that we keep running.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Literal
 
 import msgspec
+
+from supervisor.spec import is_name
+
+SYMBOL_LENGTH_MAX = 64
+"""Of a symbol or an account: it stands in names of processes, beside the kind of feed and the interval."""
 
 
 class Wanted(StrEnum):
@@ -64,6 +70,18 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def feeds_from(self) -> str:
         return self.data_connection or self.connection
+
+
+def name_fault(account: str, symbols: Sequence[str]) -> str:
+    """Why these cannot be a session's; "" if they can. They become parts of process names, and so of paths."""
+    for what, name in (("account", account), *(("symbol", symbol) for symbol in symbols)):
+        if not is_name(name) or len(name) > SYMBOL_LENGTH_MAX:
+            return (
+                f"{what} {name!r}: wanted 1 to {SYMBOL_LENGTH_MAX} of A-Z a-z 0-9 @ $ . _ : + = - (/ between them), "
+                "as it becomes a part of process names"
+            )
+    twice = [symbol for symbol in dict.fromkeys(symbols) if symbols.count(symbol) > 1]
+    return f"symbol {twice[0]} is given twice" if twice else ""
 
 
 class Code(msgspec.Struct, frozen=True):
