@@ -307,6 +307,11 @@ def test_a_removed_session_frees_its_own_feeds_and_the_last_one_the_connection(d
     desk.until(lambda: not desk.pids("connections/other"))
     assert desk.pids("connections/sim") == here
     assert desk.all_hold("es", "funds")
+    remove(desk, "funds")
+    gone = {name for name in here if MARGIN in name or name.endswith(("/SPY/60", f"/{TWIN}/60"))}
+    desk.until(lambda: not set(desk.pids("connections/sim")) & gone)
+    assert desk.pids("connections/sim") == {name: pid for name, pid in here.items() if name not in gone}
+    assert desk.all_hold("es")
     made = {(each["connection"], each["account"]) for each in desk.told("positions")["totals"]}
     assert made == {(connection, account) for connection, account, _ in HELD.values()}, "what they made still counts"
 
