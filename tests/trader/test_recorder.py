@@ -116,6 +116,20 @@ def test_one_account_name_at_two_venues_is_two_accounts_and_by_two_connections_t
         world.ask(AddSession(session=msgspec.structs.replace(there, name="rival"), code=CODE))
 
 
+def test_what_is_one_venue_by_todays_configuration_is_not_started_twice() -> None:
+    world = SessionWorld("recorder", incarnation=5_000_001)
+    world.start(Recorder, {"venues": {"sim": "a", "there": "b"}})
+    added(world)
+    world.ask(AddSession(session=msgspec.structs.replace(ES, name="there", connection="there"), code=CODE))
+    world.ask(StartSession(name="es", code=CODE))
+    world.ask(StartSession(name="there", code=CODE))
+    world.ask(SetWanted(name="there", wanted="off", start_no=1, reason="flat"))
+    world.start(Recorder, {"venues": {"sim": "a", "there": "a"}})
+    with pytest.raises(Refused, match=r"session es trades account SIM1 by connection sim.*'there' was not started"):
+        world.ask(StartSession(name="there", code=CODE))
+    assert world.ask(StartSession(name="es", code=CODE)) == SessionStarted(2)
+
+
 @pytest.mark.parametrize(
     ("account", "symbols", "complaint"),
     [

@@ -28,7 +28,7 @@ from trader.desk.commands import (
 from trader.holds import EVERYBODY, HALT_FILE, PersonHold, digest, parse_halt_file, stricter, those_of, words
 from trader.holds import Level as HoldLevel
 from trader.messages import SetWanted
-from trader.sessions import Session, Wanted, journal_path, name_fault
+from trader.sessions import Session, Wanted, clash, journal_path, name_fault
 from trader.store import desk, holds
 from trader.store.hours import write_hours
 
@@ -202,6 +202,10 @@ class Recorder(Server):
 
     def start(self, request: StartSession) -> SessionStarted:
         session = self.session(request.name)
+        for other in desk.read_sessions(self.store):
+            running = other.name != session.name and other.wanted is not Wanted.OFF
+            if running and (trouble := clash(session, other, self.venues)):
+                raise Refused(f"{trouble}. {session.name!r} was not started.")
         started = msgspec.structs.replace(
             session,
             wanted=Wanted.TRADE,
@@ -328,27 +332,9 @@ class Recorder(Server):
 
 
 def refuse_clash(new: Session, sessions: list[Session], venues: Mapping[str, str]) -> None:
-    """Names are unique; one owner per account and contract. One account name at two venues (``venues``: by connection)
-    is two accounts."""
+    """Names are unique; one owner per account and contract."""
     for other in sessions:
         if other.name == new.name:
             raise Refused(f"a session is called {new.name!r} already; choose another name or `session rm` that one")
-        if other.account != new.account or not _may_be_one_venue(new.connection, other.connection, venues):
-            continue
-        if other.connection != new.connection:
-            raise Refused(
-                f"session {other.name} trades account {new.account} by connection {other.connection}; one connection "
-                f"an account, or its limits would be counted twice. {new.name!r} was not added. Use that connection, "
-                f"or `session rm {other.name}`."
-            )
-        both = {each.upper() for each in new.symbols} & {each.upper() for each in other.symbols}
-        if both:
-            raise Refused(
-                f"session {other.name} owns {', '.join(sorted(both))} on account {new.account}; one owner per account "
-                f"and symbol. {new.name!r} was not added. Use another account, or `session rm {other.name}`."
-            )
-
-
-def _may_be_one_venue(one: str, other: str, venues: Mapping[str, str]) -> bool:
-    """Of a connection that is not configured any more nobody knows."""
-    return one == other or one not in venues or other not in venues or venues[one] == venues[other]
+        if trouble := clash(new, other, venues):
+            raise Refused(f"{trouble}. {new.name!r} was not added. Or `session rm {other.name}`.")
