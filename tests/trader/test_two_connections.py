@@ -148,6 +148,15 @@ class TwoVenues(Desk):
     def all_well(self) -> bool:
         return self.all_hold() and all(line["state"] == "agrees" for line in self.told("positions")["positions"])
 
+    def held(self, name: str) -> list[str]:
+        """Why a person has stopped it, by its account manager's word; ["nobody answers"] while there is none."""
+        return [hold["why"] for hold in self.manager(name).get("person_holds", [{"why": "nobody answers"}])]
+
+    def manager(self, name: str) -> dict[str, Any]:
+        """Its status; empty while it does not answer."""
+        status: dict[str, Any] = self.told("session", "show", name)["account_manager"] or {}
+        return status
+
     def pids(self, *below: str) -> dict[str, int]:
         """Of all processes that are one of these, or below one."""
         return {
@@ -260,12 +269,10 @@ def test_halt_release_and_flatten_do_what_they_say_over_both(desk: TwoVenues) ->
     finally:
         os.kill(hung, signal.SIGCONT)
     assert code == 7, output
-    assert "es-there" in output.partition("not confirmed")[2] or "es-there" in output
+    assert "es-there" in output.partition("not confirmed")[2], output
     code, output = desk.invoke("halt")
     assert code == 0, output
-    for name in HELD:
-        (hold,) = desk.show(name)["account_manager"]["person_holds"]
-        assert hold["why"] == "drill"
+    desk.until(lambda: all(desk.held(name) == ["drill"] for name in HELD))
     assert desk.all_hold(), "positions and their stops are kept"
     code, output = desk.invoke("session", "flatten", "es-there", "--yes")
     assert code == 0, output
@@ -275,7 +282,8 @@ def test_halt_release_and_flatten_do_what_they_say_over_both(desk: TwoVenues) ->
     code, output = desk.invoke("release", "--all")
     assert code == 0, output
     assert "still held: es-there" in output
-    assert [desk.show(name)["account_manager"]["person_holds"] for name in ("es", "funds", "spy-there")] == [[], [], []]
+    desk.until(lambda: not any(desk.held(name) for name in ("es", "funds", "spy-there")))
+    assert desk.held("es-there")
     code, output = desk.invoke("session", "release", "es-there")
     assert code == 0, output
     desk.until(desk.all_well)
@@ -284,8 +292,8 @@ def test_halt_release_and_flatten_do_what_they_say_over_both(desk: TwoVenues) ->
 def test_a_persons_trade_at_one_venue_is_adopted_there_and_nowhere_else(desk: TwoVenues) -> None:
     desk.until(desk.all_well)
     desk.other.tell_emulator("trade", account=FUTURES, symbol="ESZ13", quantity=2)
-    desk.until(lambda: desk.show("es-there")["account_manager"]["holds"])
-    assert desk.show("es")["account_manager"]["holds"] == []
+    desk.until(lambda: desk.manager("es-there").get("holds"))
+    desk.until(lambda: desk.manager("es").get("holds") == [])
     lines = {line["session"]: line for line in desk.told("positions")["positions"] if line["symbol"] == "ESZ13"}
     assert (lines["es"]["ours"], lines["es-there"]["ours"]) == ("2", "3")
     desk.other.tell_emulator("trade", account=FUTURES, symbol="ESZ13", quantity=-2)
@@ -320,7 +328,7 @@ def remove(desk: TwoVenues, name: str) -> None:
     for words in (("flatten", name, "--yes"), ("stop", name)):
         code, output = desk.invoke("session", *words)
         assert code == 0, output
-    desk.until(lambda: desk.show(name)["session"]["wanted"] == "off")
+    desk.until(lambda: desk.told("session", "show", name)["session"]["wanted"] == "off")
     code, output = desk.invoke("session", "rm", name)
     assert code == 0, output
 
