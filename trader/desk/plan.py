@@ -53,7 +53,8 @@ def in_its_way(session: Session, sessions: Sequence[Session], tree: Tree, venues
         for number, other in enumerate(sessions)
         if number < place or (number > place and f"sessions/{other.name}" in up)
     ]
-    troubles = [clash(session, other, venues) for other in before if other.wanted is not Wanted.OFF]
+    by_another = [each for each in before if each.wanted is not Wanted.OFF and each.connection != session.connection]
+    troubles = [clash(session, other, venues) for other in by_another]
     return next(filter(None, troubles), None)
 
 
