@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from supervisor.errors import CallFailed, Refused, StoreFailed
-from supervisor.messages import Down, Message, Up
+from supervisor.messages import Down, Message, Tree, Up
 from supervisor.process.server import Server
 from supervisor.process.world import Store
 from trader.config import DeskConfig
@@ -44,6 +44,7 @@ class EnsureSessions(Server):
         self.told: dict[str, str] = {}
         self.store: Store | None = None
         self.sessions: list[Session] = []
+        self.tree = Tree(0.0, 0, ())
         self.next_renewal_s = 0.0
         self.world.supervisor.watch(SESSIONS)
         self.world.after(0.0, Look())
@@ -84,7 +85,8 @@ class EnsureSessions(Server):
         except StoreFailed as failed:
             self.complain(desk.DESK_DB, str(failed))
             return []
-        return plan_sessions(self.sessions, self.world.supervisor.tree(SESSIONS), frozenset(self.to_restart))
+        self.tree = self.world.supervisor.tree(SESSIONS)
+        return plan_sessions(self.sessions, self.tree, frozenset(self.to_restart))
 
     def renew_hours(self) -> None:
         """Their writer has ended long ago; where it still writes, or is slowed down, it is left to its supervisor."""
@@ -126,7 +128,7 @@ class EnsureSessions(Server):
         environment = self.config.connections[session.connection].environment
         venues = {name: each.venue for name, each in self.config.connections.items()}
         refusal = live_refusal(session, environment, self.config.limits)
-        return refusal or in_its_way(session, self.sessions, self.world.supervisor.tree(SESSIONS), venues)
+        return refusal or in_its_way(session, self.sessions, self.tree, venues)
 
     def connections_missing(self, session: Session) -> list[str]:
         return [name for name in (session.connection, session.feeds_from) if name not in self.config.connections]
