@@ -7,8 +7,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Where an emulator is: it may play either environment."""
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,6 +97,14 @@ class ConnectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Secrets that are not in the file are looked for as ``<this>.client_secret`` and ``<this>.refresh_token``."""
     account_limits: dict[str, AccountLimits] = {}
     """By account: taken from ``[limits.accounts]``, so that whoever starts this connection hands them on."""
+
+    @property
+    def venue(self) -> str:
+        """Where its accounts are. One account name is one account there, whichever connection reads it; at another
+        venue it is another account."""
+        where = urlsplit(self.api_url)
+        host = LOOPBACK[0] if where.hostname in LOOPBACK else where.hostname
+        return f"{self.broker} {host}:{where.port or DEFAULT_PORTS.get(where.scheme, 0)}"
 
     @property
     def client_secret_name(self) -> str:

@@ -6,13 +6,14 @@ market data: feeds and books speak to the venue themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from brokers.budget import admitted
 from feeds import paths
+from feeds.config import ConnectionConfig, Timing
 from feeds.leases import LeaseBook
 from feeds.login import Login
 from feeds.messages import ReadLeases, ReadLogin, ReadShares, ReadToken, Shares, StillNeeded, TakeLogin
@@ -97,15 +98,17 @@ class Connection(Server):
         return self.world.now_s() + (self.timing.listen_after_crash_s if crashed else 0.0)
 
     def _still_needed(self, word: StillNeeded) -> None:
-        feeds = tuple(name for name in word.feeds if self._is_feed(name, word.holder))
-        word = msgspec.structs.replace(word, feeds=feeds)
+        feeds = tuple(name for name in word.feeds if self._can_be_had(feed_spec, name, word.holder))
+        accounts = tuple(name for name in word.accounts if self._can_be_had(books_spec, name, word.holder))
+        word = msgspec.structs.replace(word, feeds=feeds, accounts=accounts)
         self.book = self.book.told(word, self.world.now_s(), self.timing.lease_valid_s)
         wanted = self._wanted()
         self._ensure({name: spec for name, spec in wanted.items() if name not in self.known})
 
-    def _is_feed(self, name: str, holder: str) -> bool:
+    def _can_be_had(self, spec: Callable[[ConnectionConfig, Timing, str], ChildSpec], name: str, holder: str) -> bool:
+        """What is no feed, or can be no part of a process's name, is one holder's mistake and nobody else's trouble."""
         try:
-            paths.parse_feed(name)
+            spec(self.config, self.timing, name)
         except ValueError as error:
             self.world.log.error("a lease for what cannot be had is passed over", holder=holder, error=str(error))
             return False

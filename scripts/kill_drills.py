@@ -182,7 +182,7 @@ def _count(stage: Stage, result: Result) -> None:
     stage.close_desk()
     ledger = ledger_of(stage.home)
     with books_of(stage.home, (STAND,), orders, bars) as books:
-        journal = books.journals[STAND.name]
+        journal = books.journals[STAND]
         broken = [*check.crossings(ledger, STAND, journal, RATE), *check.adoptions(journal, ledger, STAND)]
         broken += promises.exceeded(journal, ledger, STAND)
         broken += promises.reactions(journal, STAND, ledger.stopped_at_utc)

@@ -38,6 +38,14 @@ def test_the_configuration_shown_is_accepted(page: str) -> None:
     assert list(parse_config(content, page).connections) == ["sim"]
 
 
+def test_the_configuration_of_two_connections_is_accepted_and_they_are_one_venue() -> None:
+    shown = blocks(doc("operating.md"), "config")["connections"]
+    config = parse_config(tomllib.loads(shown), "operating.md")
+    assert list(config.connections) == ["sim", "second"]
+    assert len({each.venue for each in config.connections.values()}) == 1
+    assert config.connections["second"].client_secret_name == "second.client_secret"
+
+
 def test_the_limits_shown_are_accepted() -> None:
     shown = blocks(doc("operating.md"), "config")
     config = parse_config(tomllib.loads(shown["emulator"] + shown["limits"]), "operating.md")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from brokers.tradestation.addresses import API_HOSTS
-from feeds.config import ConnectionConfig, Timing
+from feeds.config import LOOPBACK, ConnectionConfig, Timing
 from trader.arguments import Protection, SymbolConfig
 from trader.hours.market_hours import DAY_S, HoursConfig, root_of
 from trader.risk.limits import LIVE_NEEDS, LimitsSection, faults
@@ -33,8 +33,6 @@ CONNECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 """It is a part of process names, and so of paths: as a session's name."""
 SECONDS_MAX = 86_400.0
 """A machine period of a day or more is a slip of the pen."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""Where an emulator is: it may play either environment."""
 
 
 class BadConfig(Exception):
@@ -125,6 +123,7 @@ def _wrong(config: DeskConfig) -> Iterator[str]:
         if each.account_limits:
             yield f"connections.{name}.account_limits: write [limits.accounts.ID] instead."
         yield from _wrong_environment(each, config.limits)
+    yield from _wrong_login_files(config.connections.values())
 
 
 def _wrong_environment(connection: ConnectionConfig, limits: LimitsSection) -> Iterator[str]:
@@ -148,6 +147,19 @@ def _wrong_environment(connection: ConnectionConfig, limits: LimitsSection) -> I
             f"connections.{name}.environment is LIVE, and no account has limits. Write [limits.accounts.ID] "
             f"with {', '.join(LIVE_NEEDS)} for each account that trades live; nothing was started."
         )
+
+
+def _wrong_login_files(connections: Iterable[ConnectionConfig]) -> Iterator[str]:
+    """A file holds one login's token: two that sign in elsewhere, or by another key, would spend each other's."""
+    first: dict[str, ConnectionConfig] = {}
+    for each in connections:
+        other = first.setdefault(each.login_file, each)
+        if (other.signin_url, other.client_id) != (each.signin_url, each.client_id):
+            what = "signin_url" if other.signin_url != each.signin_url else "client_id"
+            yield (
+                f"connections.{other.name} and connections.{each.name} share login_file {each.login_file!r}, and their "
+                f"{what} is not the same: one file holds one login. Give each its own; nothing was started."
+            )
 
 
 def with_account_limits(config: DeskConfig) -> DeskConfig:

@@ -5,10 +5,16 @@ A session is one strategy, on one account, on its symbols, that we keep running.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal
 
 import msgspec
+
+from supervisor.spec import is_name
+
+SYMBOL_LENGTH_MAX = 64
+"""Of a symbol or an account: it stands in names of processes, beside the kind of feed and the interval."""
 
 
 class Wanted(StrEnum):
@@ -64,6 +70,36 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def feeds_from(self) -> str:
         return self.data_connection or self.connection
+
+
+def name_fault(account: str, symbols: Sequence[str]) -> str:
+    """Why these cannot be a session's; "" if they can. They become parts of process names, and so of paths."""
+    for what, name in (("account", account), *(("symbol", symbol) for symbol in symbols)):
+        if not is_name(name) or len(name) > SYMBOL_LENGTH_MAX:
+            return (
+                f"{what} {name!r}: wanted 1 to {SYMBOL_LENGTH_MAX} of A-Z a-z 0-9 @ $ . _ : + = - (/ between them), "
+                "as it becomes a part of process names"
+            )
+    twice = [symbol for symbol in dict.fromkeys(symbols) if symbols.count(symbol) > 1]
+    return f"symbol {twice[0]} is given twice" if twice else ""
+
+
+def clash(new: Session, other: Session, venues: Mapping[str, str]) -> str:
+    """Why the two cannot both trade; "" if they can: an account has one connection, a symbol on it one owner.
+    ``venues`` by connection: one account name at two of them is two accounts; of a connection that is not configured
+    any more nobody knows where it led."""
+    one, another = new.connection, other.connection
+    may_be_one = one == another or one not in venues or another not in venues or venues[one] == venues[another]
+    if new.account != other.account or not may_be_one:
+        return ""
+    if one != another:
+        return (
+            f"session {other.name} trades account {new.account} by connection {another}; one connection an account, or "
+            "its limits would be counted twice. Use that connection"
+        )
+    both = {each.upper() for each in new.symbols} & {each.upper() for each in other.symbols}
+    owns = f"session {other.name} owns {', '.join(sorted(both))} on account {new.account}"
+    return f"{owns}; one owner per account and symbol. Use another account" if both else ""
 
 
 class Code(msgspec.Struct, frozen=True):

@@ -45,13 +45,14 @@ def root_spec(config: DeskConfig, *, writes_hours: bool = True) -> ChildSpec:
     """Started from first to last, ended in reverse. ``writes_hours`` False: the store has its market hours from whoever
     made this world."""
     arguments = {"config": msgspec.to_builtins(config)}
+    venues = {name: each.venue for name, each in config.connections.items()}
     return ChildSpec(
         id="nightdesk",
         type="supervisor",
         supervisor=flags(),
         children=(
             ChildSpec(id="control", start="trader.desk.control:Control"),
-            ChildSpec(id="recorder", start="trader.desk.recorder:Recorder"),
+            ChildSpec(id="recorder", start="trader.desk.recorder:Recorder", arguments={"venues": venues}),
             *((hours_spec(arguments),) if writes_hours else ()),
             ChildSpec(id="connections", type="supervisor", supervisor=flags(dynamic=True)),
             ChildSpec(id="sessions", type="supervisor", supervisor=flags(dynamic=True)),

@@ -95,6 +95,15 @@ class TestLeases:
         assert set(world.supervisor.children) == {BARS}
         assert "'ticks/SPY' is no feed" in world.log.text
 
+    def test_a_lease_on_what_can_be_no_process_harms_nobody_else(self, world: ScriptedWorld) -> None:
+        """Regression: an option's symbol (it has a space) ended the connection, and with it all others' feeds."""
+        world.tell(MANAGER)
+        option = ("bars/SPY 131019C170/60", "bars/../../x/60", "bars/SPY/60")
+        world.tell(StillNeeded("sessions/b/data_source", option, ("SIM 2", "..", "SIM1")))
+        assert set(world.supervisor.children) == {BARS, ORDERS, BOOKS}
+        assert "bars/SPY 131019C170/60" in world.log.text
+        assert "books/SIM 2" in world.log.text
+
     def test_leases_can_be_read(self, world: ScriptedWorld) -> None:
         world.tell(MANAGER)
         world.advance(10.0)

@@ -190,6 +190,6 @@ class Drill:
             now_s = self.machine.kernel.now_s
             stamps = self.machine.outside.ask("bars", now_s, symbol=STAND.symbol, after=self.begin_utc)["Stamps"]
             ripe = [stamp for stamp in stamps if stamp < self.machine.outside.market_utc(now_s) - 60.0]
-            seen = count_bars(journal, ripe)
+            seen = count_bars(STAND, journal, ripe)
             broken += [f"bars missing {seen.missing} doubled {seen.doubled}"] if seen.missing or seen.doubled else []
         assert not broken, "\n".join([*broken, self.log()])

@@ -149,7 +149,7 @@ def test_one_that_is_slowed_down_is_told_also_where_its_event_was_not_recorded(
 
 
 HELD = Standing(
-    "SIM", "A", "es", "ESZ13", State.AGREES, D(1), D("1672.25"), 5.0, D(1), D(1672), 12.1, D(1664), D("412.50"),
+    "SIM", "sim", "A", "es", "ESZ13", State.AGREES, D(1), D("1672.25"), 5.0, D(1), D(1672), 12.1, D(1664), D("412.50"),
     D(1673), D(54), D(83650), D(390), D(400), D("2.50"), D(5),
 )  # fmt: skip
 
@@ -181,7 +181,7 @@ def test_a_line_is_folded_at_the_terminals_width_between_its_parts_and_never_whe
 
 
 def test_of_a_session_that_is_off_nobody_asks_whether_it_agrees() -> None:
-    flat = Standing("SIM", "A", "es", "ESZ13", State.UNREAD)
+    flat = Standing("SIM", "sim", "A", "es", "ESZ13", State.UNREAD)
     assert money_line(flat, None, asked=False) == ["ESZ13", "flat"]
     assert money_line(flat, None)[-1] == "not agreed"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from feeds.config import ConnectionConfig
 from supervisor.process.store import SqliteStore
 from trader import app
 from trader.config import BadConfig, read_config
@@ -80,6 +81,15 @@ def test_connection_is_named_by_its_section_and_is_sim_by_default(tmp_path: Path
         (GOOD + "environment = 'PAPER'", "environment"),
         (GOOD + "key_sharers = 1", r"connections\.sim\.key_sharers is counted"),
         (GOOD.replace("sim", "'../../etc'"), "connection name '../../etc': wanted"),
+        (
+            GOOD + GOOD.replace("sim", "more").replace('"c"', '"d"'),
+            r"\.sim and connections\.more share login_file 'login\.json', and their client_id is not the same",
+        ),
+        (
+            GOOD
+            + GOOD.replace("sim", "more").replace('signin_url = "http://127.0.0.1:1', 'signin_url = "http://other'),
+            "share login_file 'login.json', and their signin_url is not the same: one file holds one login",
+        ),
         ("x = " + "[" * 100_000, "nested too deep"),
         ("# " + "x" * 1_000_000, "larger than 1000000 bytes"),
     ],
@@ -109,9 +119,25 @@ def test_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
 
 
 def test_connections_of_one_key_are_told_how_many_they_are(tmp_path: Path) -> None:
-    more = GOOD.replace("sim", "more") + GOOD.replace("sim", "other").replace('"c"', '"d"')
+    more = GOOD.replace("sim", "more") + GOOD.replace("sim", "other").replace('"c"', '"d"').replace(
+        "login.json", "d.json"
+    )
     config = read_config(configured(tmp_path, GOOD + more))
     assert {name: each.key_sharers for name, each in config.connections.items()} == {"sim": 2, "more": 2, "other": 1}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("http://127.0.0.1:31022", "http://localhost:31022", True),
+        ("http://127.0.0.1:31022", "http://127.0.0.1:31023", False),
+        ("https://api.tradestation.com", "https://API.tradestation.com:443/", True),
+        ("https://api.tradestation.com", "https://sim-api.tradestation.com", False),
+    ],
+)
+def test_an_account_name_means_one_account_at_one_venue_only(one: str, other: str, same: bool) -> None:
+    venues = {ConnectionConfig("x", url, "http://127.0.0.1:1", "c", "login.json").venue for url in (one, other)}
+    assert (len(venues) == 1) is same
 
 
 def test_a_sessions_limits_are_its_own_word_then_the_desks_then_the_default(tmp_path: Path) -> None:

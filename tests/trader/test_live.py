@@ -49,7 +49,7 @@ def test_live_is_said_twice_shown_everywhere_and_does_not_start_without_its_limi
     status = desk.run("status").stdout
     assert "nightdesk  LIVE  " in status
     assert "es  LIVE  ESZ13" in status
-    assert desk.ok("session", "list").split("\t")[-1].strip() == "LIVE"
+    assert desk.ok("session", "list").rstrip().split("\t")[-2:] == ["LIVE", "sim"]
     shown = desk.ok("session", "show", "es")
     assert "es  LIVE  wanted trade" in shown
     assert "max_daily_loss_usd=500" in shown

@@ -246,7 +246,7 @@ def test_an_unexplained_adoption_is_told_with_what_it_changed(home: Path) -> Non
     assert [(gap["before"], gap["after"]) for gap in line["gaps"]] == [("1", "3")]
     assert found["totals"][0]["profit_unknown"] == ["ESZ13"]
     assert line["risk_usd"] is None, "the stop covers one of three"
-    assert run(home, "positions", "es").stdout.rstrip("\n").endswith("1->3")
+    assert run(home, "positions", "es").stdout.rstrip("\n").endswith("1->3\tsim")
 
 
 def test_a_journal_that_cannot_be_read_is_said_and_the_others_are_told(home: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from supervisor.messages import ChildInfo, Tree
-from trader.desk.plan import EndOf, RestartTrader, StartOf, Step, Terminate, plan_sessions
+from trader.desk.plan import EndOf, RestartTrader, StartOf, Step, Terminate, in_its_way, plan_sessions
 from trader.sessions import Session, Wanted
 
 
@@ -66,3 +67,16 @@ def test_restarted_session_ends_first_and_is_started_at_the_next_look() -> None:
     first: list[Step] = plan_sessions([one], tree("up", "up"), frozenset({"es"}))
     assert first == [Terminate(one)]
     assert plan_sessions([one], tree(None), frozenset({"es"})) == [StartOf(one)]
+
+
+def test_of_two_sessions_that_a_configuration_brings_to_one_account_one_runs_whoever_is_there_goes_on() -> None:
+    """Each was added where its account was another one: their connections led to two venues then."""
+    first, second = session(Wanted.TRADE), msgspec.structs.replace(session(Wanted.MIND, "other"), connection="other")
+    both, apart, together = [first, second], {"sim": "a", "other": "b"}, {"sim": "a", "other": "a"}
+    nobody, runs = tree(None), Tree(0.0, 1, (ChildInfo(name="sessions/other", type="supervisor", state="up"),))
+    assert [in_its_way(each, both, nobody, apart) for each in both] == [None, None]
+    assert in_its_way(first, both, nobody, together) is None
+    assert "session es trades account SIM1 by connection sim" in (in_its_way(second, both, nobody, together) or "")
+    assert "session other trades account SIM1 by connection other" in (in_its_way(first, both, runs, together) or "")
+    off = [msgspec.structs.replace(first, wanted=Wanted.OFF), second]
+    assert in_its_way(second, off, nobody, together) is None

@@ -95,6 +95,65 @@ def test_name_and_contract_have_one_owner(world: ScriptedWorld) -> None:
     with pytest.raises(Refused, match="session es owns SPY on account SIM1"):
         world.ask(AddSession(session=rival, code=CODE))
     world.ask(AddSession(session=msgspec.structs.replace(rival, account="SIM2"), code=CODE))
+    small = msgspec.structs.replace(ES, name="small", symbols=("spy",))
+    with pytest.raises(Refused, match="session es owns SPY on account SIM1"):
+        world.ask(AddSession(session=small, code=CODE))
+
+
+def test_one_account_name_at_two_venues_is_two_accounts_and_by_two_connections_to_one_it_is_refused() -> None:
+    world = SessionWorld("recorder", incarnation=5_000_001)
+    world.start(Recorder, {"venues": {"sim": "a", "again": "a", "elsewhere": "b"}})
+    added(world)
+    for connection in ("again", "gone"):  # where one that is not configured any more led to, nobody knows
+        twin = msgspec.structs.replace(ES, name="twin", connection=connection, symbols=("GCZ13",))
+        with pytest.raises(
+            Refused, match="session es trades account SIM1 by connection sim; one connection an account"
+        ):
+            world.ask(AddSession(session=twin, code=CODE))
+    there = msgspec.structs.replace(ES, name="there", connection="elsewhere")
+    world.ask(AddSession(session=there, code=CODE))
+    with pytest.raises(Refused, match="session there owns ESZ13, SPY on account SIM1"):
+        world.ask(AddSession(session=msgspec.structs.replace(there, name="rival"), code=CODE))
+
+
+def test_what_is_one_venue_by_todays_configuration_is_not_started_twice() -> None:
+    world = SessionWorld("recorder", incarnation=5_000_001)
+    world.start(Recorder, {"venues": {"sim": "a", "there": "b"}})
+    added(world)
+    world.ask(AddSession(session=msgspec.structs.replace(ES, name="there", connection="there"), code=CODE))
+    world.ask(StartSession(name="es", code=CODE))
+    world.ask(StartSession(name="there", code=CODE))
+    world.ask(SetWanted(name="there", wanted="off", start_no=1, reason="flat"))
+    world.start(Recorder, {"venues": {"sim": "a", "there": "a"}})
+    with pytest.raises(Refused, match=r"session es trades account SIM1 by connection sim.*'there' was not started"):
+        world.ask(StartSession(name="there", code=CODE))
+    assert world.ask(StartSession(name="es", code=CODE)) == SessionStarted(2)
+
+
+@pytest.mark.parametrize(
+    ("account", "symbols", "complaint"),
+    [
+        ("SIM1", ("SPY 131019C170",), "symbol 'SPY 131019C170': wanted 1 to 64 of A-Z"),
+        ("SIM1", ("SPY", "../../x"), "symbol '../../x': wanted"),
+        ("SIM1", ("",), "symbol '': wanted"),
+        ("SIM1", ("S" * 65,), "symbol 'SSS"),
+        ("..", ("SPY",), r"account '\.\.': wanted"),
+        ("SIM 1", ("SPY",), "account 'SIM 1': wanted"),
+        ("SIM1", ("SPY", "ESZ13", "SPY"), "symbol SPY is given twice"),
+    ],
+)
+def test_what_can_be_no_part_of_a_process_name_is_refused(
+    world: ScriptedWorld, account: str, symbols: tuple[str, ...], complaint: str
+) -> None:
+    with pytest.raises(Refused, match=complaint):
+        world.ask(AddSession(session=msgspec.structs.replace(ES, account=account, symbols=symbols), code=CODE))
+    assert desk.read_sessions(world.store(desk.DESK_DB)) == []
+
+
+def test_odd_characters_of_real_symbols_pass(world: ScriptedWorld) -> None:
+    odd = ("BRK.B", "$SPX.X", "@ES", "EUR/USD", "ESZ13-ESH14", "BF_B", "A:B+C=D")
+    world.ask(AddSession(session=msgspec.structs.replace(ES, symbols=odd), code=CODE))
+    assert desk.read_session(world.store(desk.DESK_DB), "es").symbols == odd
 
 
 def test_a_new_session_goes_on_with_a_removed_ones_journal_on_the_same_account_only(world: ScriptedWorld) -> None:

@@ -10,8 +10,18 @@ import msgspec
 from brokers.broker import AccountSnapshot
 from brokers.model import Balance, Instrument, Order, OrderStatus, OrderType, Position, Side
 from trader.accounting.money import Fee, Fill, Rows
-from trader.accounting.order_lines import OrderLine, order_lines
-from trader.accounting.standing import Broker, Ours, SessionBook, Standing, State, standings, totals
+from trader.accounting.order_lines import OrderLine, foreign_fill_lines, order_lines
+from trader.accounting.standing import (
+    Broker,
+    Ours,
+    Place,
+    SessionBook,
+    Standing,
+    State,
+    of_account,
+    standings,
+    totals,
+)
 from trader.orders.intents import Purpose
 from trader.orders.own_order import OwnOrder
 from trader.orders.position import Holding
@@ -20,7 +30,12 @@ from trader.sessions import Session
 D = Decimal
 NOW_UTC = 1_381_190_400.0
 ES = Instrument("ESZ13", "FUTURE", D("0.25"), D(50))
-ENVIRONMENT = {"sim": "SIM", "live": "LIVE"}
+PLACES = {
+    "sim": Place("SIM", "sim-api"),
+    "sim2": Place("SIM", "sim-api"),
+    "live": Place("LIVE", "api"),
+    "elsewhere": Place("SIM", "another"),
+}
 STOP = OwnOrder(
     "9", 2, Purpose.STOP, "ESZ13", Side.SELL, OrderType.STOP_MARKET, D(2), D(1664), OrderStatus.WORKING
 )  # fmt: skip
@@ -52,7 +67,6 @@ def ours(of: Session, quantity: int = 2, *orders: OwnOrder, changed_utc: float =
 def broker(
     *positions: tuple[str, int],
     orders: tuple[Order, ...] = (),
-    environment: str = "SIM",
     connection: str = "sim",
     account: str = "A",
     read_utc: float = NOW_UTC - 5,
@@ -62,7 +76,7 @@ def broker(
     content = AccountSnapshot(
         account, orders, held, Balance(account, D(1000), D(1037)), {symbol: D(price) for symbol, _ in positions}
     )
-    return Broker(environment, connection, account, content, 5.0, read_utc)
+    return Broker(PLACES[connection], connection, account, content, 5.0, read_utc)
 
 
 def order(order_id: str, **changes: Any) -> Order:
@@ -86,7 +100,7 @@ def test_today_is_the_trading_day_of_the_account_whatever_the_date_by_utc() -> N
 
     def today(kind: str, now_utc: float) -> tuple[Decimal | None, Decimal]:
         read = msgspec.structs.replace(broker(), kind=kind)
-        (line,) = standings([Ours(trade, book)], [read], ENVIRONMENT, now_utc)
+        (line,) = standings([Ours(trade, book)], [read], PLACES, now_utc)
         return line.realised_today_usd, line.fees_today_usd
 
     for later_s in (180, 4 * 3600):  # the same New York evening; by UTC the second is of the next date
@@ -99,7 +113,7 @@ def test_today_is_the_trading_day_of_the_account_whatever_the_date_by_utc() -> N
 def test_what_a_journal_that_cannot_be_read_held_is_not_known_and_nobody_elses() -> None:
     """Unknown is not flat: no agreement with a broker that has nothing, no sum without its part."""
     unread = Ours(session(), SessionBook(), unread=True)
-    (line,) = lines = standings([unread], [broker(("ESZ13", 2))], ENVIRONMENT, NOW_UTC)
+    (line,) = lines = standings([unread], [broker(("ESZ13", 2))], PLACES, NOW_UTC)
     assert (line.state, line.ours, line.theirs) == (State.OURS_UNREAD, None, 2)
     assert one(unread, broker()).state is State.OURS_UNREAD
     (total,) = totals(lines, [broker(("ESZ13", 2))])
@@ -107,7 +121,7 @@ def test_what_a_journal_that_cannot_be_read_held_is_not_known_and_nobody_elses()
 
 
 def one(each: Ours, read: Broker) -> Standing:
-    return standings([each], [read], ENVIRONMENT, NOW_UTC)[0]
+    return standings([each], [read], PLACES, NOW_UTC)[0]
 
 
 def test_a_line_has_both_sides_and_what_it_risks_and_is_worth() -> None:
@@ -134,7 +148,7 @@ def test_a_read_older_than_our_newest_fill_is_no_difference() -> None:
 
 
 def test_without_a_read_nothing_is_concluded() -> None:
-    line = one(ours(session()), Broker("SIM", "sim", "A", why="down"))
+    line = one(ours(session()), Broker(PLACES["sim"], "sim", "A", why="down"))
     assert (line.state, line.theirs, line.price, line.open_usd) == (State.UNREAD, None, None, None)
     assert not State.UNREAD.difference
     assert line.realised_usd == 0, "ours is stored"
@@ -142,7 +156,7 @@ def test_without_a_read_nothing_is_concluded() -> None:
 
 def test_a_position_of_nobodys_is_shown_once_and_is_a_difference() -> None:
     both = [ours(session(), 2), ours(session("spy", symbol="SPY"), 0)]
-    lines = standings(both, [broker(("ESZ13", 2), ("GOOG", 5))], ENVIRONMENT, NOW_UTC)
+    lines = standings(both, [broker(("ESZ13", 2), ("GOOG", 5))], PLACES, NOW_UTC)
     assert [(line.session, line.symbol, line.state) for line in lines] == [
         ("es", "ESZ13", State.AGREES),
         ("spy", "SPY", State.AGREES),
@@ -160,9 +174,9 @@ def test_live_and_sim_and_accounts_are_never_in_one_sum() -> None:
     reads = [
         broker(("ESZ13", 2), ("SPY", 1), ("GOOG", 9)),
         broker(("ESZ13", 1), account="B"),
-        broker(("ESZ13", 7), environment="LIVE", connection="live"),
+        broker(("ESZ13", 7), connection="live"),
     ]
-    sums = totals(standings(each, reads, ENVIRONMENT, NOW_UTC), reads)
+    sums = totals(standings(each, reads, PLACES, NOW_UTC), reads, PLACES)
     assert [(s.environment, s.account, s.open_usd) for s in sums] == [
         ("SIM", "A", D("112.5")),
         ("SIM", "B", D("37.5")),
@@ -178,17 +192,38 @@ def test_one_account_read_by_two_connections_is_counted_once_with_the_newest_rea
         broker(("ESZ13", 2), ("GOOG", 1), read_utc=NOW_UTC - 20),
         broker(("ESZ13", 2), ("GOOG", 1), connection="sim2"),
     ]
-    environment = {"sim": "SIM", "sim2": "SIM"}
-    lines = standings(each, reads, environment, NOW_UTC)
+    lines = standings(each, reads, PLACES, NOW_UTC)
     assert [line.symbol for line in lines if line.state is State.NOT_OURS] == ["GOOG"]
-    assert len(totals(lines, reads)) == 1
+    assert len(totals(lines, reads, PLACES)) == 1
+
+
+def test_one_account_name_at_two_venues_is_two_accounts() -> None:
+    each = [ours(session("a"), 2), ours(session("b", connection="elsewhere"), 1)]
+    strange = order("strange", type=OrderType.LIMIT)
+    reads = [
+        broker(("ESZ13", 2), orders=(strange,)),
+        broker(("ESZ13", 1), ("SPY", 5), orders=(strange,), connection="elsewhere"),
+    ]
+    found = standings(each, reads, PLACES, NOW_UTC)
+    assert [(line.session, line.connection, line.ours, line.theirs, line.state) for line in found] == [
+        ("a", "sim", 2, 2, State.AGREES),
+        ("b", "elsewhere", 1, 1, State.AGREES),
+        ("", "elsewhere", 0, 5, State.NOT_OURS),
+    ]
+    sums = totals(found, reads, PLACES)
+    assert [(s.connection, s.account, s.open_usd) for s in sums] == [("sim", "A", 75), ("elsewhere", "A", D("37.5"))]
+    not_ours = order_lines(each, reads, PLACES)
+    assert [(line.connection, line.order_id) for line in not_ours] == [("sim", "strange"), ("elsewhere", "strange")]
+    strangers = [foreign_fill_lines(read, of_account(each, read, PLACES), 0.0, float("inf")) for read in reads]
+    assert strangers == [[], []]
+    assert [[one.session.name for one in of_account(each, read, PLACES)] for read in reads] == [["a"], ["b"]]
 
 
 # -- orders ------------------------------------------------------------------------------------------------------------
 
 
 def lines(each: Ours, *orders: Order, read_utc: float = NOW_UTC - 5) -> list[OrderLine]:
-    return order_lines([each], [broker(("ESZ13", 2), orders=orders, read_utc=read_utc)], ENVIRONMENT)
+    return order_lines([each], [broker(("ESZ13", 2), orders=orders, read_utc=read_utc)], PLACES)
 
 
 def states(each: Ours, *orders: Order, **more: Any) -> list[State]:
@@ -227,8 +262,8 @@ def test_what_is_past_hides_no_position_of_somebody_else_and_is_no_difference() 
     """The symbol of a removed session: the broker has a position there, and nobody of ours trades it."""
     gone = Ours(session(), ours(session(), 0).book, removed=True)
     made = SessionBook(rows={"ESZ13": Rows(fees=(Fee("ESZ13", D(2), NOW_UTC - 60),))}, instruments={"ESZ13": ES})
-    past, foreign = standings([msgspec.structs.replace(gone, book=made)], [broker(("ESZ13", 3))], ENVIRONMENT, NOW_UTC)
+    past, foreign = standings([msgspec.structs.replace(gone, book=made)], [broker(("ESZ13", 3))], PLACES, NOW_UTC)
     assert (past.state, past.theirs, past.fees_today_usd) == (State.PAST, None, 2)
     assert (foreign.state, foreign.theirs, foreign.session) == (State.NOT_OURS, 3, "")
-    (sums,) = totals([past, foreign], [broker(("ESZ13", 3))])
+    (sums,) = totals([past, foreign], [broker(("ESZ13", 3))], PLACES)
     assert (sums.fees_today_usd, sums.open_usd) == (2, 0)

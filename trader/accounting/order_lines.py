@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
 
 from brokers.model import ZERO, Order, OrderStatus, OrderType, Side, Value
 from trader.accounting.money import Fill, money, slippage, usd
-from trader.accounting.standing import Broker, Ours, State, freshest, of_account, state_of
+from trader.accounting.standing import Broker, Ours, Place, State, freshest, of_account, read_of, state_of
 from trader.orders.intents import Intent
 from trader.orders.own_order import OwnOrder
 from trader.sessions import Session
@@ -46,6 +46,7 @@ class OrderLine(Value, frozen=True):
     broker's newest read does not show it."""
 
     environment: str
+    connection: str
     account: str
     session: str
     order_id: str
@@ -68,6 +69,7 @@ class FillLine(Value, frozen=True):
     order closed. ``slippage_usd``: above 0 is worse than the price that was seen when it was declared."""
 
     environment: str
+    connection: str
     account: str
     session: str
     symbol: str
@@ -88,34 +90,30 @@ class FillLine(Value, frozen=True):
 # -- orders ------------------------------------------------------------------------------------------------------------
 
 
-def order_lines(ours: Iterable[Ours], brokers: Iterable[Broker], environment: dict[str, str]) -> list[OrderLine]:
+def order_lines(ours: Iterable[Ours], brokers: Iterable[Broker], places: Mapping[str, Place]) -> list[OrderLine]:
     """What works by our books or at the broker, held against each other; then what works there and is not ours."""
     ours, reads = list(ours), {(each.connection, each.account): each for each in brokers}
     lines: list[OrderLine] = []
     for each in ours:
-        session = each.session
-        read = reads.get((session.connection, session.account)) or Broker("", session.connection, session.account)
+        read = read_of(each.session, reads, places)
         shown = {order.order_id: order for order in read.content.orders} if read.content else {}
         for own in each.book.orders:
             told = shown.get(own.order_id)
             changed_utc = each.book.changed_utc.get(own.symbol, 0.0)
             # Of one that has ended by our book, a read that is older than that says nothing.
             if own.working or (told is not None and told.working and read.read_utc >= changed_utc):
-                lines.append(
-                    _order_line(own, told, session, read, environment.get(session.connection, ""), changed_utc)
-                )
+                lines.append(_order_line(own, told, each.session, read, changed_utc))
     for read in freshest(reads.values()):
-        lines += _foreign_lines(read, of_account(ours, read, environment))
+        lines += _foreign_lines(read, of_account(ours, read, places))
     return lines
 
 
-def _order_line(
-    own: OwnOrder, told: Order | None, session: Session, read: Broker, environment: str, changed_utc: float
-) -> OrderLine:
+def _order_line(own: OwnOrder, told: Order | None, session: Session, read: Broker, changed_utc: float) -> OrderLine:
     same = told is not None and told.working == own.working and _terms(told) == _terms(own)
     return OrderLine(
-        environment=environment,
-        account=session.account,
+        environment=read.environment,
+        connection=read.connection,
+        account=read.account,
         session=session.name,
         order_id=own.order_id,
         symbol=own.symbol,
@@ -140,6 +138,7 @@ def _foreign_lines(read: Broker, ours: list[Ours]) -> list[OrderLine]:
     return [
         OrderLine(
             environment=read.environment,
+            connection=read.connection,
             account=read.account,
             session="",
             order_id=order.order_id,
@@ -177,9 +176,7 @@ def _theirs(order: Order | None) -> TheirOrder | None:
 # -- fills -------------------------------------------------------------------------------------------------------------
 
 
-def fill_lines(
-    each: Ours, fills: Iterable[tuple[Fill, TradedOrder, Decimal]], read: Broker, environment: str
-) -> list[FillLine]:
+def fill_lines(each: Ours, fills: Iterable[tuple[Fill, TradedOrder, Decimal]], read: Broker) -> list[FillLine]:
     """Our fills. ``state`` is of the whole order: what we know it has filled against what the broker says."""
     shown = {order.order_id: order for order in read.content.orders} if read.content else {}
     lines = []
@@ -191,8 +188,9 @@ def fill_lines(
         instrument, worse = each.book.instruments.get(fill.symbol), slippage(fill.side, fill.price, intended)
         lines.append(
             FillLine(
-                environment=environment,
-                account=each.session.account,
+                environment=read.environment,
+                connection=read.connection,
+                account=read.account,
                 session=each.session.name,
                 symbol=fill.symbol,
                 order_id=fill.order_id,
@@ -222,6 +220,7 @@ def foreign_fill_lines(read: Broker, ours: Iterable[Ours], since_utc: float, unt
             lines.append(
                 FillLine(
                     environment=read.environment,
+                    connection=read.connection,
                     account=read.account,
                     session="",
                     symbol=order.symbol,

@@ -8,7 +8,7 @@ same, so it is in every sum, and shown while it counts for today.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 
@@ -51,12 +51,34 @@ class State(StrEnum):
         return self in (State.DIFFERS, State.NOT_OURS)
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where a connection leads. The same account name is the same account only at one ``venue``, in one
+    ``environment``."""
+
+    environment: str
+    venue: str
+
+
+Spot = tuple[str, str, str]
+"""An account: environment, venue, name."""
+
+
+def place_of(places: Mapping[str, Place], connection: str) -> Place:
+    """Of one that is not configured any more nothing is known: it stands by itself."""
+    return places.get(connection) or Place("?", connection)
+
+
+def spot(places: Mapping[str, Place], connection: str, account: str) -> Spot:
+    place = place_of(places, connection)
+    return place.environment, place.venue, account
+
+
 class Broker(msgspec.Struct, frozen=True):
     """The broker's side of one account: the newest whole read that the desk has, or ``why`` there is none.
     ``read_utc``: market time at which it was requested; ``age_s``: machine seconds since. ``kind``: the venue's kind of
     the account, by which its trading days are cut; "" where no read has told it yet."""
 
-    environment: str
+    place: Place
     connection: str
     account: str
     content: AccountSnapshot | None = None
@@ -64,6 +86,14 @@ class Broker(msgspec.Struct, frozen=True):
     read_utc: float = 0.0
     why: str = ""
     kind: str = ""
+
+    @property
+    def environment(self) -> str:
+        return self.place.environment
+
+    @property
+    def spot(self) -> Spot:
+        return self.place.environment, self.place.venue, self.account
 
 
 class SessionBook(msgspec.Struct, frozen=True):
@@ -104,6 +134,7 @@ class Standing(Value, frozen=True):
     no stop; profit is without fees."""
 
     environment: str
+    connection: str
     account: str
     session: str
     symbol: str
@@ -133,11 +164,12 @@ class Standing(Value, frozen=True):
 
 
 class AccountTotal(Value, frozen=True):
-    """Over the sessions of one account, removed ones too; LIVE and SIM are never in one. ``profit_unknown``: symbols
-    with an adoption that nothing explains yet. ``exposure_usd``: long and short alike. The broker's figures are as old
-    as its read."""
+    """Over the sessions of one account, removed ones too; neither LIVE and SIM nor two venues are ever in one.
+    ``connection``: by which it is read. ``profit_unknown``: symbols with an adoption that nothing explains yet.
+    ``exposure_usd``: long and short alike. The broker's figures are as old as its read."""
 
     environment: str
+    connection: str
     account: str
     realised_today_usd: Decimal | None
     realised_usd: Decimal | None
@@ -156,25 +188,26 @@ class AccountTotal(Value, frozen=True):
 
 
 def standings(
-    ours: Iterable[Ours], brokers: Iterable[Broker], environment: dict[str, str], now_utc: float
+    ours: Iterable[Ours], brokers: Iterable[Broker], places: Mapping[str, Place], now_utc: float
 ) -> list[Standing]:
-    """A line for each symbol of each session, then one for each position that is nobody's. ``environment``: of each
-    connection."""
+    """A line for each symbol of each session, then one for each position that is nobody's. ``places``: of all
+    connections."""
     ours, reads = list(ours), {(each.connection, each.account): each for each in brokers}
     lines: list[Standing] = []
     for each in ours:
-        session = each.session
-        read = reads.get((session.connection, session.account)) or Broker("", session.connection, session.account)
-        where = environment.get(session.connection, "")
+        read = read_of(each.session, reads, places)
         past = [symbol for symbol in each.book.rows if symbol not in each.symbols]
-        lines += [_standing(each, symbol, read, where, now_utc) for symbol in (*each.symbols, *past)]
-    known = {(line.environment, line.account, line.symbol) for line in lines if line.state is not State.PAST}
+        lines += [_standing(each, symbol, read, now_utc) for symbol in (*each.symbols, *past)]
+    known = {
+        (spot(places, line.connection, line.account), line.symbol) for line in lines if line.state is not State.PAST
+    }
     for read in freshest(reads.values()):
         for position in read.content.positions if read.content else ():
-            if (read.environment, read.account, position.symbol) not in known:
+            if (read.spot, position.symbol) not in known:
                 lines.append(
                     Standing(
                         environment=read.environment,
+                        connection=read.connection,
                         account=read.account,
                         session="",
                         symbol=position.symbol,
@@ -188,7 +221,13 @@ def standings(
     return lines
 
 
-def _standing(each: Ours, symbol: str, read: Broker, environment: str, now_utc: float) -> Standing:
+def read_of(session: Session, reads: Mapping[tuple[str, str], Broker], places: Mapping[str, Place]) -> Broker:
+    """Of its account, by its connection; ``reads`` by both."""
+    connection, account = session.connection, session.account
+    return reads.get((connection, account)) or Broker(place_of(places, connection), connection, account)
+
+
+def _standing(each: Ours, symbol: str, read: Broker, now_utc: float) -> Standing:
     book, instrument = each.book, each.book.instruments.get(symbol)
     made = book.ledger(symbol, began_utc(now_utc, read.kind))
     held, content = made.holding, read.content
@@ -198,12 +237,13 @@ def _standing(each: Ours, symbol: str, read: Broker, environment: str, now_utc: 
     stops = stops_of(book.orders, symbol)
     state = state_of(theirs == held.quantity, read, book.changed_utc.get(symbol, 0.0))
     if each.unread:
-        return _not_known(each, symbol, read, environment, position)
+        return _not_known(each, symbol, read, position)
     if symbol not in each.symbols:
         state, position, theirs = State.PAST, None, None  # whoever trades it now has the broker's side
     return Standing(
-        environment=environment,
-        account=each.session.account,
+        environment=read.environment,
+        connection=read.connection,
+        account=read.account,
         session=each.session.name,
         symbol=symbol,
         state=state,
@@ -226,11 +266,12 @@ def _standing(each: Ours, symbol: str, read: Broker, environment: str, now_utc: 
     )
 
 
-def _not_known(each: Ours, symbol: str, read: Broker, environment: str, position: Position | None) -> Standing:
+def _not_known(each: Ours, symbol: str, read: Broker, position: Position | None) -> Standing:
     """The broker's side alone; no sum of the account knows its part."""
     return Standing(
-        environment=environment,
-        account=each.session.account,
+        environment=read.environment,
+        connection=read.connection,
+        account=read.account,
         session=each.session.name,
         symbol=symbol,
         state=State.OURS_UNREAD,
@@ -266,37 +307,40 @@ def stops_of(orders: Iterable[OwnOrder], symbol: str) -> list[Stop]:
 
 def freshest(brokers: Iterable[Broker]) -> list[Broker]:
     """One read an account, where several connections have read it."""
-    newest: dict[tuple[str, str], Broker] = {}
+    newest: dict[Spot, Broker] = {}
     for each in brokers:
-        key = (each.environment, each.account)
-        if key not in newest or each.read_utc > newest[key].read_utc:
-            newest[key] = each
+        if each.spot not in newest or each.read_utc > newest[each.spot].read_utc:
+            newest[each.spot] = each
     return list(newest.values())
 
 
-def of_account(ours: Iterable[Ours], read: Broker, environment: dict[str, str]) -> list[Ours]:
+def of_account(ours: Iterable[Ours], read: Broker, places: Mapping[str, Place]) -> list[Ours]:
     """The sessions that trade the account of this read."""
-    where = (read.environment, read.account)
-    return [each for each in ours if (environment.get(each.session.connection, ""), each.session.account) == where]
+    return [each for each in ours if spot(places, each.session.connection, each.session.account) == read.spot]
 
 
-def totals(lines: Iterable[Standing], brokers: Iterable[Broker]) -> list[AccountTotal]:
-    """By environment and account, in the sequence in which they come."""
-    reads = {(each.environment, each.account): each for each in freshest(brokers)}
-    found: dict[tuple[str, str], list[Standing]] = {}
+def totals(lines: Iterable[Standing], brokers: Iterable[Broker], places: Mapping[str, Place]) -> list[AccountTotal]:
+    """By account, in the sequence in which they come."""
+    reads = {each.spot: each for each in freshest(brokers)}
+    found: dict[Spot, list[Standing]] = {}
+    firsts: dict[Spot, Standing] = {}
     for line in lines:
-        of = found.setdefault((line.environment, line.account), [])
+        where = spot(places, line.connection, line.account)
+        firsts.setdefault(where, line)
+        of = found.setdefault(where, [])
         if line.state is not State.NOT_OURS:
             of.append(line)
-    return [_total(*key, of, reads.get(key)) for key, of in found.items()]
+    return [_total(firsts[where], of, reads.get(where)) for where, of in found.items()]
 
 
-def _total(environment: str, account: str, of: list[Standing], read: Broker | None) -> AccountTotal:
+def _total(first: Standing, of: list[Standing], read: Broker | None) -> AccountTotal:
+    """``first``: the line that named the account first."""
     content = read.content if read else None
     exposures = [None if each.exposure_usd is None else abs(each.exposure_usd) for each in of]
     return AccountTotal(
-        environment=environment,
-        account=account,
+        environment=first.environment,
+        connection=read.connection if read else first.connection,
+        account=first.account,
         realised_today_usd=total(each.realised_today_usd for each in of),
         realised_usd=total(each.realised_usd for each in of),
         fees_today_usd=sum((each.fees_today_usd for each in of), ZERO),

@@ -15,7 +15,7 @@ from trader.config import DeskConfig
 from trader.desk.commands import AddSession
 from trader.hours.market_hours import calendar_of, root_of
 from trader.risk.limits import live_refusal
-from trader.sessions import FLAT_AT_CLOSE_MAX_MIN, AfterDivergence, InertStop, Session, StopPassed
+from trader.sessions import FLAT_AT_CLOSE_MAX_MIN, AfterDivergence, InertStop, Session, StopPassed, name_fault
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 FLAT_AT_CLOSE_MIN = 5
@@ -90,6 +90,8 @@ def add(
     folder = home_of(context, home)
     if not NAME.fullmatch(name):
         raise BadUsage(f"session name {name!r}: wanted 1 to 40 of a-z 0-9 _ -, beginning with a letter or digit")
+    if fault := name_fault(account, symbols):
+        raise BadUsage(f"{fault}. It was not added.")
     code, class_name = code_of(strategy)
     config = config_of(folder)
     parameters = parameters_of(settings)

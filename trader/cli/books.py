@@ -26,7 +26,17 @@ from supervisor.process.clock import BadClock, Clock
 from supervisor.process.store import SqliteStore
 from trader.accounting.money import Fill
 from trader.accounting.order_lines import TradedOrder
-from trader.accounting.standing import Broker, Ours, SessionBook, State, freshest
+from trader.accounting.standing import (
+    Broker,
+    Ours,
+    Place,
+    SessionBook,
+    Spot,
+    State,
+    freshest,
+    place_of,
+    spot,
+)
 from trader.cli.common import Failed, NoAnswer, NoSuchSession, NotRunning, control, read_tree
 from trader.cli.stored import config_of, stored, stored_removed
 from trader.config import DeskConfig
@@ -51,18 +61,29 @@ diff_option = click.option(
 
 
 class Look(msgspec.Struct, frozen=True):
-    """One look at both sides. ``running``: a desk was there to be asked. ``unread``: stores that cannot be read."""
+    """One look at both sides. ``running``: a desk was there to be asked. ``places``: of all connections that are
+    configured. ``unread``: stores that cannot be read."""
 
     home: Path
     now_utc: float
     running: bool
-    environment: dict[str, str]
+    places: dict[str, Place]
     ours: tuple[Ours, ...]
     brokers: tuple[Broker, ...]
     unread: tuple[str, ...]
 
     def broker(self, session: Session) -> Broker:
         return next(b for b in self.brokers if (b.connection, b.account) == (session.connection, session.account))
+
+    @property
+    def owned(self) -> set[tuple[Spot, str]]:
+        """Account and symbol of each session."""
+        sessions = [each.session for each in self.ours]
+        return {(spot(self.places, s.connection, s.account), symbol) for s in sessions for symbol in s.symbols}
+
+    def account(self, connection: str, account: str) -> str:
+        """For people: by which connection, where there are several."""
+        return f"{account} by {connection}" if len(self.places) > 1 else account
 
     @property
     def unsettled(self) -> list[tuple[str, str]]:
@@ -103,22 +124,21 @@ def look_with(
 ) -> Look:
     """``client`` None: no desk runs. ``now_s``: its machine time."""
     clock = _clock(home, config)
-    environment: dict[str, str] = {connection: each.environment for connection, each in config.connections.items()}
+    places = {name: Place(each.environment, each.venue) for name, each in config.connections.items()}
     accounts = dict.fromkeys((each.connection, each.account) for each in (*sessions, *removed))
     unread: list[str] = []
     brokers = tuple(
-        _broker(client, *each, environment.get(each[0], "?"), _kind(home, *each, unread), clock, now_s)
-        for each in accounts
+        _broker(client, *each, place_of(places, each[0]), _kind(home, *each, unread), clock, now_s) for each in accounts
     )
-    ours = [_ours(home, each, brokers, unread) for each in sessions]
-    ours += [_ours(home, each, brokers, unread, removed=True) for each in removed]
-    return Look(home, clock.market_utc(), client is not None, environment, tuple(ours), brokers, tuple(unread))
+    ours = [_ours(home, each, brokers, places, unread) for each in sessions]
+    ours += [_ours(home, each, brokers, places, unread, removed=True) for each in removed]
+    return Look(home, clock.market_utc(), client is not None, places, tuple(ours), brokers, tuple(unread))
 
 
 def _broker(
-    client: Client | None, connection: str, account: str, environment: str, kind: str, clock: Clock, now_s: float
+    client: Client | None, connection: str, account: str, place: Place, kind: str, clock: Clock, now_s: float
 ) -> Broker:
-    nothing = Broker(environment, connection, account, kind=kind)
+    nothing = Broker(place, connection, account, kind=kind)
     if client is None:
         return msgspec.structs.replace(nothing, why="no desk runs: nobody asks the broker")
     try:
@@ -149,15 +169,26 @@ def _kind(home: Path, connection: str, account: str, unread: list[str]) -> str:
     return start.kind if start is not None else ""
 
 
-def _ours(home: Path, session: Session, brokers: Iterable[Broker], unread: list[str], *, removed: bool = False) -> Ours:
+def _ours(
+    home: Path,
+    session: Session,
+    brokers: Iterable[Broker],
+    places: dict[str, Place],
+    unread: list[str],
+    *,
+    removed: bool = False,
+) -> Ours:
     known = len(unread)
-    book = _book(home, session, brokers, unread)
+    book = _book(home, session, brokers, places, unread)
     return Ours(session, book, removed, unread=len(unread) > known)
 
 
-def _book(home: Path, session: Session, brokers: Iterable[Broker], unread: list[str]) -> SessionBook:
+def _book(
+    home: Path, session: Session, brokers: Iterable[Broker], places: dict[str, Place], unread: list[str]
+) -> SessionBook:
     """Empty where the session has never run."""
-    told = [b.content.orders for b in brokers if b.account == session.account and b.content is not None]
+    where = spot(places, session.connection, session.account)
+    told = [b.content.orders for b in brokers if b.spot == where and b.content is not None]
     ids = tuple(order.order_id for orders in told for order in orders)
     return in_journal(home, session, SessionBook(), unread, lambda store, path: read_book(store, path, ids))
 
@@ -210,7 +241,8 @@ def end(seen: Look, states: Iterable[State], *, wanted: bool) -> None:
         text = f"{name}: an instruction of {symbol} has no outcome, so the broker may have more than is shown here"
         click.echo(f"nightdesk: {text} → nightdesk doctor", err=True)
     for each in seen.missing if seen.running else ():
-        click.echo(f"nightdesk: the broker's side of {each.account} is not known: {each.why}", err=True)
+        account = seen.account(each.connection, each.account)
+        click.echo(f"nightdesk: the broker's side of {account} is not known: {each.why}", err=True)
     if not seen.running:
         click.echo(f"nightdesk: no desk runs on {seen.home}: the broker's side is not known, ours is stored", err=True)
     if seen.unread or (wanted and seen.missing):
@@ -245,7 +277,7 @@ def looked_json(seen: Look) -> dict[str, Any]:
 def ages(seen: Look) -> list[str]:
     """For people: how old the broker's word is, by account, and since when it is today there."""
     return [
-        f"{each.environment} {each.account}  broker read "
+        f"{each.environment} {seen.account(each.connection, each.account)}  broker read "
         + (f"{duration(each.age_s)} ago" if each.age_s is not None else f"absent: {each.why}")
         + f"; today is since {stamp(began_utc(seen.now_utc, each.kind))[:16]}Z"
         for each in freshest(seen.brokers)
@@ -284,6 +316,11 @@ def aligned(columns: Sequence[str], cells: Sequence[Sequence[str]], width: int) 
         lines += [""] if lines else []
         lines += ["  ".join(row[n].ljust(wide[n]) for n in band).rstrip() for row in [list(columns), *cells]]
     return lines
+
+
+def connection_cell(seen: Look, connection: str) -> str | None:
+    """The last cell of a row: for people only where there are several."""
+    return connection if len(seen.places) > 1 or not on_terminal() else None
 
 
 def on_terminal() -> bool:

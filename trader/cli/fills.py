@@ -8,14 +8,26 @@ import click
 
 from trader.accounting.order_lines import FillLine, fill_lines, foreign_fill_lines
 from trader.accounting.standing import freshest, of_account
-from trader.cli.books import Look, age, ask_for, confirmed, diff_option, end, fills_of, looked_json, stamp, table
+from trader.cli.books import (
+    Look,
+    age,
+    ask_for,
+    confirmed,
+    connection_cell,
+    diff_option,
+    end,
+    fills_of,
+    looked_json,
+    stamp,
+    table,
+)
 from trader.cli.common import BadUsage, as_json, home_of, print_json
 from trader.cli.main import home_option
 from trader.moments import moment_utc
 
 COLUMNS = (
     *("time", "session", "env", "account", "symbol", "order", "state", "purpose", "side", "quantity", "price"),
-    *("intended", "slippage", "fee", "broker filled", "read"),
+    *("intended", "slippage", "fee", "broker filled", "read", "connection"),
 )
 
 
@@ -48,7 +60,7 @@ def fills(
     if as_json:
         print_json({**looked_json(seen), "fills": shown})
     else:
-        table(COLUMNS, [_row(line) for line in shown])
+        table(COLUMNS, [_row(line, seen) for line in shown])
     end(seen, (line.state for line in lines), wanted=diff)
 
 
@@ -59,13 +71,11 @@ def _lines(seen: Look, session: str, since: str, until: str) -> list[FillLine]:
     for each in seen.ours:
         read = seen.broker(each.session)
         found = fills_of(seen.home, each.session, *_window(since, until, seen.now_utc, read.kind))
-        where = seen.environment.get(each.session.connection, "?")
-        lines += fill_lines(each, found, read, where)
-    owned = {(each.session.account, symbol) for each in seen.ours for symbol in each.session.symbols}
+        lines += fill_lines(each, found, read)
     for read in freshest(seen.brokers):
-        on_account = of_account(seen.ours, read, seen.environment)
+        on_account = of_account(seen.ours, read, seen.places)
         foreign = foreign_fill_lines(read, on_account, *_window(since, until, seen.now_utc, read.kind))
-        lines += [line for line in foreign if not session or (line.account, line.symbol) in owned]
+        lines += [line for line in foreign if not session or (read.spot, line.symbol) in seen.owned]
     return sorted(lines, key=lambda line: line.at_utc)
 
 
@@ -80,9 +90,10 @@ def _window(since: str, until: str, now_utc: float, kind: str) -> tuple[float, f
         raise BadUsage(str(error)) from error
 
 
-def _row(line: FillLine) -> tuple[Any, ...]:
+def _row(line: FillLine, seen: Look) -> tuple[Any, ...]:
     return (
         *(stamp(line.at_utc), line.session or None, line.environment, line.account, line.symbol, line.order_id),
         *(line.state, line.purpose or None, line.side, line.quantity, line.price, line.intended_price),
         *(line.slippage_usd, line.fee_usd, line.their_filled_quantity, age(line.read_age_s)),
+        connection_cell(seen, line.connection),
     )

@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from trader.accounting.order_lines import OrderLine, order_lines
-from trader.cli.books import Look, age, ask_for, confirmed, diff_option, end, looked_json, table
+from trader.accounting.standing import spot
+from trader.cli.books import Look, age, ask_for, confirmed, connection_cell, diff_option, end, looked_json, table
 from trader.cli.common import as_json, home_of, print_json
 from trader.cli.main import home_option
 
 COLUMNS = (
     *("session", "env", "account", "symbol", "order", "state", "purpose", "side", "type", "quantity", "filled", "stop"),
-    *("pending", "broker qty", "broker filled", "broker stop", "broker limit", "broker status", "read"),
+    *("pending", "broker qty", "broker filled", "broker stop", "broker limit", "broker status", "read", "connection"),
 )
 
 
@@ -36,18 +37,21 @@ def orders(context: click.Context, session: str, diff: bool, as_json: bool, home
     if as_json:
         print_json({**looked_json(seen), "orders": shown})
     else:
-        table(COLUMNS, [_row(line) for line in shown])
+        table(COLUMNS, [_row(line, seen) for line in shown])
     end(seen, (line.state for line in lines), wanted=diff)
 
 
 def _lines(seen: Look, session: str) -> list[OrderLine]:
     """Of one session: its own, and what others have in its symbols on its account."""
-    lines = order_lines(seen.ours, seen.brokers, seen.environment)
-    owned = {(each.session.account, symbol) for each in seen.ours for symbol in each.session.symbols}
-    return [line for line in lines if not session or line.session or (line.account, line.symbol) in owned]
+    lines = order_lines(seen.ours, seen.brokers, seen.places)
+    return [
+        line
+        for line in lines
+        if not session or line.session or (spot(seen.places, line.connection, line.account), line.symbol) in seen.owned
+    ]
 
 
-def _row(line: OrderLine) -> tuple[Any, ...]:
+def _row(line: OrderLine, seen: Look) -> tuple[Any, ...]:
     theirs = line.theirs
     told: tuple[Any, ...] = (None,) * 5
     if theirs is not None:
@@ -55,5 +59,5 @@ def _row(line: OrderLine) -> tuple[Any, ...]:
     return (
         *(line.session or None, line.environment, line.account, line.symbol, line.order_id, line.state),
         *(line.purpose or None, line.side, line.type, line.quantity, line.filled_quantity, line.stop_price),
-        *(line.pending or None, *told, age(line.read_age_s)),
+        *(line.pending or None, *told, age(line.read_age_s), connection_cell(seen, line.connection)),
     )

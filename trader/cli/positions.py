@@ -8,13 +8,26 @@ import click
 
 from trader.accounting.standing import AccountTotal, Standing, standings, totals
 from trader.cli import books
-from trader.cli.books import Look, age, ages, ask_for, confirmed, diff_option, end, looked_json, table, text
+from trader.cli.books import (
+    Look,
+    age,
+    ages,
+    ask_for,
+    confirmed,
+    connection_cell,
+    diff_option,
+    end,
+    looked_json,
+    table,
+    text,
+)
 from trader.cli.common import as_json, home_of, print_json
 from trader.cli.main import home_option
 
 COLUMNS = (
     *("session", "env", "account", "symbol", "state", "ours", "average", "broker", "broker avg", "read", "stop"),
     *("risk", "price", "open", "exposure", "realised today", "realised", "fees today", "fees", "unknown since"),
+    "connection",
 )
 
 
@@ -34,27 +47,27 @@ def positions(context: click.Context, session: str, diff: bool, as_json: bool, h
         ask_for(seen)
     lines = lines_of(seen, session)
     shown = [line for line in lines if line.state.difference or (line.shown and not diff)]
-    sums = totals(lines, seen.brokers)
+    sums = totals(lines, seen.brokers, seen.places)
     if as_json:
         print_json({**looked_json(seen), "positions": shown, "totals": sums})
     else:
-        table(COLUMNS, [row(line) for line in shown])
+        table(COLUMNS, [row(line, seen) for line in shown])
         _for_people(seen, sums, diff)
     end(seen, (line.state for line in lines), wanted=diff)
 
 
 def lines_of(seen: Look, session: str) -> list[Standing]:
-    lines = standings(seen.ours, seen.brokers, seen.environment, seen.now_utc)
+    lines = standings(seen.ours, seen.brokers, seen.places, seen.now_utc)
     return [line for line in lines if not session or line.session == session]
 
 
-def row(line: Standing) -> tuple[Any, ...]:
+def row(line: Standing, seen: Look) -> tuple[Any, ...]:
     unknown = [f"{gap.before}->{gap.after}" for gap in line.gaps]
     return (
         *(line.session or None, line.environment, line.account, line.symbol, line.state, line.ours),
         *(line.average_price, line.theirs, line.their_average_price, age(line.read_age_s), line.stop, line.risk_usd),
         *(line.price, line.open_usd, line.exposure_usd, line.realised_today_usd, line.realised_usd),
-        *(line.fees_today_usd, line.fees_usd, ",".join(unknown) or None),
+        *(line.fees_today_usd, line.fees_usd, ",".join(unknown) or None, connection_cell(seen, line.connection)),
     )
 
 
@@ -63,8 +76,9 @@ def _for_people(seen: Look, sums: list[AccountTotal], diff: bool) -> None:
     if not books.on_terminal():
         return
     for each in sums if not diff else ():
+        account = seen.account(each.connection, each.account)
         click.echo(
-            f"{each.environment} {each.account}  realised today {text(each.realised_today_usd)}  in all"
+            f"{each.environment} {account}  realised today {text(each.realised_today_usd)}  in all"
             f" {text(each.realised_usd)}  fees {text(each.fees_usd)}  open {text(each.open_usd)}  exposure"
             f" {text(each.exposure_usd)}  risk {text(each.risk_usd)}  broker's equity {text(each.broker_equity_usd)}"
         )

@@ -13,7 +13,19 @@ from feeds.messages import LastSnapshot, ReadSnapshot
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed
 from trader.accounting.standing import Standing, State
-from trader.cli.books import Look, age, ages, ask_for, confirmed, end, look, looked_json, on_terminal, table
+from trader.cli.books import (
+    Look,
+    age,
+    ages,
+    ask_for,
+    confirmed,
+    connection_cell,
+    end,
+    look,
+    looked_json,
+    on_terminal,
+    table,
+)
 from trader.cli.common import Failed, as_json, control, home_of, print_json, read_tree
 from trader.cli.main import home_option
 from trader.cli.positions import lines_of
@@ -21,7 +33,19 @@ from trader.messages import ReadSessionStatus
 from trader.sessions import Wanted, manager_name
 from trader.view import duration
 
-COLUMNS = ("session", "env", "account", "symbol", "state", "ours", "broker", "broker read", "agreed", "ours since")
+COLUMNS = (
+    "session",
+    "env",
+    "account",
+    "symbol",
+    "state",
+    "ours",
+    "broker",
+    "broker read",
+    "agreed",
+    "ours since",
+    "connection",
+)
 ASK_LIMIT_S = 2.0
 POLL_S = 0.1
 
@@ -53,6 +77,7 @@ def reconcile(
             {
                 "session": line.session,
                 "environment": line.environment,
+                "connection": line.connection,
                 "account": line.account,
                 "symbol": line.symbol,
                 "state": line.state,
@@ -66,7 +91,7 @@ def reconcile(
         ]
         print_json({**looked_json(seen), "symbols": shown})
     else:
-        table(COLUMNS, [_row(line, agreed.get((line.session, line.symbol)), seen.now_utc) for line in lines])
+        table(COLUMNS, [_row(line, agreed.get((line.session, line.symbol)), seen) for line in lines])
         for text in ages(seen) if on_terminal() else ():
             click.echo(text)
     end(seen, (line.state for line in lines), wanted=True)
@@ -114,9 +139,9 @@ def _agreed(home: Path, seen: Look) -> dict[tuple[str, str], float]:
     return ages_s
 
 
-def _row(line: Standing, agreed_s: float | None, now_utc: float) -> tuple[Any, ...]:
-    since = duration(max(0.0, now_utc - line.as_of_utc)) if line.as_of_utc else None
+def _row(line: Standing, agreed_s: float | None, seen: Look) -> tuple[Any, ...]:
+    since = duration(max(0.0, seen.now_utc - line.as_of_utc)) if line.as_of_utc else None
     return (
         *(line.session or None, line.environment, line.account, line.symbol, line.state, line.ours, line.theirs),
-        *(age(line.read_age_s), age(agreed_s), since),
+        *(age(line.read_age_s), age(agreed_s), since, connection_cell(seen, line.connection)),
     )

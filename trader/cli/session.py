@@ -70,8 +70,10 @@ def list_(context: click.Context, as_json: bool, home: str | None) -> None:
     if as_json:
         print_json({"sessions": sessions})
         return
-    columns = ("name", "wanted", "account", "symbols", "strategy", "env")
-    rows = [(s.name, s.wanted, s.account, ",".join(s.symbols), s.strategy, environment(s)) for s in sessions]
+    columns = ("name", "wanted", "account", "symbols", "strategy", "env", "connection")
+    rows = [
+        (s.name, s.wanted, s.account, ",".join(s.symbols), s.strategy, environment(s), s.connection) for s in sessions
+    ]
     table(columns, rows)
 
 

@@ -21,9 +21,21 @@ SESSIONS_MAX = 200
 @click.option("--faults", "level", type=click.Choice(("light", "heavy")), default="light", show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Draws what breaks when.")
 @click.option("--begin", default="2013-10-06T22:00:00Z", show_default=True, help="Market time at the start.")
+@click.option("--connections", type=click.IntRange(1, 2), default=1, show_default=True, help="Each to its own venue.")
+@click.option("--symbols", type=click.IntRange(1, 2), default=1, show_default=True, help="Of a session, at most.")
 @click.option("--believed", is_flag=True, help="Nothing that nobody knows is drawn by the seed.")
 @as_json
-def simulate(days: float, sessions: int, level: Any, seed: int, begin: str, believed: bool, as_json: bool) -> None:
+def simulate(
+    days: float,
+    sessions: int,
+    level: Any,
+    seed: int,
+    begin: str,
+    connections: int,
+    symbols: int,
+    believed: bool,
+    as_json: bool,
+) -> None:
     """Run the whole desk for DAYS of market time (weekends included) on the recorded week, repeated, and count.
 
     The same options give the same run. Exit code 0 only if books agree, no bar is missing or doubled, no order was
@@ -33,7 +45,7 @@ def simulate(days: float, sessions: int, level: Any, seed: int, begin: str, beli
     from trader.simulate.report import report, result
 
     begin_utc = utc_of("--begin", begin, days=0)
-    plan = Plan(days=days, sessions=sessions, level=level, seed=seed, begin_utc=begin_utc, believed=believed)
+    plan = Plan(days, sessions, level, seed, begin_utc, believed, connections, symbols)
     night = Night(plan)
     count = night.play()
     click.echo(report(night, count), err=as_json)

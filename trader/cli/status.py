@@ -144,7 +144,7 @@ def money_of(
         unread.append(str(error))
         return {}
     unread += [text for text in seen.unread if text not in unread]
-    lines = standings(seen.ours, seen.brokers, seen.environment, seen.now_utc)
+    lines = standings(seen.ours, seen.brokers, seen.places, seen.now_utc)
     return {each.name: tuple(line for line in lines if line.session == each.name) for each in sessions}
 
 
@@ -214,8 +214,9 @@ def _print_status(
     click.echo(f"  processes  {up} up of {wanted}{more}   restarts {restarts}")
     for hold in holds:
         click.echo(f"  ▲ {'HALTED' if hold.session == EVERYBODY else 'held ' + hold.session}  {hold_line(hold)}")
+    several = len({view.session.connection for view in views}) > 1
     for view in views:
-        _print_session(view, holds)
+        _print_session(view, holds, several=several)
     for line in event_lines(events, slowed, tree.now_s):
         click.echo(f"  ✖ {line}")
     told = {event["subject"] for event in events if event["kind"] == "child.held"}
@@ -298,12 +299,14 @@ def environments(views: list[SessionView]) -> str:
     return " and ".join(sorted(words)) or "SIM"
 
 
-def _print_session(view: SessionView, holds: tuple[PersonHold, ...]) -> None:
+def _print_session(view: SessionView, holds: tuple[PersonHold, ...], *, several: bool = False) -> None:
+    """``several``: sessions of more than one connection are shown, so each says which is its own."""
     row, manager = view.session, view.account_manager
     sign = "▲" if view.trouble else "○" if row.wanted is Wanted.OFF else "●"
     live = "LIVE  " if row.live else ""
+    account = f"{row.account} by {row.connection}" if several else row.account
     click.echo(
-        f"  {sign} {row.name}  {live}{', '.join(row.symbols)}  {row.account}  wanted {row.wanted}, trader {view.state}"
+        f"  {sign} {row.name}  {live}{', '.join(row.symbols)}  {account}  wanted {row.wanted}, trader {view.state}"
         + (f"  {view.changed}" if view.changed else "")
     )
     positions = {each.symbol: each for each in manager.positions} if manager else {}

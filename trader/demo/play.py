@@ -64,7 +64,9 @@ def play(plan: Plan, show: Show, alarm: Alarm) -> Count:
 def counted(books: Books, injected: int, seconds: float, rate: float) -> Count:
     """The count, and what became of each stop that the venue has rejected."""
     lost = [
-        each for stand in books.stands for each in lost_stops(stand, books.journals[stand.name], books.orders, rate)
+        each
+        for stand in books.stands
+        for each in lost_stops(stand, books.journals[stand], books.orders[stand.connection], rate)
     ]
     problems = [each.problem for each in lost if each.problem]
     if not lost:
@@ -221,7 +223,7 @@ def settled(stage: Stage, stand: Stand, closed_bars: list[int], stopped_s: float
     except StoreFailed:
         return False
     try:
-        bars = count_bars(journal, closed_bars)
+        bars = count_bars(stand, journal, closed_bars)
     finally:
         journal.close()
     if not bars.seen or bars.missing:
@@ -239,7 +241,6 @@ def books_of(
     home: Path, stands: tuple[Stand, ...], orders: dict[str, Any], bars: dict[str, list[int]]
 ) -> Iterator[Books]:
     """What the desk has left on disk, open for reading."""
-    paths = {stand.name: journal_path(stand.name) for stand in stands}
     with ExitStack() as closing:
 
         def opened(path: str) -> SqliteStore:
@@ -248,8 +249,10 @@ def books_of(
             return store
 
         log = (home / "logs" / "nightdesk.log").read_text(errors="replace")
-        journals = {name: opened(path) for name, path in paths.items()}
-        yield Books(stands, opened(desk.DESK_DB), journals, orders, bars, log.count("supervisor starts"))
+        journals = {stand: opened(journal_path(stand.name)) for stand in stands}
+        told = dict.fromkeys((stand.connection for stand in stands), orders)
+        closed = {stand: bars[stand.symbol] for stand in stands}
+        yield Books(stands, opened(desk.DESK_DB), journals, told, closed, log.count("supervisor starts"))
 
 
 def _watch(stage: Stage, show: Show, venue: Venue, until_s: float, enough: Callable[[], bool] = lambda: False) -> None:

@@ -39,12 +39,15 @@ SPREAD = 0.5
 
 
 class Stand(msgspec.Struct, frozen=True):
-    """One session of the demo."""
+    """One session of the demo; in a simulated night one symbol of a session, which may have two of them.
+    ``data_connection``: where its bars come from, where that is not its ``connection``."""
 
     name: str
     symbol: str
     account: str
     strategy: str
+    connection: str = "sim"
+    data_connection: str = ""
 
 
 STANDS = (

@@ -78,7 +78,9 @@ class Alarm:
 
 
 class Stage:
-    """``home`` None: a scratch home, removed at the end."""
+    """``home`` None: a scratch home, removed at the end. ``emulator_words``: what its emulator is told besides."""
+
+    emulator_words: tuple[str, ...] = ()
 
     def __init__(self, home: Path | None, rate: float, alarm: Alarm | None = None) -> None:
         self._alarm = alarm or Alarm()
@@ -96,7 +98,7 @@ class Stage:
         (self.home / "emulator").mkdir(parents=True, exist_ok=True, mode=0o700)
         # Its machine periods are a fifteenth of a real desk's: it asks more often than the venue lets anybody.
         command = ["emulator", "--port", "0", "--rate", f"{self.rate:g}", "--heartbeat", "1", "--book", self._book()]
-        command += ["--switch", "quota=off"]
+        command += ["--switch", "quota=off", *self.emulator_words]
         self._emulator = self._spawn("trader.cli", command, "emulator/output.log")
         self.url = self._until(self._listening, self._emulator, "the emulator does not listen", "emulator/output.log")
         (self.home / "nightdesk.toml").write_text(CONFIG.format(rate=self.rate, url=self.url))

@@ -20,14 +20,15 @@ from trader.store.books import Readable, uncovered_s
 
 
 class Books(msgspec.Struct, frozen=True):
-    """What is compared. ``journals`` by session; ``orders``: the emulator's answer to /emulator/orders; ``bars``: the
-    stamps that it closed, by symbol; ``starts``: lives of the supervisor."""
+    """What is compared. ``journals``: of each stand, what its session's tells of its symbol; ``orders``: the emulators'
+    answers to /emulator/orders, by connection; ``bars``: the stamps that were closed where each has its bars from;
+    ``starts``: lives of the supervisor."""
 
     stands: tuple[Stand, ...]
     desk: Readable
-    journals: Mapping[str, Readable]
-    orders: dict[str, Any]
-    bars: dict[str, list[int]]
+    journals: Mapping[Stand, Readable]
+    orders: Mapping[str, dict[str, Any]]
+    bars: Mapping[Stand, list[int]]
     starts: int
 
 
@@ -78,21 +79,22 @@ class Bars(msgspec.Struct, frozen=True):
 
 def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ()) -> Count:
     """``broken``: problems that were found by others."""
-    journals, orders = books.journals, books.orders
-    by_stand = {stand.name: count_bars(journals[stand.name], books.bars[stand.symbol]) for stand in books.stands}
+    journals = books.journals
+    by_stand = {stand: count_bars(stand, journals[stand], books.bars[stand]) for stand in books.stands}
     keys = {key for journal in journals.values() for key in placing_keys(journal)}
-    sent = [order for order in orders["Orders"] if not order["ByHand"] and not order["Renews"]]
+    orders = [order for told in books.orders.values() for order in told["Orders"]]
+    sent = [order for order in orders if not order["ByHand"] and not order["Renews"]]
     used = Counter(order["OrderConfirmID"] for order in sent)
     twice = sum(number - 1 for number in used.values() if number > 1) + sum(key not in keys for key in used)
-    wrong = [text for stand in books.stands for text in books_differ(stand, journals[stand.name], orders)]
+    wrong = [
+        text for stand in books.stands for text in books_differ(stand, journals[stand], books.orders[stand.connection])
+    ]
     deaths = books.desk.query(
         "SELECT kind, data FROM events WHERE kind IN ('child.died', 'child.ended', 'child.start_failed')"
     )
     hows = Counter(msgspec.json.decode(row["data"])["how"] for row in deaths)
-    blind = [stand.name for stand in books.stands if books.bars[stand.symbol] and not by_stand[stand.name].seen]
-    wrong_entries = [
-        text for stand in books.stands for text in stopped_entries(books.desk, journals[stand.name], stand)
-    ]
+    blind = [stand.name for stand in books.stands if books.bars[stand] and not by_stand[stand].seen]
+    wrong_entries = [text for stand in books.stands for text in stopped_entries(books.desk, journals[stand], stand)]
     gaps_s = [length_s for journal in journals.values() for length_s in uncovered_s(journal)]
     problems = [
         *wrong,
@@ -111,7 +113,7 @@ def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ())
         intents=len(keys),
         broker_orders=sum(used.values()),
         orders_twice=twice,
-        foreign_orders=sum(bool(order["ByHand"]) for order in orders["Orders"]),
+        foreign_orders=sum(bool(order["ByHand"]) for order in orders),
         divergences=sum(len(j.query("SELECT number FROM adoptions WHERE taken_over = 0")) for j in journals.values()),
         books_agree=not wrong,
         restarts=hows["abnormal"] + hows["expected"],
@@ -120,7 +122,7 @@ def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ())
         goaways=len(books.desk.query("SELECT number FROM events WHERE kind = 'feed.goaway'")),
         uncovered_s=round(sum(gaps_s), 3),
         gaps=len(gaps_s),
-        bare=tuple(text for stand in books.stands for text in _bare(journals[stand.name], stand)),
+        bare=tuple(text for stand in books.stands for text in _bare(journals[stand], stand)),
         longest_gap_s=round(max(gaps_s, default=0.0), 3),
         faults=faults,
         seconds=round(seconds, 1),
@@ -130,9 +132,10 @@ def count(books: Books, faults: int, seconds: float, broken: Sequence[str] = ())
     )
 
 
-def count_bars(journal: Readable, closed: list[int]) -> Bars:
+def count_bars(stand: Stand, journal: Readable, closed: list[int]) -> Bars:
     """Each bar that the emulator closed, from the session's first on, is in exactly one committed turn."""
-    rows = journal.query("SELECT closed_utc FROM turns WHERE closed_utc IS NOT NULL ORDER BY number")
+    sql = "SELECT closed_utc FROM turns WHERE closed_utc IS NOT NULL AND symbol = ? ORDER BY number"
+    rows = journal.query(sql, (stand.symbol,))
     seen = [int(row["closed_utc"]) for row in rows]
     if not seen:
         return Bars(0, 0, (), ())
@@ -141,13 +144,15 @@ def count_bars(journal: Readable, closed: list[int]) -> Bars:
     return Bars(len(expected), len(set(seen)), tuple(sorted(set(expected) - set(seen))), tuple(doubled))
 
 
-def bar_problems(by_stand: dict[str, Bars]) -> list[str]:
+def bar_problems(by_stand: dict[Stand, Bars]) -> list[str]:
     problems = []
-    for name, bars in by_stand.items():
+    for stand, bars in by_stand.items():
         if bars.missing:
-            problems.append(f"{name} misses {len(bars.missing)} bars, first {bars.missing[0]}")
+            problems.append(f"{stand.name} misses {len(bars.missing)} bars of {stand.symbol}, first {bars.missing[0]}")
         if bars.doubled:
-            problems.append(f"{name} saw {len(bars.doubled)} bars twice, first {bars.doubled[0]}")
+            problems.append(
+                f"{stand.name} saw {len(bars.doubled)} bars of {stand.symbol} twice, first {bars.doubled[0]}"
+            )
     return problems
 
 
@@ -162,7 +167,7 @@ def placing_keys(journal: Readable) -> dict[str, str]:
 
 
 def books_differ(stand: Stand, journal: Readable, orders: dict[str, Any]) -> list[str]:
-    """Positions and working orders: ours against the emulator's fills and orders."""
+    """Positions and working orders: ours against the emulator's fills and orders. ``orders``: of its connection."""
     theirs = sum((Decimal(str(fill["Quantity"])) for fill in orders["Fills"] if _of(fill, stand)), start=Decimal(0))
     rows = journal.query("SELECT quantity FROM positions WHERE symbol = ?", (stand.symbol,))
     ours = Decimal(rows[0]["quantity"]) if rows else Decimal(0)
@@ -172,7 +177,10 @@ def books_differ(stand: Stand, journal: Readable, orders: dict[str, Any]) -> lis
         for order in orders["Orders"]
         if _of(order, stand) and order["Closed"] is None and not order["ByHand"]
     }
-    open_ours = {row["order_id"] for row in journal.query("SELECT order_id FROM orders WHERE working = 1")}
+    open_ours = {
+        row["order_id"]
+        for row in journal.query("SELECT order_id FROM orders WHERE working = 1 AND symbol = ?", (stand.symbol,))
+    }
     if open_ours != open_theirs:
         problems.append(
             f"{stand.name}: our working orders are {open_ours or 'none'}, the broker's {open_theirs or 'none'}"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import msgspec
 
 from supervisor.errors import CallFailed, Refused, StoreFailed
-from supervisor.messages import Down, Message, Up
+from supervisor.messages import Down, Message, Tree, Up
 from supervisor.process.server import Server
 from supervisor.process.world import Store
 from trader.config import DeskConfig
 from trader.desk.commands import EnsureNow
-from trader.desk.plan import EndOf, RestartTrader, StartOf, Step, Terminate, plan_sessions
+from trader.desk.plan import EndOf, RestartTrader, StartOf, Step, Terminate, in_its_way, plan_sessions
 from trader.hours.market_hours import RENEWED_AFTER_S, renewal_due
 from trader.messages import EndTrading
 from trader.risk.limits import live_refusal
@@ -43,6 +43,8 @@ class EnsureSessions(Server):
         self.to_restart: set[str] = set()
         self.told: dict[str, str] = {}
         self.store: Store | None = None
+        self.sessions: list[Session] = []
+        self.tree = Tree(0.0, 0, ())
         self.next_renewal_s = 0.0
         self.world.supervisor.watch(SESSIONS)
         self.world.after(0.0, Look())
@@ -79,11 +81,12 @@ class EnsureSessions(Server):
         try:
             if self.store is None:
                 self.store = self.world.store(desk.DESK_DB)
-            sessions = desk.read_sessions(self.store)
+            self.sessions = desk.read_sessions(self.store)
         except StoreFailed as failed:
             self.complain(desk.DESK_DB, str(failed))
             return []
-        return plan_sessions(sessions, self.world.supervisor.tree(SESSIONS), frozenset(self.to_restart))
+        self.tree = self.world.supervisor.tree(SESSIONS)
+        return plan_sessions(self.sessions, self.tree, frozenset(self.to_restart))
 
     def renew_hours(self) -> None:
         """Their writer has ended long ago; where it still writes, or is slowed down, it is left to its supervisor."""
@@ -123,7 +126,9 @@ class EnsureSessions(Server):
 
     def _may_not_run(self, session: Session) -> str | None:
         environment = self.config.connections[session.connection].environment
-        return live_refusal(session, environment, self.config.limits)
+        venues = {name: each.venue for name, each in self.config.connections.items()}
+        refusal = live_refusal(session, environment, self.config.limits)
+        return refusal or in_its_way(session, self.sessions, self.tree, venues)
 
     def connections_missing(self, session: Session) -> list[str]:
         return [name for name in (session.connection, session.feeds_from) if name not in self.config.connections]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -27,7 +28,7 @@ from trader.desk.commands import (
 from trader.holds import EVERYBODY, HALT_FILE, PersonHold, digest, parse_halt_file, stricter, those_of, words
 from trader.holds import Level as HoldLevel
 from trader.messages import SetWanted
-from trader.sessions import Session, Wanted, journal_path
+from trader.sessions import Session, Wanted, clash, journal_path, name_fault
 from trader.store import desk, holds
 from trader.store.hours import write_hours
 
@@ -43,6 +44,12 @@ INCARNATIONS_A_LIFE = 1_000_000
 Reply = Done | SessionStarted | HoldSet | HoldLifted
 
 
+class RecorderArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``venues``: by connection, of those that are configured."""
+
+    venues: dict[str, str] = {}
+
+
 class LookForHalt(Message, frozen=True):
     """Timer: is there a halt file that is not stored yet?"""
 
@@ -51,6 +58,7 @@ class Recorder(Server):
     """See the module's text. Every reply means: stored durably."""
 
     def init(self) -> None:
+        self.venues = msgspec.convert(self.arguments, RecorderArguments).venues
         self.store = self.world.store(desk.DESK_DB, schema="trader.store.desk:migrations")
         self.life = self.world.incarnation // INCARNATIONS_A_LIFE
         self.written = 0
@@ -149,7 +157,9 @@ class Recorder(Server):
 
     def add(self, request: AddSession) -> Done:
         sessions = desk.read_sessions(self.store)
-        refuse_clash(request.session, sessions)
+        if fault := name_fault(request.session.account, request.session.symbols):
+            raise Refused(f"{fault}. {request.session.name!r} was not added.")
+        refuse_clash(request.session, sessions, self.venues)
         self.refuse_other_account(request.session)
         added = msgspec.structs.replace(request.session, start_no=self.last_start_no(request.session.name))
         with self.store.transaction():
@@ -192,6 +202,10 @@ class Recorder(Server):
 
     def start(self, request: StartSession) -> SessionStarted:
         session = self.session(request.name)
+        for other in desk.read_sessions(self.store):
+            running = other.name != session.name and other.wanted is not Wanted.OFF
+            if running and (trouble := clash(session, other, self.venues)):
+                raise Refused(f"{trouble}. {session.name!r} was not started.")
         started = msgspec.structs.replace(
             session,
             wanted=Wanted.TRADE,
@@ -317,20 +331,10 @@ class Recorder(Server):
             desk.write_session(self.store, session)
 
 
-def refuse_clash(new: Session, sessions: list[Session]) -> None:
+def refuse_clash(new: Session, sessions: list[Session], venues: Mapping[str, str]) -> None:
     """Names are unique; one owner per account and contract."""
     for other in sessions:
         if other.name == new.name:
             raise Refused(f"a session is called {new.name!r} already; choose another name or `session rm` that one")
-        if other.account == new.account and other.connection != new.connection:
-            raise Refused(
-                f"session {other.name} trades account {new.account} by connection {other.connection}; one connection "
-                f"an account, or its limits would be counted twice. {new.name!r} was not added. Use that connection, "
-                f"or `session rm {other.name}`."
-            )
-        both = set(new.symbols) & set(other.symbols)
-        if other.account == new.account and both:
-            raise Refused(
-                f"session {other.name} owns {', '.join(sorted(both))} on account {new.account}; one owner per account "
-                f"and symbol. {new.name!r} was not added. Use another account, or `session rm {other.name}`."
-            )
+        if trouble := clash(new, other, venues):
+            raise Refused(f"{trouble}. {new.name!r} was not added. Or `session rm {other.name}`.")

@@ -44,6 +44,7 @@ class VenueChecks:
     def __init__(self, home: Path, config: ConnectionConfig, timing: Timing, sessions: Iterable[Session]) -> None:
         self.home, self.config, self.timing = home, config, timing
         self.sessions = [each for each in sessions if config.name in (each.connection, each.feeds_from)]
+        self.traders = [each for each in self.sessions if each.connection == config.name]
         self.world = CommandWorld(home)
         self.login = Login(cast(World, self.world), config, timing)
         http = lent_http(cast(World, self.world))
@@ -152,8 +153,8 @@ class VenueChecks:
             yield self._failed("accounts", error)
             return
         yield Finding("accounts", "ok", ", ".join(f"{each.account} ({each.kind})" for each in accounts) or "none")
-        for name in sorted({each.account for each in self.sessions}):
-            users = ", ".join(each.name for each in self.sessions if each.account == name)
+        for name in sorted({each.account for each in self.traders}):
+            users = ", ".join(each.name for each in self.traders if each.account == name)
             known = findings.account(name, users, accounts)
             yield known
             if known.state != "error":

@@ -31,6 +31,8 @@ SAYS = {
 """How often it says what, on a bar."""
 FORMS = {"stop": 5, "stop and take": 5, "trail": 3, "trail from a stop": 3, "percent trail and take": 2, "behind": 1}
 """With which protection it opens. ``behind``: a stop that the market has passed already, as a careless one says."""
+ACROSS = 0.25
+"""Part of the bars of a session of several symbols on which it speaks of another one than the bar's."""
 TICK = Decimal("0.0001")
 
 
@@ -46,11 +48,15 @@ class Gambler(Strategy):
         """Of stops, takes and trails: some ticks of a liquid index."""
 
     def setup(self) -> None:
-        self.subscribe(self.symbols[0])
+        for symbol in self.symbols:
+            self.subscribe(symbol)
 
     def on_bar(self, bar: Bar) -> None:
         p: Gambler.Parameters = self.parameters
         draw = random.Random(f"{p.seed} {bar.symbol} {bar.closed_utc}")
+        others = [symbol for symbol in self.symbols if symbol != bar.symbol]
+        if others and draw.random() < ACROSS:
+            bar = (*self.bars(draw.choice(others), 1), bar)[0]
         held = self.position(bar.symbol).quantity
         says = draw.choices(list(SAYS), list(SAYS.values()))[0]
         if not held:

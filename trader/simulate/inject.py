@@ -20,9 +20,10 @@ from trader.desk.commands import LiftHold, SetHold
 from trader.holds import EVERYBODY, HALT_FILE, HaltFile
 from trader.messages import ReleaseHold
 from trader.sessions import journal_path, manager_name
-from trader.simulate.assembly import CONNECTION, Machine
+from trader.simulate.assembly import Machine
 from trader.simulate.faults import QUIRK_S, Fault, Mishaps
 from trader.simulate.moments import BY_NAME, Aimed
+from trader.simulate.outside import EmulatorOutside
 from trader.store.desk import DESK_DB
 from trader.store.holds import read_holds
 
@@ -33,7 +34,9 @@ PERSON_EVERY_S = 40.0
 MOVED_BY = Decimal(1)
 """Of price: four ticks of the future, a hundred of the stock."""
 WHENS = ("before", "after")
-FOUND = "SELECT 1 FROM holds WHERE why = 'found'"
+FOUND = "SELECT 1 FROM holds WHERE why = 'found' AND symbol = ?"
+PLACES = 1000
+"""Into so many a fault's place is cut where it says two things: which venue, and when."""
 FAR_PRICE = "1"
 """At which nobody ever sells."""
 STREAM_MESSAGE = "injected by the simulation"
@@ -59,10 +62,10 @@ class Injector:
         self._new_life = new_life
         self._asked = 0
         self.injected = 0
-        self.left: dict[str, Order] = {}
-        """What a person has left at the broker."""
-        self.cancelled: dict[str, float] = {}
-        """Orders of the desk that a person has cancelled, and when (market time)."""
+        self.left: dict[str, dict[str, Order]] = {name: {} for name in machine.venues}
+        """What a person has left at the broker, by connection."""
+        self.cancelled: dict[str, dict[str, float]] = {name: {} for name in machine.venues}
+        """Orders of the desk that a person has cancelled, and when (market time), by connection."""
 
     def inject(self, fault: Fault, desk: SimDesk) -> None:
         self.injected += self._inject(fault, desk)
@@ -81,14 +84,17 @@ class Injector:
                 return self._halt_file(fault)
             case "hold" | "halt" | "flatten" | "flatten_all":
                 return self._stop(fault, desk)
-            case _ if self._machine.outside.down:
+            case "lose_reply" | "quirk" if self._venue(fault).down:
                 return False
             case "lose_reply":
-                self._tell("fault", fault="lose_reply", path=fault.role, when=fault.form, for_s=QUIRK_S)
+                where = self._venue(fault)
+                self._tell(where, "fault", fault="lose_reply", path=fault.role, when=fault.form, for_s=QUIRK_S)
                 return True
             case "quirk":
                 self._quirk(fault)
                 return True
+            case _ if self._venue_of(self._stand(fault)).down:
+                return False
             case "hand_trade" | "hand_flat" | "hand_cancel" | "hand_order" | "hand_move":
                 return self._by_hand(fault)
             case _:
@@ -137,36 +143,38 @@ class Injector:
     # -- the venue -------------------------------------------------------------------------------------
 
     def _kill_venue(self, fault: Fault) -> bool:
-        outside, kernel = self._machine.outside, self._machine.kernel
+        outside, kernel = self._venue(fault), self._machine.kernel
         if outside.down:
             return False
         outside.kill()
         kernel.let_outside_go_on()
-        kernel.after(fault.seconds, self._restart_venue)
+        kernel.after(fault.seconds, self._restart_venue, outside)
         return True
 
-    def _restart_venue(self) -> None:
-        self._machine.outside.restart()
+    def _restart_venue(self, outside: EmulatorOutside) -> None:
+        outside.restart()
         self._machine.kernel.let_outside_go_on()
 
     def _hit_stream(self, fault: Fault) -> bool:
         stand = self._stand(fault)
+        venue = self._venue_of(stand)
         target = {"symbol": stand.symbol} if fault.role == "bars" else {"account": stand.account}
         target["kind"] = fault.role
         match fault.kind:
             case "goaway":
-                self._tell("goaway", **target, form=fault.form)
+                self._tell(venue, "goaway", **target, form=fault.form)
             case "stall":
-                self._tell("stall", **target, seconds=fault.seconds)
+                self._tell(venue, "stall", **target, seconds=fault.seconds)
             case "error":
-                self._tell("error", **target, message=STREAM_MESSAGE)
+                self._tell(venue, "error", **target, message=STREAM_MESSAGE)
             case _:
-                self._tell("end", **target, how="reset" if fault.kind == "reset" else "close")
+                self._tell(venue, "end", **target, how="reset" if fault.kind == "reset" else "close")
         return True
 
     def _by_hand(self, fault: Fault) -> bool:
         """A person at the broker's own screen. Before the session has agreed once, there is nothing to disturb."""
-        stand, outside, now_s = self._stand(fault), self._machine.outside, self._machine.kernel.now_s
+        stand, now_s = self._stand(fault), self._machine.kernel.now_s
+        outside = self._venue_of(stand)
         if not self._agreed(stand):
             return False
         if fault.kind == "hand_cancel":
@@ -189,7 +197,7 @@ class Injector:
         return True
 
     def _cancel_by_hand(self, stand: Stand) -> bool:
-        outside = self._machine.outside
+        outside = self._venue_of(stand)
         orders = (outside.state.ledger.orders[order_id] for order_id in outside.state.ledger.open_ids)
         there = [order for order in orders if (order.account, order.symbol) == (stand.account, stand.symbol)]
         ours = [order for order in there if not order.by_hand]
@@ -199,14 +207,14 @@ class Injector:
             outside.cancel_by_hand(ours[0].order_id, self._machine.kernel.now_s)
         except Refusal:
             return False  # it was filled at this very moment
-        self.cancelled[ours[0].order_id] = outside.market_utc(self._machine.kernel.now_s)
+        self.cancelled[stand.connection][ours[0].order_id] = outside.market_utc(self._machine.kernel.now_s)
         self._machine.kernel.let_outside_go_on()
         return True
 
     def _move_by_hand(self, stand: Stand) -> bool:
         """The stop, away from the market. Only where the venue leaves it its id: under another one it would be the
         person's, by all that anybody can tell."""
-        outside = self._machine.outside
+        outside = self._venue_of(stand)
         orders = (outside.state.ledger.orders[order_id] for order_id in outside.state.ledger.open_ids)
         there = [order for order in orders if (order.account, order.symbol) == (stand.account, stand.symbol)]
         ours = [order for order in there if not order.by_hand and order.stop_price is not None and not order.waiting]
@@ -231,22 +239,30 @@ class Injector:
             about["text"] = "XYZ"
         elif fault.role in ("late_booking", "inert_stop"):
             about["path"] = "POST *"
-        self._tell("fault", **about)
+        self._tell(self._venue(fault), "fault", **about)
 
     def _order_by_hand(self, stand: Stand) -> bool:
         """Far from the market: it is to lie there."""
-        outside = self._machine.outside
+        outside = self._venue_of(stand)
         try:
             order = outside.order_by_hand(stand.account, stand.symbol, 1, FAR_PRICE, self._machine.kernel.now_s)
         except Refusal:
             return False  # a short position that it would close instead of opening one
-        self.left[order.order_id] = order
+        self.left[stand.connection][order.order_id] = order
         self._machine.kernel.let_outside_go_on()
         return True
 
-    def _tell(self, path: str, /, **body: object) -> None:
-        self._machine.outside.tell(path, self._machine.kernel.now_s, **body)
+    def _tell(self, venue: EmulatorOutside, path: str, /, **body: object) -> None:
+        venue.tell(path, self._machine.kernel.now_s, **body)
         self._machine.kernel.let_outside_go_on()
+
+    def _venue(self, fault: Fault) -> EmulatorOutside:
+        """The one that is hit, whoever trades there."""
+        venues = tuple(self._machine.venues.values())
+        return venues[int(fault.place * PLACES) % len(venues)]
+
+    def _venue_of(self, stand: Stand) -> EmulatorOutside:
+        return self._machine.venues[stand.connection]
 
     # -- the person at the desk ------------------------------------------------------------------------
 
@@ -283,11 +299,11 @@ class Injector:
 
     def _flat_what_was_found(self, stand: Stand) -> None:
         """Of a position that a new journal has found the page says: flat it, or start with take-over."""
-        disk = self._machine.kernel.disks[journal_path(stand.name)]
-        held = self._machine.outside.state.ledger.accounts[stand.account].quantity(stand.symbol)
-        if held and not self._machine.outside.down and disk.execute(FOUND).fetchone():
+        disk, venue = self._machine.kernel.disks[journal_path(stand.name)], self._venue_of(stand)
+        held = venue.state.ledger.accounts[stand.account].quantity(stand.symbol)
+        if held and not venue.down and disk.execute(FOUND, (stand.symbol,)).fetchone():
             with suppress(ValueError):  # the venue refuses it in words: a person cannot do it either
-                self._tell("trade", account=stand.account, symbol=stand.symbol, quantity=-held)
+                self._tell(venue, "trade", account=stand.account, symbol=stand.symbol, quantity=-held)
 
     def _held(self, stand: Stand) -> bool:
         disk = self._machine.kernel.disks.get(journal_path(stand.name))
@@ -300,7 +316,8 @@ class Injector:
 
     def _agreed(self, stand: Stand) -> bool:
         disk = self._machine.kernel.disks.get(journal_path(stand.name))
-        return disk is not None and disk.execute("SELECT 1 FROM positions").fetchone() is not None
+        agreed = "SELECT 1 FROM positions WHERE symbol = ?"
+        return disk is not None and disk.execute(agreed, (stand.symbol,)).fetchone() is not None
 
     def _stand(self, fault: Fault) -> Stand:
         return self._stands[int(fault.place * len(self._stands))]
@@ -308,9 +325,11 @@ class Injector:
 
 def role_of(name: str) -> str:
     """The kind of process that a name belongs to. An account's books and the keeper of its limits are one kind."""
-    feeds = f"{paths.feeds(CONNECTION)}/"
-    if name.startswith(feeds):
-        return name.removeprefix(feeds).partition("/")[0]
-    if name.startswith((paths.books(CONNECTION, ""), paths.limits(CONNECTION, ""))):
-        return "books"
+    top, _, rest = name.partition("/")
+    if top == paths.CONNECTIONS:
+        kind, _, below = rest.partition("/")[2].partition("/")
+        if kind == "feeds":
+            return below.partition("/")[0]
+        if kind in ("books", "limits"):
+            return "books"
     return name.rpartition("/")[2]

@@ -20,6 +20,7 @@ import msgspec
 from brokers.tradestation.emulator.rules import Rules
 from brokers.tradestation.emulator.state import Settings
 from brokers.tradestation.emulator.switches import Switches
+from supervisor.process.store import SqliteStore
 from supervisor.sim.desk import SimDesk
 from trader.data.bars import late_limit_s
 from trader.demo.script import Stand
@@ -27,8 +28,8 @@ from trader.demo.verify import Books, Count, books_differ, count, count_bars
 from trader.hours.market_hours import CLOSING_S, HoursConfig, calendar_of
 from trader.minding.closing import MINUTE_S
 from trader.risk.limits import LimitsSection
-from trader.sessions import journal_path
-from trader.simulate import cast, check, promises, week
+from trader.sessions import Code, Session, journal_path
+from trader.simulate import cast, check, promises, slices, week
 from trader.simulate.afterlife import changed, kept
 from trader.simulate.assembly import Machine, machine
 from trader.simulate.faults import ODDS, Fault, Level, Mishaps, faults, quirks, stops
@@ -36,6 +37,7 @@ from trader.simulate.habits import drawn
 from trader.simulate.inject import PERSON_EVERY_S, Injector
 from trader.simulate.measure import LOOK_EVERY_S, Watch
 from trader.simulate.moments import Aimed, moments
+from trader.simulate.outside import EmulatorOutside
 from trader.simulate.tempers import DELAYS_MAX_S, rules, temper
 from trader.store import desk as desk_store
 from trader.store.hours import read_hours
@@ -47,6 +49,8 @@ two, as at 1x they do within one. Machine allowances grow with the rate: a bar i
 after its end, an entry is valid for 160."""
 TOKEN_LIFETIMES_S = (1200.0, 1200.0, 170.0, 110.0)
 """The venue's, or so short that tokens expire all night; the seed chooses."""
+APART = 100_000
+"""Between the seeds of two venues: each has its own habits."""
 DAY_S = 86_400
 SETTLE_LIMIT_S = 300.0
 """Machine seconds after the market has stopped: the slowest way back is a held child's longest back-off and a read."""
@@ -65,7 +69,8 @@ RECORDS = {
 
 class Plan(msgspec.Struct, frozen=True):
     """``days``: of market time from ``begin_utc`` on, weekends included. ``believed``: the venue behaves as the sources
-    lean to where nobody knows, else as the seed draws (habits.py)."""
+    lean to where nobody knows, else as the seed draws (habits.py). ``connections``: each to a venue of its own, the
+    sessions dealt out among them. ``symbols``: so many at most a session; the seed draws which (cast.py)."""
 
     days: float
     sessions: int
@@ -73,11 +78,15 @@ class Plan(msgspec.Struct, frozen=True):
     seed: int
     begin_utc: float = week.BEGINS_UTC
     believed: bool = False
+    connections: int = 1
+    symbols: int = 1
 
     def command(self) -> str:
         """What repeats this night."""
         moment = datetime.fromtimestamp(self.begin_utc, UTC).isoformat().replace("+00:00", "Z")
         begin = "" if self.begin_utc == week.BEGINS_UTC else f" --begin {moment}"
+        begin += f" --connections {self.connections}" if self.connections > 1 else ""
+        begin += f" --symbols {self.symbols}" if self.symbols > 1 else ""
         words = f"--days {self.days!r} --sessions {self.sessions} --faults {self.level} --seed {self.seed}"
         return f"nightdesk simulate {words}{begin}{' --believed' if self.believed else ''}"
 
@@ -90,7 +99,9 @@ class Night:
     ) -> None:
         """``words``: what all sessions say of themselves, by the names of ``Session``."""
         self.plan = plan
-        self.stands = cast.stands(plan.sessions)
+        self.stands = cast.dealt(plan.seed, plan.sessions, plan.connections, plan.symbols)
+        """One for each symbol of each session."""
+        self.sessions = cast.sessions(self.stands)
         self.temper = temper(plan.seed, self.stands)
         self._limits = self.temper.limits if limits is None else limits
         self._words = self.temper.words | words
@@ -108,27 +119,51 @@ class Night:
     def _machine(self) -> Machine:
         plan = self.plan
         weeks = int((plan.begin_utc - week.BEGINS_UTC + plan.days * DAY_S) // week.WEEK_S) + 1
-        lifetime_s = TOKEN_LIFETIMES_S[plan.seed % len(TOKEN_LIFETIMES_S)]
+        first, *others = cast.CONNECTIONS[: plan.connections]
         return machine(
             week.market(weeks),
-            [cast.session(stand, self.temper.parameters.get(stand.name), **self._words) for stand in self.stands],
+            [self._session(*theirs) for theirs in self.sessions.values()],
             origin_utc=plan.begin_utc,
             rate=RATE,
             seed=plan.seed,
-            settings=Settings(
-                accounts=cast.accounts(self.stands),
-                token_lifetime_s=lifetime_s,
-                switches=Switches() if plan.believed else drawn(plan.seed),
-                rules=Rules() if plan.believed else rules(plan.seed),
-            ),
+            settings=self._settings(first, plan.seed),
+            others={
+                name: msgspec.structs.replace(
+                    self._settings(name, plan.seed + APART * number),
+                    client_id=f"{name}-client",
+                    client_secret=f"{name}-secret",
+                    refresh_token=f"{name}-refresh",
+                )
+                for number, name in enumerate(others, start=1)
+            },
             chances=self._mishaps,
             limits=self._limits,
             protection=self.temper.protection,
         )
 
+    def _session(self, stand: Stand, *more: Stand) -> tuple[Session, Code]:
+        """As a lone stand has it where it trades one symbol."""
+        also = {"symbols": tuple(each.symbol for each in (stand, *more))} if more else {}
+        return cast.session(stand, self.temper.parameters.get(stand.name), **also, **self._words)
+
+    def _settings(self, connection: str, seed: int) -> Settings:
+        return Settings(
+            accounts=cast.accounts(stand for stand in self.stands if stand.connection == connection),
+            token_lifetime_s=TOKEN_LIFETIMES_S[seed % len(TOKEN_LIFETIMES_S)],
+            switches=Switches() if self.plan.believed else drawn(seed),
+            rules=Rules() if self.plan.believed else rules(seed),
+        )
+
     @property
     def desk(self) -> SimDesk:
         return self.lives[-1]
+
+    @property
+    def venues(self) -> list[EmulatorOutside]:
+        return list(self.machine.venues.values())
+
+    def venue(self, stand: Stand) -> EmulatorOutside:
+        return self.machine.venues[stand.connection]
 
     # -- the play --------------------------------------------------------------------------------------
 
@@ -155,7 +190,7 @@ class Night:
         if self.temper.left:
             first, now_s = self.stands[0], self.machine.kernel.now_s
             with suppress(ValueError):  # its market is closed
-                self.machine.outside.tell(
+                self.venue(first).tell(
                     "trade", now_s, account=first.account, symbol=first.symbol, quantity=self.temper.left
                 )
 
@@ -184,11 +219,12 @@ class Night:
     def _stop_the_market(self) -> None:
         """Nothing breaks any more; what is broken heals, and then the books must agree, and stay so."""
         self._mishaps.calm_down()
-        while self.machine.outside.down or self.desk.gone:
+        while any(venue.down for venue in self.venues) or self.desk.gone:
             self._run(LOOK_EVERY_S)
         if self._end_delays():
             self._run(DRAIN_S)
-        self.machine.outside.tell("clock", self.machine.kernel.now_s, action="stop")
+        for venue in self.venues:
+            venue.tell("clock", self.machine.kernel.now_s, action="stop")
         self.machine.kernel.let_outside_go_on()
         until_s = self.machine.kernel.now_s + SETTLE_LIMIT_S
         while self.machine.kernel.now_s < until_s and not all(map(self._settled, self.stands)):
@@ -196,22 +232,21 @@ class Night:
         self._run(QUIET_S)
 
     def _end_delays(self) -> bool:
-        """What the venue is still about to do takes market time, of which there is none once the market stands. Whether
+        """What a venue is still about to do takes market time, of which there is none once the market stands. Whether
         there was anything to end."""
-        outside, now_s = self.machine.outside, self.machine.kernel.now_s
-        slow = any(getattr(outside.state.rules, name) for name in DELAYS_MAX_S)
-        if slow and not outside.down:
-            outside.tell("switch", now_s, **dict.fromkeys(DELAYS_MAX_S, 0.0))
-        return slow and not outside.down
+        slow = [venue for venue in self.venues if any(getattr(venue.state.rules, name) for name in DELAYS_MAX_S)]
+        there = [venue for venue in slow if not venue.down]
+        for venue in there:
+            venue.tell("switch", self.machine.kernel.now_s, **dict.fromkeys(DELAYS_MAX_S, 0.0))
+        return bool(there)
 
     def _settled(self, stand: Stand) -> bool:
         journal = self.machine.store(journal_path(stand.name))
         if journal.query("SELECT 1 FROM intents WHERE state IN ('written', 'unsent', 'unknown')"):
             return False
-        orders = self._orders()
-        if books_differ(stand, journal, orders):
+        if books_differ(stand, journal, self._orders(stand.connection)):
             return False
-        return not count_bars(journal, self._bars()[stand.symbol]).missing
+        return not count_bars(stand, journal, self._bars(stand)).missing
 
     def _close(self) -> None:
         self.desk.shut_down()
@@ -224,7 +259,7 @@ class Night:
 
     def _start_once_more(self) -> list[str]:
         """A mere restart changes nothing: state, declarations, positions, orders, holds, intents, bars."""
-        journals = {stand.name: self.machine.store(journal_path(stand.name)) for stand in self.stands}
+        journals = {name: self.machine.store(journal_path(name)) for name in self.sessions}
         before = {name: kept(journal) for name, journal in journals.items()}
         self._new_life()
         self._run(QUIET_S)
@@ -234,17 +269,20 @@ class Night:
     # -- the count -------------------------------------------------------------------------------------
 
     def _count(self, seconds: float) -> Count:
-        journals = {stand.name: self.machine.store(journal_path(stand.name)) for stand in self.stands}
-        ledger, desk_db = self.machine.outside.state.ledger, self.machine.store(desk_store.DESK_DB)
-        broken = [*self.problems, *self.watch.problems.values(), *promises.touched(ledger, self._injector.left)]
+        journals = {stand: self._journal(stand) for stand in self.stands}
+        desk_db = self.machine.store(desk_store.DESK_DB)
+        broken = [*self.problems, *self.watch.problems.values()]
+        for connection, venue in self.machine.venues.items():
+            broken += promises.touched(venue.state.ledger, self._injector.left[connection])
         for desk in self.lives:
             broken += check.crashes(desk.crashes)
-        for account, of_account in self.machine.config.limits.accounts.items():
-            theirs = [journals[stand.name] for stand in self.stands if stand.account == account]
-            if of_account.max_orders_per_minute is not None:
-                broken += check.entries_a_minute(theirs, account, of_account.max_orders_per_minute)
+        for spot in dict.fromkeys((stand.connection, stand.account) for stand in self.stands):
+            of_account = self.machine.config.limits.accounts.get(spot[1])
+            theirs = [journals[each] for each in self.stands if (each.connection, each.account) == spot]
+            if of_account is not None and of_account.max_orders_per_minute is not None:
+                broken += check.entries_a_minute(theirs, spot[1], of_account.max_orders_per_minute)
         for stand in self.stands:
-            journal = journals[stand.name]
+            journal, ledger = journals[stand], self.venue(stand).state.ledger
             broken += check.crossings(ledger, stand, journal, RATE)
             late_s = self.machine.config.timing.late_machine_s
             broken += check.late_entries(journal, ledger, stand, late_s, RATE)
@@ -260,36 +298,45 @@ class Night:
             broken += check.sent_again(journal, stand, partial(self._price_at, stand), late_limit_s(60, late_s, RATE))
             broken += check.adoptions(journal, ledger, stand)
             broken += promises.exceeded(journal, ledger, stand)
-            reads_utc = self.machine.outside.reads_utc.get(stand.account, [])
+            reads_utc = self.venue(stand).reads_utc.get(stand.account, [])
             max_age_s = self.machine.config.timing.agreed_max_age_s
             broken += promises.blind(journal, ledger, stand, reads_utc, max_age_s, RATE)
             broken += promises.reactions(journal, stand, ledger.stopped_at_utc)
-            seen_s = self.watch.uncovered_s.get(stand.name, 0.0)
+            seen_s = self.watch.uncovered_s.get(stand, 0.0)
             broken += promises.gaps(journal, stand, seen_s, LOOK_EVERY_S, self.machine.kernel.now_s)
             broken += promises.filled_once(journal, ledger, stand)
-            broken += promises.put_back(journal, stand, self._injector.cancelled, RATE)
+            broken += promises.put_back(journal, stand, self._injector.cancelled[stand.connection], RATE)
             broken += check.money(journal, ledger, stand)
             unsettled = journal.query(
                 "SELECT key, kind, state FROM intents WHERE state IN ('written','unsent','unknown')"
             )
             broken += [f"{stand.name}: {row['kind']} {row['key']} is still {row['state']}" for row in unsettled]
-        books = Books(self.stands, desk_db, journals, self._orders(), self._bars(), len(self.lives))
+        orders = {connection: self._orders(connection) for connection in self.machine.venues}
+        bars = {stand: self._bars(stand) for stand in self.stands}
+        books = Books(self.stands, desk_db, journals, orders, bars, len(self.lives))
         return count(books, self._injector.injected, seconds, broken)
 
     def _price_at(self, stand: Stand, at_utc: float) -> Decimal | None:
-        series = self.machine.outside.state.market.series(stand.symbol)
+        series = self.venue(stand).state.market.series(stand.symbol)
         last = series.last_print(at_utc) if series is not None else None
         return None if last is None else last.price
 
-    def _orders(self) -> dict[str, Any]:
-        orders: dict[str, Any] = self.machine.outside.ask("orders", self.machine.kernel.now_s)
+    def _journal(self, stand: Stand) -> SqliteStore:
+        """What the session's tells of this symbol."""
+        path = journal_path(stand.name)
+        others = [each.symbol for each in self.sessions[stand.name] if each != stand]
+        return slices.part(path, self.machine.kernel.disks[path], others)
+
+    def _orders(self, connection: str) -> dict[str, Any]:
+        orders: dict[str, Any] = self.machine.venues[connection].ask("orders", self.machine.kernel.now_s)
         return orders
 
-    def _bars(self) -> dict[str, list[int]]:
-        now_s, outside = self.machine.kernel.now_s, self.machine.outside
-        after = self.plan.begin_utc
-        symbols = {stand.symbol for stand in self.stands}
-        return {s: outside.ask("bars", now_s, symbol=s, after=after)["Stamps"] for s in sorted(symbols)}
+    def _bars(self, stand: Stand) -> list[int]:
+        """Whether a minute without trades has one is a habit of the venue that they come from."""
+        venue = self.machine.venues[stand.data_connection or stand.connection]
+        told = venue.ask("bars", self.machine.kernel.now_s, symbol=stand.symbol, after=self.plan.begin_utc)
+        stamps: list[int] = told["Stamps"]
+        return stamps
 
     def record(self) -> bytes:
         """All events, turns, intents and orders, one JSON line each: what must be the same for the same plan."""

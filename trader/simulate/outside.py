@@ -19,7 +19,9 @@ from supervisor.process.world import HttpReply
 from supervisor.sim.kernel import START_S
 
 URL = "http://venue.invalid"
-"""Never looked up: the simulated machine has no other network."""
+"""Never looked up: the simulated machine has no other network. (Other venues of it have addresses of their own:
+venues.py.)"""
+HOST_FROM = len("http://")
 ACCOUNTS = "/v3/brokerage/accounts/"
 CHUNK_S = 0.01
 """A stream sends at most one chunk in this time, as the served emulator does."""
@@ -199,8 +201,8 @@ class EmulatorOutside:
 
 
 def _read_url(url: str) -> tuple[str, dict[str, str]]:
-    """Path, decoded, and query, names in lower case."""
-    path, _, query = url.removeprefix(URL).partition("?")
+    """Path, decoded, and query, names in lower case; of whichever host."""
+    path, _, query = url[url.index("/", HOST_FROM) :].partition("?")
     if not query:
         return unquote(path), {}
     asked = [part.partition("=") for part in query.split("&") if part]

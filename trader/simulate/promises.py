@@ -164,7 +164,10 @@ def filled_once(journal: Readable, ledger: Ledger, stand: Stand) -> Iterator[str
     """Order by order: the venue's fills of all that we know as ours. (A trade by hand can be taken for an order of
     unknown fate that asked for the very same; when that one shows up after all, it is somebody else's to us.)"""
     placed = journal.query("SELECT key, result_order_id FROM intents WHERE kind = 'place' AND result_order_id <> ''")
-    mistaken = {row["key"] for row in placed if ledger.orders[row["result_order_id"]].by_hand}
+    strange = [row for row in placed if row["result_order_id"] not in ledger.orders]
+    for row in strange:
+        yield f"{stand.name}: order {row['result_order_id']} of {row['key']} is none of the account's venue"
+    mistaken = {row["key"] for row in placed if row not in strange and ledger.orders[row["result_order_id"]].by_hand}
     released = journal.query("SELECT key FROM intents WHERE state = 'given_up' AND reason LIKE 'released by a person%'")
     mistaken |= {row["key"] for row in released}
     ours: dict[str, Decimal] = {}

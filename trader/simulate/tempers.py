@@ -73,7 +73,7 @@ def temper(seed: int, stands: Sequence[Stand]) -> Temper:
     limited, left = draw.random() < LIMITED, draw.choice((-1, 1)) if draw.random() < LEFT else 0
     words["take_over"] = bool(left) and draw.random() < 1 / 2
     gamblers = {}
-    for stand in stands:
+    for name in dict.fromkeys(stand.name for stand in stands):
         parameters = {
             "seed": seed,
             "units": draw.choice(UNITS),
@@ -81,7 +81,7 @@ def temper(seed: int, stands: Sequence[Stand]) -> Temper:
             "resumes": draw.random() < 1 / 3,
         }
         if draw.random() < GAMBLERS:
-            gamblers[stand.name] = parameters
+            gamblers[name] = parameters
     return Temper(words, gamblers, protection, limits(stands) if limited else LimitsSection(), left)
 
 
