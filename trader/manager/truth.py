@@ -13,8 +13,8 @@ from feeds.messages import Snapshot
 from supervisor.messages import Level
 from trader.accounting.money import Adoption
 from trader.manager.account import DIVERGENCE, Account, Now
-from trader.manager.brackets import may_be_ours
 from trader.manager.image import Uncovered
+from trader.manager.likeness import may_be_ours
 from trader.manager.settlement import HISTORY_S, hold, settle_intents
 from trader.manager.turns import UNEXPLAINED
 from trader.messages import SyncRow
@@ -153,7 +153,8 @@ def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list
     account.unconfirmed.pop(symbol, None)
     if symbol not in journal.holdings:
         journal.hold_position(symbol, Holding(as_of_utc=now.utc))
-    journal.account_foreign((o for o in theirs if o.symbol == symbol and not may_be_ours(account, o)), now.utc)
+    doubtful = may_be_ours(account, theirs)
+    journal.account_foreign((o for o in theirs if o.symbol == symbol and o.order_id not in doubtful), now.utc)
     again = f"{symbol}: the broker shows the position {finding.theirs} again"
     _explained(account, symbol, again if finding.theirs else f"{symbol}: what closed the position is known now", now)
     _found_is_over(account, symbol, f"{symbol}: what was found there is gone", now)
