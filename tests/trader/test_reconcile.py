@@ -57,6 +57,12 @@ def test_what_an_unsettled_instruction_cannot_explain_does_not_wait_for_it() -> 
     assert verdict(0, 2, differed=D(2), unsettled=(D(1),)) is Verdict.ADOPT
 
 
+def test_what_orders_that_can_be_none_of_ours_explain_whole_does_not_wait_either() -> None:
+    assert verdict(0, 1, delta=1, differed=D(1), unsettled=(D(2),), told_apart=True) is Verdict.ADOPT
+    assert verdict(0, 1, delta=1, differed=D(1), unsettled=(D(2),)) is Verdict.UNSETTLED
+    assert verdict(0, 2, delta=1, differed=D(2), unsettled=(D(2),), told_apart=True) is Verdict.UNSETTLED
+
+
 def test_what_a_working_order_of_ours_can_explain_is_not_adopted_while_orders_may_lag() -> None:
     lagging: dict[str, object] = {"differed": D(1), "working": (D(2), D(-1)), "since_s": 10.0 - LAG_S + 0.1}
     assert verdict(0, 1, **lagging) is Verdict.DIFFERS

@@ -110,6 +110,18 @@ def _come_and_gone(intent: Intent, orders: tuple[Order, ...]) -> Iterator[str]:
             yield from (order.order_id for order in whole)
 
 
+# -- anything of unknown fate ------------------------------------------------------------------------------------------
+
+
+def may_be_unsettled(account: Account, order: Order, orders: Iterable[Order]) -> bool:
+    """Whether it can be what an instruction without outcome has become, or a leg that no frame has shown yet."""
+    placings = [i for i in account.journal.open_intents.values() if i.kind is Kind.PLACE]
+    sent = [(i.symbol, leg_of(order, i.side, i.legs)) for i in placings]
+    sent += [(e.symbol, leg_of(order, e.side, e.awaits)) for e in account.journal.awaiting.values()]
+    leg = any(symbol == order.symbol and found is not None for symbol, found in sent)
+    return leg or any(matches(i, order, ()) for i in placings) or may_go_on(account, order, orders)
+
+
 # -- a replaced order under another id ---------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from supervisor.messages import Level
 from trader.accounting.money import Adoption
 from trader.manager.account import DIVERGENCE, Account, Now
 from trader.manager.image import Uncovered
-from trader.manager.likeness import may_be_ours
+from trader.manager.likeness import may_be_ours, may_be_unsettled
 from trader.manager.settlement import HISTORY_S, hold, settle_intents
 from trader.manager.turns import UNEXPLAINED
 from trader.messages import SyncRow
@@ -48,7 +48,7 @@ def read(account: Account, snapshot: Snapshot, now: Now) -> None:
         account.foreign_working = foreign
         account.stir()  # they count in coverage
     deltas = foreign_fills(theirs, (), account.journal.foreign)
-    ours = [_ours(account, symbol) for symbol in account.session.symbols]
+    ours = [_ours(account, symbol, theirs, orders) for symbol in account.session.symbols]
     for finding in reconcile(ours, snapshot.content.positions, deltas, snapshot.requested_s):
         _found(account, finding, snapshot, theirs, now)
 
@@ -59,7 +59,9 @@ def _of_history(account: Account, orders: tuple[Order, ...]) -> list[Order]:
     return [order for order in account.told_by_history.values() if order.order_id not in shown]
 
 
-def _ours(account: Account, symbol: str) -> Ours:
+def _ours(account: Account, symbol: str, theirs: list[Order], orders: tuple[Order, ...]) -> Ours:
+    foreign = account.journal.foreign
+    filled = [o for o in theirs if o.symbol == symbol and o.filled_quantity != foreign.get(o.order_id, ZERO)]
     return Ours(
         symbol=symbol,
         known=symbol in account.journal.holdings,
@@ -70,6 +72,7 @@ def _ours(account: Account, symbol: str) -> Ours:
         looked=symbol in account.looked,
         working=tuple([order.side.sign * order.remaining_at_most for order in account.working_of(symbol)]),
         since_s=account.differs_since[symbol][0] if symbol in account.differs_since else None,
+        told_apart=not any(may_be_unsettled(account, order, orders) for order in filled),
     )
 
 

@@ -34,7 +34,8 @@ class Ours(Value, frozen=True):
     machine time of our newest fill, acknowledgement or instruction. ``unsettled``: signed quantities of the placings
     without outcome. ``working``: the same of our orders that work; ``differed``: what the last read said, if so, and
     ``since_s``: when the first of them was noticed. ``looked``: a person has released the symbol since it vanished
-    unexplained, and so has looked."""
+    unexplained, and so has looked. ``told_apart``: what other people's orders have filled can be of no placing without
+    outcome."""
 
     symbol: str
     known: bool
@@ -45,6 +46,7 @@ class Ours(Value, frozen=True):
     looked: bool = False
     working: tuple[Decimal, ...] = ()
     since_s: float | None = None
+    told_apart: bool = False
 
 
 class Finding(Value, frozen=True):
@@ -85,7 +87,7 @@ def _verdict(own: Ours, there: Decimal, explained: bool, requested_s: float) -> 
         return Verdict.AGREES if there == 0 and not own.unsettled else Verdict.NOT_OURS
     if there == own.quantity:
         return Verdict.AGREES
-    if _may_explain(own.unsettled, there - own.quantity):
+    if _may_explain(own.unsettled, there - own.quantity) and not (explained and own.told_apart):
         return Verdict.UNSETTLED
     if own.differed != there:
         return Verdict.DIFFERS
