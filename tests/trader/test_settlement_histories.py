@@ -135,6 +135,20 @@ def test_a_leg_that_is_as_a_lost_stop_is_not_taken_for_it() -> None:
     ends_well(machine)
 
 
+def test_nor_are_a_lost_stop_and_the_leg_of_a_lost_entry_by_the_same_words_too_many() -> None:
+    """They do the same: whichever is taken for which, both are ours."""
+    machine = bracket(memory="none", keeps_id=False, names_parents=False)
+    declare(machine, 1, "165", "answered", "request lost")
+    fires(machine, "3")
+    passes(machine, 62.0)
+    declare(machine, 2, "165")
+    machine.the_books_answer_what_was_asked()
+    machine.the_books_are_read(fates=["late", "answer lost"])
+    arrives(machine)
+    assert len(machine.venue.working) == 2
+    ends_well(machine)
+
+
 def test_of_two_replaced_stops_the_one_that_is_gone_with_the_day_waits_for_history() -> None:
     machine = bracket(keeps_id=False, names_parents=False)
     declare(machine, 1, "166")

@@ -12,6 +12,7 @@ from brokers.model import ZERO, Order
 from trader.manager.account import Account
 from trader.orders.intents import OPENED_SKEW_S, Intent, IntentState, Kind, matches, succeeds
 from trader.orders.legs import CHILD, Leg, leg_of, parent_of
+from trader.orders.terms import terms, terms_of
 
 
 def explains_nothing(account: Account, order: Order) -> bool:
@@ -87,10 +88,15 @@ def priced_as(leg: Leg, order: Order) -> bool:
 
 
 def legs_like(account: Account, intent: Intent) -> int:
-    """Legs of which no frame has come, of the very terms that this replace asks for."""
-    legs = [(e, leg) for e in account.journal.awaiting.values() for leg in e.awaits if e.symbol == intent.symbol]
-    asked = (intent.side.opposite, intent.quantity, intent.type, intent.stop_price, intent.limit_price)
-    return sum((e.side, e.quantity, leg.type, leg.stop_price, leg.limit_price) == asked for e, leg in legs)
+    """Legs of which no frame has come, of the very terms that this stop or replace asks for: of entries that are known,
+    and of those without outcome."""
+    legs = [(e.symbol, e.side, e.quantity, leg) for e in account.journal.awaiting.values() for leg in e.awaits]
+    legs += [(i.symbol, i.side, i.quantity, leg) for i in account.journal.open_intents.values() for leg in i.legs]
+    asked = (intent.symbol, intent.side.opposite, terms_of(intent))
+    return sum(
+        (symbol, side, terms(quantity, leg.type, leg.stop_price, leg.limit_price, leg.trail)) == asked
+        for symbol, side, quantity, leg in legs
+    )
 
 
 def may_be_ours(account: Account, orders: Iterable[Order]) -> frozenset[str]:

@@ -152,6 +152,7 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
         if not candidates and so_far.reads >= SETTLING_READS:
             _page_the_bare(account, intent, shown, now)
     twins = _twins(intent, _given_up_lately(account, now))
+    twins += 0 if any(order.links for order in orders) else legs_like(account, intent)  # else legs are told by them
     verdict, order, so_far = settle(intent, so_far, candidates, (), requested_s, wait_s, twins)
     account.settling[intent.number] = so_far
     if order is not None:
