@@ -87,9 +87,11 @@ def priced_as(leg: Leg, order: Order) -> bool:
     return leg.trail is not None or (order.stop_price, order.limit_price) == (leg.stop_price, leg.limit_price)
 
 
-def legs_like(account: Account, intent: Intent) -> int:
+def legs_like(account: Account, intent: Intent, orders: Iterable[Order]) -> int:
     """Legs of which no frame has come, of the very terms that this stop or replace asks for: of entries that are known,
-    and of those without outcome."""
+    and of those without outcome. (Where the venue names parents, these tell them.)"""
+    if any(order.links for order in orders):
+        return 0
     legs = [(e.symbol, e.side, e.quantity, leg) for e in account.journal.awaiting.values() for leg in e.awaits]
     legs += [(i.symbol, i.side, i.quantity, leg) for i in account.journal.open_intents.values() for leg in i.legs]
     asked = (intent.symbol, intent.side.opposite, terms_of(intent))

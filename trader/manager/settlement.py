@@ -151,8 +151,7 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
         shown, candidates = candidates, proven(intent, candidates, orders)  # bare only when nothing else can come
         if not candidates and so_far.reads >= SETTLING_READS:
             _page_the_bare(account, intent, shown, now)
-    twins = _twins(intent, _given_up_lately(account, now))
-    twins += 0 if any(order.links for order in orders) else legs_like(account, intent)  # else legs are told by them
+    twins = _twins(intent, _given_up_lately(account, now)) + legs_like(account, intent, orders)
     verdict, order, so_far = settle(intent, so_far, candidates, (), requested_s, wait_s, twins)
     account.settling[intent.number] = so_far
     if order is not None:
@@ -320,7 +319,8 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
         strangers = []  # gone with the day: whether it filled, or ended, history tells
     others = [each for kind in (Kind.PLACE, Kind.REPLACE) for each in _unknown(account, kind) if each is not intent]
     wanted = _for_the_rest(account, intent)
-    twins = sum(_asks(_for_the_rest(account, each)) == _asks(wanted) for each in others) + legs_like(account, wanted)
+    twins = sum(_asks(_for_the_rest(account, each)) == _asks(wanted) for each in others)
+    twins += legs_like(account, wanted, orders)
     verdict, order, so_far = settle_replace(
         intent,
         so_far,
