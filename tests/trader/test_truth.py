@@ -71,6 +71,29 @@ def test_what_is_bought_by_hand_while_an_entry_has_no_outcome_is_adopted_where_i
     assert ("uncovered" in desk.events()) == bool(adopted)
 
 
+def test_of_what_a_lost_entry_and_a_person_have_bought_together_the_persons_part_is_adopted(desk: Desk) -> None:
+    """Night 401: no list had the entry yet, and its position was there."""
+
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(2)
+    desk.fill("1")
+    ours, desk.orders = desk.orders, {}
+    desk.by_hand(1)
+    for _ in range(3):
+        desk.world.advance(2.0)
+        desk.read()
+    assert (desk.manager.journal.holding(SYMBOL).quantity, desk.position) == (1, 3)
+    desk.orders = ours | desk.orders
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 3
+    desk.read()
+    assert desk.events().count("divergence.adopted") == 1
+
+
 def test_an_orphan_stop_of_ours_is_cancelled_when_its_flat_is_explained() -> None:
     assert diverged().orders["2"].status is OrderStatus.CANCELLED
 

@@ -189,11 +189,11 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
     """Two reads agree: the broker is right. What was declared is void, and entries are held (order-safety 1.9)."""
     journal, symbol = account.journal, finding.symbol
     before = journal.declaration(symbol)
-    held = same_side(finding.theirs, finding.ours)
-    journal.hold_position(symbol, Holding(finding.theirs, finding.average_price, now.utc))
+    held = same_side(finding.adopted, finding.ours)
+    journal.hold_position(symbol, Holding(finding.adopted, finding.average_price if finding.adopted else None, now.utc))
     journal.declare(
         replace(
-            voided(before, finding.theirs),
+            voided(before, finding.adopted),
             stop=before.stop if held else None,
             take=before.take if held else None,
             trail=before.trail if held else None,
@@ -208,7 +208,7 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
         SyncRow(
             symbol=symbol,
             before=finding.ours,
-            after=finding.theirs,
+            after=finding.adopted,
             average_price=finding.average_price,
             adopted_utc=now.utc,
         )
@@ -223,11 +223,12 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
         fills = ", ".join(o.order_id for o in theirs if o.symbol == symbol and o.order_id in account.told_by_history)
         by = f" (of {fills}, by history)" if fills else ""
         _explained(account, symbol, f"{symbol}: fills of other people's orders closed the position{by}", now)
+    part = "" if finding.adopted == finding.theirs else f" are {finding.adopted}, an order of ours may be the rest"
     account.event(
         now,
         "divergence.adopted",
         "NOTIFY",
-        f"{finding.symbol}: we had {finding.ours}, the broker said {finding.theirs} twice: adopted, entries held",
+        f"{symbol}: we had {finding.ours}, the broker said {finding.theirs} twice{part}: adopted, entries held",
         incident=f"divergence:{finding.symbol}",
         state="opened",
         ours=finding.ours,
@@ -245,7 +246,7 @@ def _record_adoption(
     """What we had, what the broker said, which read, how old, what was adopted (order-safety 1.7). What was won or lost
     over the gap is not known (1.8): no fill of ours tells it."""
     account.journal.write_adoption(
-        Adoption(finding.symbol, finding.ours, finding.theirs, finding.average_price, now.utc, taken_over=taken_over),
+        Adoption(finding.symbol, finding.ours, finding.adopted, finding.average_price, now.utc, taken_over=taken_over),
         read=snapshot.read,
         age_s=now.s - snapshot.requested_s,
         explained=finding.explained,
