@@ -148,7 +148,7 @@ def _unless_all_are_there(entry: OwnOrder, seen: tuple[str, ...]) -> tuple[OwnOr
 
 
 def claim_by_looks(account: Account, order: Order, orders: Iterable[Order], now: Now) -> Claimed | None:
-    """Of a venue that names no parents: a leg is known by its terms, in a read."""
+    """Of a venue that names no parents: a leg is known by its terms in a read, and by the id that an answer named."""
     if order.links or not explains_nothing(account, order) or may_go_on(account, order, orders):
         return None
     for entry in account.journal.awaiting.values():
@@ -158,6 +158,8 @@ def claim_by_looks(account: Account, order: Order, orders: Iterable[Order], now:
 
 
 def _may_be_leg(entry: OwnOrder, order: Order) -> bool:
+    if entry.told and order.order_id not in entry.told:
+        return False
     leg = leg_of(order, entry.side, entry.awaits) if order.symbol == entry.symbol else None
     return leg is not None and order.opened_utc >= entry.written_utc - OPENED_SKEW_S and priced_as(leg, order)
 

@@ -68,6 +68,13 @@ def _alike_in_kind(intent: Intent, legs: list[Order]) -> bool:
     return ours and not all(_can_be_leg(intent, leg) for leg in legs)
 
 
+def named_by_another(account: Account, intent: Intent) -> frozenset[str]:
+    """Ids that answers to other brackets have named: these are theirs, whatever they look like."""
+    others = [i for i in account.journal.open_intents.values() if i.legs and i.number != intent.number]
+    told = [order_id for other in others for order_id in other.result_order_id.split()]
+    return frozenset([*told, *(order_id for e in account.journal.awaiting.values() for order_id in e.told)])
+
+
 # -- a leg -------------------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from brokers.model import ZERO, Order
 from trader.manager.account import Account, Now
 from trader.manager.brackets import give_up_legs, legs_searched
 from trader.manager.execution import DUPLICATE, may_go_again, overdue, renamed, settled, settling_since
-from trader.manager.likeness import explains_nothing, legs_like, likely, may_go_on, moved, proven
+from trader.manager.likeness import explains_nothing, legs_like, likely, may_go_on, moved, named_by_another, proven
 from trader.manager.order_frames import ended_by_other, frames, take_legs
 from trader.manager.refusals import reject
 from trader.manager.turns import UNEXPLAINED, UNSETTLED, VANISHED
@@ -201,7 +201,8 @@ def _candidates(account: Account, intent: Intent, orders: tuple[Order, ...]) -> 
 
 def _strangers(account: Account, intent: Intent, orders: Iterable[Order]) -> list[Order]:
     found = [order for order in orders if matches(intent, order, ()) and explains_nothing(account, order)]
-    found = [order for order in found if not parent_of(order)]
+    named = named_by_another(account, intent)
+    found = [order for order in found if not (parent_of(order) or order.order_id in named)]
     return [order for order in found if not account.journal.knows_order(order.order_id)]
 
 
