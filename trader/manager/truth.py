@@ -223,12 +223,13 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
         fills = ", ".join(o.order_id for o in theirs if o.symbol == symbol and o.order_id in account.told_by_history)
         by = f" (of {fills}, by history)" if fills else ""
         _explained(account, symbol, f"{symbol}: fills of other people's orders closed the position{by}", now)
-    part = "" if finding.adopted == finding.theirs else f" are {finding.adopted}, an order of ours may be the rest"
+    whole = finding.adopted == finding.theirs
+    part = "" if whole else f" as {finding.adopted} (the rest may be of an order without outcome)"
     account.event(
         now,
         "divergence.adopted",
         "NOTIFY",
-        f"{symbol}: we had {finding.ours}, the broker said {finding.theirs} twice{part}: adopted, entries held",
+        f"{symbol}: we had {finding.ours}, the broker said {finding.theirs} twice: adopted{part}, entries held",
         incident=f"divergence:{finding.symbol}",
         state="opened",
         ours=finding.ours,
