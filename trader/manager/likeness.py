@@ -94,17 +94,21 @@ def priced_as(leg: Leg, order: Order) -> bool:
     return leg.trail is not None or (order.stop_price, order.limit_price) == (leg.stop_price, leg.limit_price)
 
 
-def legs_like(account: Account, intent: Intent, orders: Iterable[Order]) -> int:
+def legs_like(account: Account, intent: Intent, orders: Iterable[Order], *, alone: bool = False) -> int:
     """Legs of which no frame has come, of the very terms that this stop or replace asks for: of entries that are known,
-    and of those without outcome. (Where the venue names parents, these tell them.)"""
+    and of those without outcome. (Where the venue names parents, these tell them.) ``alone``: only such as are tied to
+    no take, so that it does not matter which is which."""
     if any(order.links for order in orders):
         return 0
-    legs = [(e.symbol, e.side, e.quantity, leg) for e in account.journal.awaiting.values() for leg in e.awaits]
-    legs += [(i.symbol, i.side, i.quantity, leg) for i in account.journal.open_intents.values() for leg in i.legs]
+    opened = account.journal.open_intents.values()
+    brackets = [(e.symbol, e.side, e.quantity, e.awaits, e.group > 0) for e in account.journal.awaiting.values()]
+    brackets += [(i.symbol, i.side, i.quantity, i.legs, False) for i in opened]
     asked = (intent.symbol, intent.side.opposite, terms_of(intent))
     return sum(
         (symbol, side, terms(quantity, leg.type, leg.stop_price, leg.limit_price, leg.trail)) == asked
-        for symbol, side, quantity, leg in legs
+        for symbol, side, quantity, legs, tied in brackets
+        for leg in legs
+        if not (alone and (tied or len(legs) > 1))
     )
 
 

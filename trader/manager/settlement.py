@@ -151,7 +151,7 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
         shown, candidates = candidates, proven(intent, candidates, orders)  # bare only when nothing else can come
         if not candidates and so_far.reads >= SETTLING_READS:
             _page_the_bare(account, intent, shown, now)
-    twins = _twins(intent, _given_up_lately(account, now)) + legs_like(account, intent, orders)
+    twins = _twins(intent, _given_up_lately(account, now)) + legs_like(account, intent, orders, alone=True)
     verdict, order, so_far = settle(intent, so_far, candidates, (), requested_s, wait_s, twins)
     account.settling[intent.number] = so_far
     if order is not None:
