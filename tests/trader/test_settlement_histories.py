@@ -149,7 +149,7 @@ def test_nor_are_a_lost_stop_and_the_leg_of_a_lost_entry_by_the_same_words_too_m
     ends_well(machine)
 
 
-def test_where_the_leg_is_tied_to_a_take_it_matters_which_is_which_and_nobody_guesses() -> None:
+def test_where_the_leg_is_tied_to_a_take_it_matters_which_is_which_and_somebody_is_told() -> None:
     machine = bracket(memory="none", keeps_id=False, names_parents=False)
     declare(machine, 1, "165", "answered", "request lost")
     fires(machine, "3")
