@@ -3,13 +3,20 @@
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import pytest
 
 from brokers.model import OrderStatus, OrderType
 from supervisor.errors import HttpFailed
 from tests.trader.bracket_words import bar, declare, held, long_with_take, tell, view
 from tests.trader.session_world import SYMBOL, Desk
+
+
+def lose_cancels(desk: Desk) -> None:
+    def lost(request: Any) -> Any:
+        raise HttpFailed("time-out", sent=True)
+
+    desk.world.answer_http("DELETE", "/orderexecution/orders/", lost)
+
 
 # -- what the venue tells, in any sequence -----------------------------------------------------------------------------
 
@@ -181,24 +188,6 @@ def test_a_leg_that_is_rejected_later_pages_and_its_stop_is_placed_once_by_itsel
     assert [(o.type, o.stop_price) for o in desk.orders.values() if o.working] == [(OrderType.STOP_MARKET, 166)]
 
 
-def test_an_entry_with_the_legs_of_another_bracket_is_not_ours(desk: Desk) -> None:
-    """Somebody enters the same with another stop, while the answer to ours is lost and it never arrives."""
-
-    def lost(request: Any) -> Any:
-        raise HttpFailed("time-out", sent=True)
-
-    desk.on_order = lost
-    declare(desk, 1, stop=166)
-    desk.on_order = None
-    (request,) = [r for r in desk.world.requests if r.method == "POST"]
-    desk.accept(msgspec.structs.replace(request, body=(request.body or b"").replace(b'"166"', b'"150"')))
-    assert desk.orders["2"].stop_price == 150
-    desk.settle()
-    assert desk.query("SELECT state FROM intents WHERE number = 1") == [{"state": "given_up"}]
-    assert desk.manager.journal.working == {}
-    assert desk.orders["2"].working, "not touched"
-
-
 def test_a_stop_that_a_person_cancels_long_after_we_withdrew_its_take_stays_away_too(desk: Desk) -> None:
     """Night 59: some venues end a group with one of it; what has outlived that by a read was ended by somebody else."""
     long_with_take(desk)
@@ -212,6 +201,34 @@ def test_a_stop_that_a_person_cancels_long_after_we_withdrew_its_take_stays_away
     desk.world.advance(3.0)
     assert "order.cancelled_by_other" in desk.events()
     assert not [o for o in desk.orders.values() if o.working and o.type is OrderType.STOP_MARKET]
+
+
+def test_a_stop_that_a_person_cancels_beside_our_own_cancel_that_was_lost_stays_away(desk: Desk) -> None:
+    """Nights 158 and 316: the take that we wanted to end works on, so no end of it has ended the group."""
+    long_with_take(desk)
+    lose_cancels(desk)
+    declare(desk, 1, off=("take",))
+    desk.change("2", status=OrderStatus.CANCELLED)
+    tell(desk, "2")
+    assert "order.cancelled_by_other" not in desk.events(), "the take may have ended with it: a read tells"
+    desk.read()
+    assert "order.cancelled_by_other" in desk.events()
+    desk.world.advance(3.0)
+    assert not [o for o in desk.orders.values() if o.working and o.type is OrderType.STOP_MARKET]
+
+
+def test_a_stop_that_ends_with_the_take_that_we_withdrew_was_removed_by_nobody(desk: Desk) -> None:
+    """The venue ends a group with one of it, and tells of the other one first."""
+    long_with_take(desk)
+    lose_cancels(desk)
+    declare(desk, 1, off=("take",))
+    for order_id in ("2", "3"):
+        desk.change(order_id, status=OrderStatus.CANCELLED)
+    tell(desk, "2")
+    desk.read()
+    desk.world.advance(3.0)
+    assert "order.cancelled_by_other" not in desk.events()
+    assert [o.stop_price for o in desk.orders.values() if o.working] == [166], "it is placed again"
 
 
 def test_an_exit_is_made_of_the_stop_and_leaves_its_take_to_the_group(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,27 @@ def test_what_an_unsettled_instruction_cannot_explain_does_not_wait_for_it() -> 
     """Night 131: sold by hand while a purchase of ours had no outcome; nobody was told for a minute."""
     assert verdict(0, -1, differed=D(-1), unsettled=(D(1),)) is Verdict.ADOPT
     assert verdict(0, 2, differed=D(2), unsettled=(D(1),)) is Verdict.ADOPT
+
+
+def test_what_orders_that_can_be_none_of_ours_explain_whole_does_not_wait_either() -> None:
+    assert verdict(0, 1, delta=1, differed=D(1), unsettled=(D(2),), told_apart=True) is Verdict.ADOPT
+    assert verdict(0, 1, delta=1, differed=D(1), unsettled=(D(2),)) is Verdict.UNSETTLED
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "delta", "unsettled", "adopted"),
+    [(0, 4, 1, 3, 1), (1, 2, -1, 2, 0), (2, 0, -1, -1, 1), (0, 2, 1, 2, 1), (0, 5, 1, 3, 5)],
+)
+def test_beside_what_others_have_filled_the_rest_waits_for_the_placing_that_may_explain_it(
+    ours: int, theirs: int, delta: int, unsettled: int, adopted: int
+) -> None:
+    """Night 401: the broker showed the fill of our lost entry and one by hand together. All of it was adopted, and when
+    the entry was found it counted a second time."""
+    for differed, expected in ((None, Verdict.DIFFERS), (D(theirs), Verdict.ADOPT)):
+        own = Ours("SPY", True, D(ours), 5.0, (D(unsettled),), differed, told_apart=True)
+        positions = [Position("A", "SPY", D(theirs), D(167))] if theirs else []
+        (finding,) = reconcile([own], positions, {"SPY": D(delta)}, 10.0)
+        assert (finding.verdict, finding.adopted) == (expected, adopted)
 
 
 def test_what_a_working_order_of_ours_can_explain_is_not_adopted_while_orders_may_lag() -> None:

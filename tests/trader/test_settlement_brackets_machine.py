@@ -40,8 +40,8 @@ class Brackets(Settlement):
         fate=st.sampled_from(["answered", "answer lost", "answer lost", "killed after", "late"]),
     )
     def begin_as_drawn(self, habits: tuple[bool, bool], **drawn: Any) -> None:
-        """``habits``: keeps ids, names parents. One venue of neither is left out: one history in three thousand ends in
-        a false alarm there (docs/order-safety.md, section 3)."""
+        """``habits``: keeps ids, names parents. One venue of neither is left out: one history in five thousand ends
+        wrongly there (docs/order-safety.md, section 3, Open)."""
         keeps_id, names_parents = habits
         self.begin(keeps_id=keeps_id, names_parents=names_parents, **drawn)
 

@@ -135,6 +135,48 @@ def test_a_leg_that_is_as_a_lost_stop_is_not_taken_for_it() -> None:
     ends_well(machine)
 
 
+def test_nor_are_a_lost_stop_and_the_leg_of_a_lost_entry_by_the_same_words_too_many() -> None:
+    """They do the same: whichever is taken for which, both are ours."""
+    machine = bracket(memory="none", keeps_id=False, names_parents=False)
+    declare(machine, 1, "165", "answered", "request lost")
+    fires(machine, "3")
+    passes(machine, 62.0)
+    declare(machine, 2, "165")
+    machine.the_books_answer_what_was_asked()
+    machine.the_books_are_read(fates=["late", "answer lost"])
+    arrives(machine)
+    assert len(machine.venue.working) == 2
+    ends_well(machine)
+
+
+def test_where_the_leg_is_tied_to_a_take_it_matters_which_is_which_and_somebody_is_told() -> None:
+    machine = bracket(memory="none", keeps_id=False, names_parents=False)
+    declare(machine, 1, "165", "answered", "request lost")
+    fires(machine, "3")
+    passes(machine, 62.0)
+    declare(machine, 2, "165", take="170")
+    machine.the_books_answer_what_was_asked()
+    machine.the_books_are_read(fates=["late", "answer lost"])
+    arrives(machine)
+    machine.the_books_are_read(fates=[])
+    assert "hold.ambiguous" in kinds(machine)
+
+
+def test_what_an_answer_has_named_is_no_lost_stop_that_it_looks_like() -> None:
+    """A lost stop was taken for the leg of an entry that was answered, and the leg for it: when the leg ended with its
+    entry, somebody else had cancelled the stop."""
+    machine = bracket(memory="none", keeps_id=False, names_parents=False)
+    declare(machine, 1, "165", "answered", "request lost")
+    fires(machine, "3")
+    passes(machine, 62.0)
+    declare(machine, 2, "165", market="nothing")
+    machine.the_books_answer_what_was_asked()
+    machine.the_books_are_read(fates=["answer lost", "answered"])
+    machine.the_books_are_read(fates=[])
+    declare(machine, 1, "165")
+    ends_well(machine)
+
+
 def test_of_two_replaced_stops_the_one_that_is_gone_with_the_day_waits_for_history() -> None:
     machine = bracket(keeps_id=False, names_parents=False)
     declare(machine, 1, "166")

@@ -1,13 +1,14 @@
 """The broker is right: two agreeing reads are adopted, and no order follows from a divergence."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
 
 from brokers.model import OrderStatus, OrderType
 from feeds.messages import ReadSnapshot
-from supervisor.errors import Refused
+from supervisor.errors import HttpFailed, Refused
 from supervisor.messages import Done
 from tests.trader.session_world import ACCOUNT, BOOKS, SESSION, SYMBOL, Desk
 from trader.messages import (
@@ -49,6 +50,48 @@ def test_two_agreeing_reads_are_adopted_and_no_order_comes_of_it() -> None:
     assert isinstance(desk.rows()[-1], SyncRow)
     assert desk.query("SELECT count(*) AS n FROM fills") == [{"n": 1}], "never an invented fill"
     assert [hold.why for hold in desk.world.ask(ReadSessionStatus()).holds] == ["divergence"]
+
+
+@pytest.mark.parametrize(("bought", "adopted"), [(1, 1), (2, 0)])
+def test_what_is_bought_by_hand_while_an_entry_has_no_outcome_is_adopted_where_it_cannot_be_that(
+    desk: Desk, bought: int, adopted: int
+) -> None:
+    """Night 341: for as long as the entry was in doubt nobody was told that what a person had bought had no stop."""
+
+    def lost(request: Any) -> Any:
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(2)
+    desk.by_hand(bought)
+    for _ in range(3):
+        desk.world.advance(2.0)
+        desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == adopted
+    assert ("uncovered" in desk.events()) == bool(adopted)
+
+
+def test_of_what_a_lost_entry_and_a_person_have_bought_together_the_persons_part_is_adopted(desk: Desk) -> None:
+    """Night 401: no list had the entry yet, and its position was there."""
+
+    def lost(request: Any) -> Any:
+        desk.accept(request)
+        raise HttpFailed("time-out", sent=True)
+
+    desk.on_order = lost
+    desk.declare(2)
+    desk.fill("1")
+    ours, desk.orders = desk.orders, {}
+    desk.by_hand(1)
+    for _ in range(3):
+        desk.world.advance(2.0)
+        desk.read()
+    assert (desk.manager.journal.holding(SYMBOL).quantity, desk.position) == (1, 3)
+    desk.orders = ours | desk.orders
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 3
+    desk.read()
+    assert desk.events().count("divergence.adopted") == 1
 
 
 def test_an_orphan_stop_of_ours_is_cancelled_when_its_flat_is_explained() -> None:

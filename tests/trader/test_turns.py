@@ -131,6 +131,20 @@ def test_follow_takes_the_old_quantity_up_again_once_another_was_declared() -> N
     assert desk.sent("POST") == ["POST", "POST"]
 
 
+def test_follow_takes_nothing_for_a_new_decision_that_was_declared_before_the_adoption_was_heard_of() -> None:
+    """Night 306: a bar's turn waited while the adoption was written; it would have closed what a person had opened."""
+    desk = Desk(FOLLOWS)
+    desk.ready()
+    seen = desk.manager.journal.newest_row
+    desk.by_hand(-1)
+    desk.read()
+    desk.read()
+    desk.declare(1, "166", seen=seen)
+    assert (desk.rows()[-1].gate, desk.sent()) == ("diverged", [])
+    desk.declare(1, "166")
+    assert desk.sent() == ["POST"], "on the next bar it knows"
+
+
 def test_follow_does_not_close_what_a_repeated_flat_was_voided_for() -> None:
     """Flat was declared, a person bought: the next bar's ``close`` is the voided word, not a new one."""
     desk = Desk(FOLLOWS)

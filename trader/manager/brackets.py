@@ -14,17 +14,9 @@ import msgspec
 
 from brokers.model import ZERO, Grouped, GroupOutcome, Order, OrderStatus, Outcome, RefusedByVenue, Unknown, Value
 from trader.manager.account import Account, Now
-from trader.orders.intents import (
-    OPENED_SKEW_S,
-    SETTLING_READS,
-    Intent,
-    IntentState,
-    Kind,
-    Purpose,
-    Settling,
-    succeeds,
-)
-from trader.orders.legs import CHILD, Leg, leg_of, parent_of
+from trader.manager.likeness import explains_nothing, may_go_on, priced_as
+from trader.orders.intents import OPENED_SKEW_S, SETTLING_READS, Intent, Kind, Purpose, Settling
+from trader.orders.legs import Leg, leg_of, parent_of
 from trader.orders.own_order import OwnOrder, placed
 from trader.orders.terms import terms_of
 
@@ -155,74 +147,8 @@ def _unless_all_are_there(entry: OwnOrder, seen: tuple[str, ...]) -> tuple[OwnOr
 # -- legs of unknown fate ----------------------------------------------------------------------------------------------
 
 
-def likely(intent: Intent, found: list[Order], orders: tuple[Order, ...]) -> list[Order]:
-    """Of orders that look like a bracket's entry, those that can be it: told by its answer, if there was one, and not
-    with the legs of another bracket."""
-    if not intent.legs:
-        return found
-    told = intent.result_order_id.split()
-    legs = [order for order in orders if parent_of(order)]
-    found = [order for order in found if not told or order.order_id in told]
-    return [
-        order for order in found if all(_can_be_leg(intent, leg) for leg in legs if parent_of(leg) == order.order_id)
-    ]
-
-
-def proven(intent: Intent, found: list[Order], orders: tuple[Order, ...]) -> list[Order]:
-    """Those of them of which a leg is shown, too: the same bought by hand has none. (Where the venue names no parents,
-    by what the leg is.)"""
-    if not intent.legs:
-        return found
-    named = {parent_of(order) for order in orders}
-    parents = [o for o in found if o.order_id in named or any(link.relation == CHILD for link in o.links)]
-    alone = any(not o.links and _looks_like_a_leg(intent, o) for o in orders)
-    return parents or (found if alone else [])
-
-
-def _can_be_leg(intent: Intent, order: Order) -> bool:
-    leg = leg_of(order, intent.side, intent.legs)
-    return leg is not None and _priced_as(leg, order)
-
-
-def _looks_like_a_leg(intent: Intent, order: Order, *, smaller: bool = False) -> bool:
-    """``smaller``: also one from which the venue may have taken what the other has filled."""
-    fits = order.quantity <= intent.quantity if smaller else order.quantity == intent.quantity
-    alike = fits and order.symbol == intent.symbol and order.opened_utc >= intent.written_utc - OPENED_SKEW_S
-    return alike and _can_be_leg(intent, order)
-
-
-def _priced_as(leg: Leg, order: Order) -> bool:
-    return leg.trail is not None or (order.stop_price, order.limit_price) == (leg.stop_price, leg.limit_price)
-
-
-def explains_nothing(account: Account, order: Order) -> bool:
-    """No fill of it was taken for somebody else's, where an agreed position had to be explained."""
-    return not account.journal.foreign.get(order.order_id)
-
-
-def may_go_on(account: Account, order: Order, orders: Iterable[Order]) -> bool:
-    """Whether it can be the order as which a replaced one goes on that has ended, or is not shown. That one's end must
-    come of something, so ``settlement`` tells that first."""
-    working = {each.order_id for each in orders if each.working}
-    for intent in account.journal.open_intents.values():
-        old = account.journal.orders.get(intent.order_id)
-        unknown = intent.kind is Kind.REPLACE and intent.state is IntentState.UNKNOWN
-        if not unknown or old is None or old.order_id in working or parent_of(order) not in ("", old.parent):
-            continue
-        if succeeds(intent, order, old.filled_quantity, (), tied=old.group > 0):
-            return True
-    return False
-
-
-def legs_like(account: Account, intent: Intent) -> int:
-    """Legs of which no frame has come, of the very terms that this replace asks for."""
-    legs = [(e, leg) for e in account.journal.awaiting.values() for leg in e.awaits if e.symbol == intent.symbol]
-    asked = (intent.side.opposite, intent.quantity, intent.type, intent.stop_price, intent.limit_price)
-    return sum((e.side, e.quantity, leg.type, leg.stop_price, leg.limit_price) == asked for e, leg in legs)
-
-
 def claim_by_looks(account: Account, order: Order, orders: Iterable[Order], now: Now) -> Claimed | None:
-    """Of a venue that names no parents: a leg is known by its terms, in a read."""
+    """Of a venue that names no parents: a leg is known by its terms in a read, and by the id that an answer named."""
     if order.links or not explains_nothing(account, order) or may_go_on(account, order, orders):
         return None
     for entry in account.journal.awaiting.values():
@@ -232,8 +158,10 @@ def claim_by_looks(account: Account, order: Order, orders: Iterable[Order], now:
 
 
 def _may_be_leg(entry: OwnOrder, order: Order) -> bool:
+    if entry.told and order.order_id not in entry.told:
+        return False
     leg = leg_of(order, entry.side, entry.awaits) if order.symbol == entry.symbol else None
-    return leg is not None and order.opened_utc >= entry.written_utc - OPENED_SKEW_S and _priced_as(leg, order)
+    return leg is not None and order.opened_utc >= entry.written_utc - OPENED_SKEW_S and priced_as(leg, order)
 
 
 def _as_large(account: Account, entry: OwnOrder, order: Order, orders: Iterable[Order]) -> bool:
@@ -244,13 +172,6 @@ def _as_large(account: Account, entry: OwnOrder, order: Order, orders: Iterable[
     others = [o for o in orders if o.order_id in known or _may_be_leg(entry, o)]
     taken = sum((o.filled_quantity for o in others if o.order_id != order.order_id), ZERO)
     return order.quantity == entry.quantity - taken
-
-
-def may_be_ours(account: Account, order: Order) -> bool:
-    """Whether it looks like a leg of a bracket whose entry nobody has seen: what such an order fills explains no
-    position before that is settled."""
-    opened = account.journal.open_intents.values()
-    return any(intent.legs and _looks_like_a_leg(intent, order, smaller=True) for intent in opened)
 
 
 def give_up_legs(account: Account, requested_s: float, now: Now) -> list[OwnOrder]:
@@ -326,7 +247,7 @@ def judged(
     others = _others(account, own)
     awaited = entry is not None and own.group > 0 and entry.awaits
     owed = own.owed if filling or awaited else own.owed + _filling_now(others, shown)
-    if ends_with_its_group(account, own) if ends else 0 < less <= owed:
+    if ends_with_its_group(account, own, shown) if ends else 0 < less <= owed:
         return Judged(by_venue=True)
     asked = own.pending == "replace" and frame.quantity == own.asked_quantity
     untold = [each for each in others if not read or _fate_is_open(account, each, shown)]
@@ -343,19 +264,29 @@ def _filling_now(others: Iterable[OwnOrder], shown: Mapping[str, Order]) -> Deci
     return sum((max(ZERO, frame.filled_quantity - each.filled_quantity) for each, frame in told), ZERO)
 
 
-def ends_with_its_group(account: Account, own: OwnOrder) -> bool:
-    """Whether the end of it follows of what its entry or its group has done, or we have."""
+def ends_with_its_group(account: Account, own: OwnOrder, shown: Mapping[str, Order]) -> bool:
+    """Whether the end of it follows of what its entry or its group has done, or we have. ``shown``: what is told with
+    it."""
     entry = account.journal.orders.get(own.parent)
-    return own.owed > 0 or _ended_without_it(entry, own) or _group_withdrawn(account, own)
+    return own.owed > 0 or _ended_without_it(entry, own) or _group_withdrawn(account, own, shown)
 
 
 def _ended_without_it(entry: OwnOrder | None, own: OwnOrder) -> bool:
     return entry is not None and not entry.working and entry.filled_quantity < entry.quantity
 
 
-def _group_withdrawn(account: Account, own: OwnOrder) -> bool:
-    """Some venues may end a group with one of it that we have cancelled."""
-    return any(each.withdrawn for each in account.journal.orders.values() if own.group and each.group == own.group)
+def _group_withdrawn(account: Account, own: OwnOrder, shown: Mapping[str, Order]) -> bool:
+    """Some venues may end a group with one of it that we have cancelled. That one has ended by then, or is ending:
+    while it works on, our cancel was lost, or is still on its way."""
+    tied = [each for each in account.journal.orders.values() if own.group and each.group == own.group]
+    return any(each.withdrawn and not _works_on(account, each, shown) for each in tied)
+
+
+def _works_on(account: Account, withdrawn: OwnOrder, shown: Mapping[str, Order]) -> bool:
+    frame = shown.get(withdrawn.order_id)
+    if frame is None or not withdrawn.working:
+        return withdrawn.working and not has_vanished(account, withdrawn.order_id)
+    return frame.status in (OrderStatus.RECEIVED, OrderStatus.WORKING)
 
 
 def outlived(account: Account, own: OwnOrder, frame: Order) -> None:

@@ -262,14 +262,16 @@ def _back(account: Account, order: OwnOrder, told: Happening, now: Now) -> None:
     account.event(now, "order.late", "PAGE", f"{text}: {told.text}" if told.text else text, order_id=order.order_id)
 
 
-def ended_by_other(account: Account, order_id: str, now: Now, *, presumed: bool = False) -> None:
-    """It did not go on under another id: its group has ended it, or somebody else has cancelled it. ``presumed``: so a
-    person supposes."""
+def ended_by_other(
+    account: Account, order_id: str, now: Now, orders: Iterable[Order] = (), *, presumed: bool = False
+) -> None:
+    """It did not go on under another id: its group has ended it, or somebody else has cancelled it. ``orders``: of the
+    read that tells so. ``presumed``: so a person supposes."""
     order = account.journal.orders.get(order_id)
     if order is not None and order.out:
         ended = given_up(replace(order, status=OrderStatus.CANCELLED, out=False, presumed=presumed))
         account.journal.write_order(ended)
-        if not ends_with_its_group(account, order):
+        if not ends_with_its_group(account, order, {each.order_id: each for each in orders}):
             _happened(account, ended, Happening(What.CANCELLED_BY_OTHER), now)
 
 

@@ -15,8 +15,9 @@ import msgspec
 
 from brokers.model import ZERO, Order
 from trader.manager.account import Account, Now
-from trader.manager.brackets import explains_nothing, give_up_legs, legs_like, legs_searched, likely, may_go_on, proven
+from trader.manager.brackets import give_up_legs, legs_searched
 from trader.manager.execution import DUPLICATE, may_go_again, overdue, renamed, settled, settling_since
+from trader.manager.likeness import explains_nothing, legs_like, likely, may_go_on, moved, named_by_another, proven
 from trader.manager.order_frames import ended_by_other, frames, take_legs
 from trader.manager.refusals import reject
 from trader.manager.turns import UNEXPLAINED, UNSETTLED, VANISHED
@@ -27,6 +28,7 @@ from trader.orders.intents import (
     IntentState,
     Kind,
     Purpose,
+    Settling,
     Verdict,
     matches,
     settle,
@@ -77,6 +79,8 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
                 _found(account, intent, found[0], now)
             elif found:
                 _ambiguous(account, intent, now)
+            elif account.settling[intent.number].searched:
+                _taken_as_moved(account, intent, orders, now)
     take_legs(account, orders, now)
     frames(account, [o for o in orders if o.order_id in account.journal.orders], now)
     for intent in _unknown(account, Kind.REPLACE):
@@ -139,7 +143,7 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
     again = may_go_again(account, intent, now) and intent.reason != DUPLICATE
     wait_s = timing.settle_s if again else timing.on_its_way_s
     so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
-    last_utc = now.utc + (so_far.began_s + timing.on_its_way_s - now.s) * now.rate
+    last_utc = _last_utc(account, so_far, now)
     candidates = [o for o in _candidates(account, intent, orders) if o.opened_utc <= last_utc]
     if any(may_go_on(account, order, orders) for order in candidates):
         return  # its replace is settled first, and whichever is left is this placing's
@@ -147,7 +151,7 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
         shown, candidates = candidates, proven(intent, candidates, orders)  # bare only when nothing else can come
         if not candidates and so_far.reads >= SETTLING_READS:
             _page_the_bare(account, intent, shown, now)
-    twins = _twins(intent, _given_up_lately(account, now))
+    twins = _twins(intent, _given_up_lately(account, now)) + legs_like(account, intent, orders, alone=True)
     verdict, order, so_far = settle(intent, so_far, candidates, (), requested_s, wait_s, twins)
     account.settling[intent.number] = so_far
     if order is not None:
@@ -158,8 +162,26 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
         return
     elif not (so_far.searched or again):
         _search(account, intent)
-    else:
+    elif not _taken_as_moved(account, intent, orders, now):
         _absent(account, intent, now)
+
+
+def _last_utc(account: Account, so_far: Settling, now: Now) -> float:
+    """What opens later is no request of ours that is without answer."""
+    return now.utc + (so_far.began_s + account.timing.on_its_way_s - now.s) * now.rate
+
+
+def _taken_as_moved(account: Account, intent: Intent, orders: tuple[Order, ...], now: Now) -> bool:
+    """The last look before it is given up. A bracket that differs from it in a price of its legs is it, moved by a
+    person before we had heard of it: given up, its stop would be nobody's, and work on beside our exit."""
+    last_utc = _last_utc(account, account.settling[intent.number], now)
+    strangers = [o for o in _strangers(account, intent, orders) if o.opened_utc <= last_utc]
+    found = moved(intent, strangers, orders)
+    if len(found) == 1:
+        _found(account, intent, found[0], now)
+    elif found:
+        _ambiguous(account, intent, now)
+    return bool(found)
 
 
 def _page_the_bare(account: Account, intent: Intent, shown: Iterable[Order], now: Now) -> None:
@@ -174,9 +196,14 @@ def _page_the_bare(account: Account, intent: Intent, shown: Iterable[Order], now
 def _candidates(account: Account, intent: Intent, orders: tuple[Order, ...]) -> list[Order]:
     """Not one that is ours already, nor one that has explained an agreed position as somebody else's. (One that a read
     has shown before anything of it had filled has explained nothing.) What waits for another order is a leg."""
+    return likely(intent, _strangers(account, intent, orders), orders)
+
+
+def _strangers(account: Account, intent: Intent, orders: Iterable[Order]) -> list[Order]:
     found = [order for order in orders if matches(intent, order, ()) and explains_nothing(account, order)]
-    found = [order for order in found if not parent_of(order)]
-    return likely(intent, [order for order in found if not account.journal.knows_order(order.order_id)], orders)
+    named = named_by_another(account, intent)
+    found = [order for order in found if not (parent_of(order) or order.order_id in named)]
+    return [order for order in found if not account.journal.knows_order(order.order_id)]
 
 
 def _twins(intent: Intent, given_up: Iterable[Intent]) -> int:
@@ -293,7 +320,8 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
         strangers = []  # gone with the day: whether it filled, or ended, history tells
     others = [each for kind in (Kind.PLACE, Kind.REPLACE) for each in _unknown(account, kind) if each is not intent]
     wanted = _for_the_rest(account, intent)
-    twins = sum(_asks(_for_the_rest(account, each)) == _asks(wanted) for each in others) + legs_like(account, wanted)
+    twins = sum(_asks(_for_the_rest(account, each)) == _asks(wanted) for each in others)
+    twins += legs_like(account, wanted, orders)
     verdict, order, so_far = settle_replace(
         intent,
         so_far,
@@ -319,7 +347,7 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
     elif verdict is Verdict.ABSENT and old.out:
         settled(account, intent, IntentState.GIVEN_UP, "its order has ended, and did not go on", now)
         if not any(other.order_id == old.order_id for other in _unknown(account, Kind.REPLACE)):
-            ended_by_other(account, old.order_id, now)
+            ended_by_other(account, old.order_id, now, orders)
 
 
 def _for_the_rest(account: Account, intent: Intent) -> Intent:

@@ -13,8 +13,8 @@ from feeds.messages import Snapshot
 from supervisor.messages import Level
 from trader.accounting.money import Adoption
 from trader.manager.account import DIVERGENCE, Account, Now
-from trader.manager.brackets import may_be_ours
 from trader.manager.image import Uncovered
+from trader.manager.likeness import may_be_ours, may_be_unsettled
 from trader.manager.settlement import HISTORY_S, hold, settle_intents
 from trader.manager.turns import UNEXPLAINED
 from trader.messages import SyncRow
@@ -48,7 +48,7 @@ def read(account: Account, snapshot: Snapshot, now: Now) -> None:
         account.foreign_working = foreign
         account.stir()  # they count in coverage
     deltas = foreign_fills(theirs, (), account.journal.foreign)
-    ours = [_ours(account, symbol) for symbol in account.session.symbols]
+    ours = [_ours(account, symbol, theirs, orders) for symbol in account.session.symbols]
     for finding in reconcile(ours, snapshot.content.positions, deltas, snapshot.requested_s):
         _found(account, finding, snapshot, theirs, now)
 
@@ -59,7 +59,9 @@ def _of_history(account: Account, orders: tuple[Order, ...]) -> list[Order]:
     return [order for order in account.told_by_history.values() if order.order_id not in shown]
 
 
-def _ours(account: Account, symbol: str) -> Ours:
+def _ours(account: Account, symbol: str, theirs: list[Order], orders: tuple[Order, ...]) -> Ours:
+    foreign = account.journal.foreign
+    filled = [o for o in theirs if o.symbol == symbol and o.filled_quantity != foreign.get(o.order_id, ZERO)]
     return Ours(
         symbol=symbol,
         known=symbol in account.journal.holdings,
@@ -70,6 +72,7 @@ def _ours(account: Account, symbol: str) -> Ours:
         looked=symbol in account.looked,
         working=tuple([order.side.sign * order.remaining_at_most for order in account.working_of(symbol)]),
         since_s=account.differs_since[symbol][0] if symbol in account.differs_since else None,
+        told_apart=not any(may_be_unsettled(account, order, orders) for order in filled),
     )
 
 
@@ -153,7 +156,8 @@ def _agrees(account: Account, finding: Finding, snapshot: Snapshot, theirs: list
     account.unconfirmed.pop(symbol, None)
     if symbol not in journal.holdings:
         journal.hold_position(symbol, Holding(as_of_utc=now.utc))
-    journal.account_foreign((o for o in theirs if o.symbol == symbol and not may_be_ours(account, o)), now.utc)
+    doubtful = may_be_ours(account, theirs)
+    journal.account_foreign((o for o in theirs if o.symbol == symbol and o.order_id not in doubtful), now.utc)
     again = f"{symbol}: the broker shows the position {finding.theirs} again"
     _explained(account, symbol, again if finding.theirs else f"{symbol}: what closed the position is known now", now)
     _found_is_over(account, symbol, f"{symbol}: what was found there is gone", now)
@@ -185,11 +189,11 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
     """Two reads agree: the broker is right. What was declared is void, and entries are held (order-safety 1.9)."""
     journal, symbol = account.journal, finding.symbol
     before = journal.declaration(symbol)
-    held = same_side(finding.theirs, finding.ours)
-    journal.hold_position(symbol, Holding(finding.theirs, finding.average_price, now.utc))
+    held = same_side(finding.adopted, finding.ours)
+    journal.hold_position(symbol, Holding(finding.adopted, finding.average_price if finding.adopted else None, now.utc))
     journal.declare(
         replace(
-            voided(before, finding.theirs),
+            voided(before, finding.adopted),
             stop=before.stop if held else None,
             take=before.take if held else None,
             trail=before.trail if held else None,
@@ -204,7 +208,7 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
         SyncRow(
             symbol=symbol,
             before=finding.ours,
-            after=finding.theirs,
+            after=finding.adopted,
             average_price=finding.average_price,
             adopted_utc=now.utc,
         )
@@ -219,11 +223,13 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
         fills = ", ".join(o.order_id for o in theirs if o.symbol == symbol and o.order_id in account.told_by_history)
         by = f" (of {fills}, by history)" if fills else ""
         _explained(account, symbol, f"{symbol}: fills of other people's orders closed the position{by}", now)
+    whole = finding.adopted == finding.theirs
+    part = "" if whole else f" as {finding.adopted} (the rest may be of an order without outcome)"
     account.event(
         now,
         "divergence.adopted",
         "NOTIFY",
-        f"{finding.symbol}: we had {finding.ours}, the broker said {finding.theirs} twice: adopted, entries held",
+        f"{symbol}: we had {finding.ours}, the broker said {finding.theirs} twice: adopted{part}, entries held",
         incident=f"divergence:{finding.symbol}",
         state="opened",
         ours=finding.ours,
@@ -241,7 +247,7 @@ def _record_adoption(
     """What we had, what the broker said, which read, how old, what was adopted (order-safety 1.7). What was won or lost
     over the gap is not known (1.8): no fill of ours tells it."""
     account.journal.write_adoption(
-        Adoption(finding.symbol, finding.ours, finding.theirs, finding.average_price, now.utc, taken_over=taken_over),
+        Adoption(finding.symbol, finding.ours, finding.adopted, finding.average_price, now.utc, taken_over=taken_over),
         read=snapshot.read,
         age_s=now.s - snapshot.requested_s,
         explained=finding.explained,

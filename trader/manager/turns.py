@@ -146,7 +146,7 @@ def declare(
             continue
         before = account.journal.declaration(symbol)
         declared = _absolute(before, declared)
-        before = _followed(account, before, declared, now)
+        before = _followed(account, before, declared, now, seen)
         wanted = _wanted(before, declared, valid_until_utc, native=account.trails_native, late=late)
         refused = _diverged(account, wanted) or _not_allowed(account, before.quantity, wanted, now, late, seen)
         if refused is not None:
@@ -180,15 +180,15 @@ def _wanted(
     return replace(wanted, intended_price=price, late=late)
 
 
-def _followed(account: Account, before: Declaration, declared: Declared, now: Now) -> Declaration:
+def _followed(account: Account, before: Declaration, declared: Declared, now: Now, seen: int | None) -> Declaration:
     """``after_divergence = follow``: another quantity than the voided one is a new decision of the strategy, by its
     session's word, and takes the place of a person's release (order-safety 1.9). What is relative to the exposure that
-    the divergence left decides nothing about it."""
+    the divergence left decides nothing about it, nor does what was declared before the strategy had heard of it."""
     if not before.voided or account.session.after_divergence != "follow" or declared.relative:
         return before
-    if declared.quantity == before.voided_quantity:
-        return before
     symbol = declared.symbol
+    if declared.quantity == before.voided_quantity or (seen is not None and account.journal.unseen(symbol, seen)):
+        return before
     account.journal.drop_holds(symbol, DIVERGENCE)
     end_repeats(account, now, symbol)
     instead = f"declares {declared.quantity} instead of {before.voided_quantity}"

@@ -34,7 +34,8 @@ class Ours(Value, frozen=True):
     machine time of our newest fill, acknowledgement or instruction. ``unsettled``: signed quantities of the placings
     without outcome. ``working``: the same of our orders that work; ``differed``: what the last read said, if so, and
     ``since_s``: when the first of them was noticed. ``looked``: a person has released the symbol since it vanished
-    unexplained, and so has looked."""
+    unexplained, and so has looked. ``told_apart``: what other people's orders have filled can be of no placing without
+    outcome."""
 
     symbol: str
     known: bool
@@ -45,10 +46,13 @@ class Ours(Value, frozen=True):
     looked: bool = False
     working: tuple[Decimal, ...] = ()
     since_s: float | None = None
+    told_apart: bool = False
 
 
 class Finding(Value, frozen=True):
-    """The verdict on one symbol. ``explained``: fills of other people's orders account for the whole difference."""
+    """The verdict on one symbol. ``explained``: fills of other people's orders account for the whole difference.
+    ``adopted``: what ADOPT makes of our position; ``theirs``, or less the part that a placing without outcome may have
+    filled: told later, that would count twice."""
 
     symbol: str
     verdict: Verdict
@@ -56,6 +60,7 @@ class Finding(Value, frozen=True):
     theirs: Decimal
     average_price: Decimal | None
     explained: bool
+    adopted: Decimal
 
 
 def reconcile(
@@ -75,17 +80,21 @@ def _finding(own: Ours, position: Position | None, delta: Decimal, requested_s: 
     there = position.quantity if position is not None else ZERO
     price = position.average_price if position is not None else None
     explained = own.quantity + delta == there
-    return Finding(own.symbol, _verdict(own, there, explained, requested_s), own.quantity, there, price, explained)
+    by_others = own.quantity + delta if own.told_apart else own.quantity
+    waits = _may_explain(own.unsettled, there - by_others)
+    adopted = by_others if waits else there
+    verdict = _verdict(own, there, adopted, explained or waits, requested_s)
+    return Finding(own.symbol, verdict, own.quantity, there, price, explained, adopted)
 
 
-def _verdict(own: Ours, there: Decimal, explained: bool, requested_s: float) -> Verdict:
+def _verdict(own: Ours, there: Decimal, adopted: Decimal, explained: bool, requested_s: float) -> Verdict:
     if requested_s < own.changed_s:
         return Verdict.OLDER
     if not own.known:
         return Verdict.AGREES if there == 0 and not own.unsettled else Verdict.NOT_OURS
     if there == own.quantity:
         return Verdict.AGREES
-    if _may_explain(own.unsettled, there - own.quantity):
+    if adopted == own.quantity:
         return Verdict.UNSETTLED
     if own.differed != there:
         return Verdict.DIFFERS

@@ -74,7 +74,7 @@ def crossings(ledger: Ledger, stand: Stand, journal: Readable, rate: float) -> I
             by_hand_utc, orphans = fill.at_utc, True
         elif any(by_hand_utc < at_utc < slow_utc for at_utc in adopted):
             by_hand_utc = float("inf")
-        orphans = orphans and (order.by_hand or purpose in ("stop", "take"))
+        orphans = orphans and (purpose in ("stop", "take") or by_hand_utc < float("inf"))
         going = orphans and any(
             row["order_id"] == fill.order_id and slow_utc <= row["written_utc"] < fill.at_utc for row in cancels
         )
