@@ -155,7 +155,7 @@ HELD = Standing(
 
 
 def test_a_position_that_is_not_known_is_told_with_what_the_broker_has() -> None:
-    line = Standing("SIM", "A", "es", "ESZ13", State.OURS_UNREAD, None, theirs=D(2), read_age_s=12.1)
+    line = Standing("SIM", "sim", "A", "es", "ESZ13", State.OURS_UNREAD, None, theirs=D(2), read_age_s=12.1)
     assert money_line(line, None) == [
         "ESZ13",
         "position not known: its journal cannot be read",

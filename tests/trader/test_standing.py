@@ -116,7 +116,7 @@ def test_what_a_journal_that_cannot_be_read_held_is_not_known_and_nobody_elses()
     (line,) = lines = standings([unread], [broker(("ESZ13", 2))], PLACES, NOW_UTC)
     assert (line.state, line.ours, line.theirs) == (State.OURS_UNREAD, None, 2)
     assert one(unread, broker()).state is State.OURS_UNREAD
-    (total,) = totals(lines, [broker(("ESZ13", 2))])
+    (total,) = totals(lines, [broker(("ESZ13", 2))], PLACES)
     assert (total.realised_usd, total.risk_usd, total.exposure_usd) == (None, None, None)
 
 
