@@ -100,16 +100,15 @@ class Subscription:
         if self._following.remove(topic):
             self.socket.set(zmq.UNSUBSCRIBE, topic.encode() + b"\0")
 
-    def take(self) -> bool:
-        """The next one, if it has come. (To ask before each one costs as much as to take it.)"""
+    def take(self) -> None:
+        """The next one, if it has come."""
         try:
             frame = self.socket.recv(zmq.NOBLOCK)
         except zmq.Again:
-            return False
+            return
         topic, head, body = parted(frame)
         envelope = unpack(head)
         if envelope.kind == "published":
             self._following.published(topic, envelope.incarnation, envelope.number, body)
         else:
             self._following.restated(topic, envelope.incarnation, envelope.number)
-        return True
