@@ -287,6 +287,7 @@ class AccountManager(Server):
     def _tick(self) -> None:
         self.world.after(self.timing.look_every_s, Tick())
         self._look_at_holds()
+        self.sending.take_ahead()
         now = now_of(self.world)
         self.next_tick_s = now.s + self.timing.look_every_s
         if any(i.state is IntentState.UNSENT for i in self.journal.open_intents.values()):

@@ -64,6 +64,10 @@ class Sending:
             self._world.log.error("instructions wait: too many at once", limit=SENDS_AT_ONCE, waiting=waiting)
             self._pause()
 
+    def take_ahead(self) -> None:
+        """At a calm moment: the numbers of the next placings' keys."""
+        self._key_numbers.take_ahead(self._account.journal.next_key()[0])
+
     def _pause(self) -> None:
         self.paused_until_s = self._world.now_s() + self._account.timing.look_every_s
 
