@@ -30,16 +30,29 @@ from trader.orders.intents import Intent
 # -- intent first ------------------------------------------------------------------------------------------------------
 
 
-def test_the_intent_is_on_disk_and_the_trader_answered_before_the_request_leaves(desk: Desk) -> None:
+def test_the_intent_is_on_disk_before_the_request_leaves_and_the_trader_is_told_after_it(desk: Desk) -> None:
     desk.world.trace.clear()
     desk.declare(1)
     steps = [what for what, where in desk.world.trace if what in ("commit", "reply", "http")]
-    assert steps[:3] == ["commit", "reply", "http"]
+    assert steps == ["commit", "http", "commit", "reply"]
     (intent,) = desk.query("SELECT * FROM intents")
     assert (intent["state"], intent["purpose"], intent["result_order_id"]) == ("unknown", "entry", "1 2")
     desk.stream()
     (intent,) = desk.query("SELECT * FROM intents")
     assert (intent["state"], intent["result_order_id"]) == ("accepted", "1"), "frames tell which id is the entry's"
+
+
+def test_of_several_requests_the_trader_waits_for_the_first_alone(desk: Desk) -> None:
+    desk.long_and_covered()
+    desk.declare(2)
+    desk.fill("3")
+    for _ in range(2):
+        desk.stream()
+    desk.read()
+    desk.world.trace.clear()
+    desk.declare(2, "165")
+    steps = [what for what, where in desk.world.trace if what in ("commit", "reply", "http")]
+    assert steps[:5] == ["commit", "http", "commit", "reply", "http"]
 
 
 def test_the_key_is_the_sessions_key_and_a_running_number(desk: Desk) -> None:

@@ -1,8 +1,9 @@
 """The account manager of a session: the only process that sends its orders, and the one writer of its journal.
 
 Thin: each message becomes one step, that is one transaction in which the pure parts decide (turns, execution, truth)
-and intents are written; after the commit the reply goes out, then the intents are sent, and each outcome is a step of
-its own. It goes on minding the position when trading is done, and ends the session when nothing of it is left.
+and intents are written; after the commit they are sent, and each outcome is a step of its own. Of a turn the first is
+sent, then its trader is told. It goes on minding the position when trading is done, and ends the session when nothing
+of it is left.
 """
 
 from __future__ import annotations
@@ -145,7 +146,9 @@ class AccountManager(Server):
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
         if isinstance(request, Turn):
-            self.reply(caller, self._turn(request))
+            self._turn(request)
+            self.sending.send_one()  # nobody has to be told before; what more there is waits, lest the trader wait long
+            self.reply(caller, TurnDone(self.journal.rows_after(self.journal.last_row), views(self.account)))
             self._after_commit()
             return None
         if isinstance(request, ReadRows):
@@ -222,10 +225,9 @@ class AccountManager(Server):
             self.minding.begins_again()
         return attached
 
-    def _turn(self, request: Turn) -> Message:
+    def _turn(self, request: Turn) -> None:
         with self._step() as now:
             turn(self.account, request, now)
-        return TurnDone(rows=self.journal.rows_after(self.journal.last_row), positions=views(self.account))
 
     def _committed(self, request: BeginSeries | BeginTimers | TradingDone | EndTrading | ReleaseHold) -> Message:
         """One step; its reply is given when it is on disk, and before anything is sent."""
