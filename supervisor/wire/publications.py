@@ -14,9 +14,10 @@ from supervisor.wire.names import endpoint
 from supervisor.wire.peers import Context, bind, new_socket
 from supervisor.wire.rings import Following, Rings
 
-TOPICS_MAX = 256
+TOPICS_MAX = 1024
 TOPIC_LENGTH_MAX = 200
-"""Of one publisher. Who may open the socket may subscribe to anything, and each topic asked for is kept."""
+"""Of one publisher: an orders feed has one for each symbol of its account. Who may open the socket may subscribe to
+anything, and each topic asked for is kept."""
 HEAD_LENGTH_BYTES = 2
 
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from brokers.model import Instrument, OrderStatus, OrderType
+from feeds import paths
 from feeds.messages import InstrumentRead, ReadInstrument, SnapshotFailed
 from supervisor.errors import HttpFailed, Refused
 from tests.trader.session_world import ACCOUNT, BOOKS, SESSION, SYMBOL, TRADER, Desk, reply
@@ -26,6 +27,20 @@ from trader.messages import (
     Turn,
 )
 from trader.orders.intents import Intent
+from trader.store.desk import DESK_DB, write_session
+
+# -- what it hears -----------------------------------------------------------------------------------------------------
+
+
+def test_it_follows_the_orders_of_its_symbols_and_of_those_it_once_had(desk: Desk) -> None:
+    orders = paths.feed("sim", paths.orders(ACCOUNT))
+    assert [topic for to, topic in desk.world.subscriptions if to == orders] == [paths.orders_topic(SYMBOL)]
+    desk.long_and_covered()
+    write_session(desk.world.store(DESK_DB), msgspec.structs.replace(SESSION, symbols=("QQQ",)))  # type: ignore[arg-type]
+    desk.restart()
+    topics = [topic for to, topic in desk.world.subscriptions if to == orders]
+    assert topics == [paths.orders_topic("QQQ"), paths.orders_topic(SYMBOL)]
+
 
 # -- intent first ------------------------------------------------------------------------------------------------------
 

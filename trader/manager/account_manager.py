@@ -129,8 +129,10 @@ class AccountManager(Server):
         self.lease.start()
         self.world.subscribe(self.books, "snapshot")
         self.world.subscribe(self.books, "asked")
-        for feed, topic in zip(feeds, ("orders", "positions"), strict=True):
-            self.world.subscribe(paths.feed(connection, feed), topic)
+        orders, positions = (paths.feed(connection, feed) for feed in feeds)
+        for symbol in dict.fromkeys((*session.symbols, *self.journal.declarations)):  # that it has, and once had
+            self.world.subscribe(orders, paths.orders_topic(symbol))
+        self.world.subscribe(positions, "positions")
         self.world.after(self.timing.look_every_s, Tick())
 
     def _limit(self, settings: SessionArguments) -> None:
