@@ -152,8 +152,8 @@ class Content:
             raise BadContent(f"this version of requests or urllib3 hides its socket: {error}") from error
         self._socket.settimeout(0)
         self._all_below = 0 if isinstance(self._socket, ssl.SSLSocket) else READ_BYTES
-        """A shorter read was all that lay there: not asked again, only to hear that there is no more. (TLS gives a record
-        at a time.)"""
+        """A shorter read was all that lay there: it is not asked again, to hear that there is no more. (TLS gives a
+        record at a time.)"""
         self.heard_s = time.monotonic()
         self.fd: int = self._socket.fileno()
         self._early: bytes = _taken_from(buffered)

@@ -33,8 +33,8 @@ class Pulse:
 
 
 class Blocking:
-    """The number never goes back by a shorter wait inside a longer one. (A class: each call and each request is one, and
-    as a generator it would take three times as long.)"""
+    """The number never goes back by a shorter wait inside a longer one. (A class: as a generator it would take three
+    times as long, in each call and each request.)"""
 
     __slots__ = ("_before_s", "_limit_s", "_page", "_slot", "_wait_s")
 

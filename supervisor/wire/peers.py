@@ -72,7 +72,7 @@ def send(socket: Socket, *frames: bytes) -> None:
 
 def readable(socket: Socket) -> bool:
     """Whether a message has come. (To try to take one that has not is an exception, and takes three times as long.)"""
-    return bool(socket.get(zmq.EVENTS) & READABLE)
+    return bool(int(socket.get(zmq.EVENTS)) & READABLE)
 
 
 def bind(socket: Socket, address: str) -> None:

@@ -20,7 +20,7 @@ from trader.manager.journal import Journal
 BLOCK = 20
 """Numbers taken at once: one durable write in so many placings; a start skips what is left of its block."""
 LEFT_MIN = BLOCK // 2
-"""With fewer left the next ones are taken while nobody waits: the write would make each tenth entry a millisecond late."""
+"""With fewer left the next are taken while nobody waits: their write made each tenth entry a millisecond late."""
 
 
 class KeyFile(Protocol):
