@@ -184,7 +184,8 @@ class AccountManager(Server):
             self.account.price_seen(message.bars)
             if self.account.watches:
                 self._follow_bars(message)
-            if not self._look_after(message.symbol) and not self.account.watches:
+            held = self._look_at_holds()  # a turn follows: what is held is refused there, not written and held back
+            if not self._look_after(message.symbol) and not held and not self.account.watches:
                 return
         elif self.lease.handle_info(message):
             return
@@ -332,12 +333,14 @@ class AccountManager(Server):
         if change_s < self.next_tick_s - now.s:
             self.world.after(max(change_s, HOURS_LEAST_S), LookAtHours())
 
-    def _look_at_holds(self) -> None:
-        """What a person has stopped. Cheap: a number of desk.db, and whether there is a file."""
+    def _look_at_holds(self) -> bool:
+        """What a person has stopped; whether that is news. Cheap: a number of desk.db, and whether there is a file."""
         now_stands = self._what_stands()
-        if now_stands != self.account.in_force:
-            with self._step() as now:
-                take(self.account, now_stands, now)
+        if now_stands == self.account.in_force:
+            return False
+        with self._step() as now:
+            take(self.account, now_stands, now)
+        return True
 
     def _what_stands(self) -> InForce:
         """What cannot be read holds entries; what was known of it stands on."""

@@ -33,7 +33,7 @@ class Sending:
         broker: Broker,
         key_numbers: KeyNumbers,
         step: Callable[[], Step],
-        look_at_holds: Callable[[], None],
+        look_at_holds: Callable[[], object],
     ) -> None:
         self._world, self._account, self.broker, self._key_numbers = world, account, broker, key_numbers
         self._step, self._look_at_holds = step, look_at_holds
