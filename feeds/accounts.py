@@ -64,7 +64,7 @@ class AccountFeed(StreamFeed):
 
 
 class OrdersFeed(AccountFeed):
-    """``connections/<name>/feeds/orders/<account>``; publishes ``OrdersSeen`` on "orders"."""
+    """``connections/<name>/feeds/orders/<account>``; publishes ``OrdersSeen``, each symbol on a topic of its own."""
 
     def request(self) -> StreamRequest:
         return self.broker.orders_stream(self.feed.subject)
@@ -85,9 +85,13 @@ class OrdersFeed(AccountFeed):
         self._tell(orders, received_s)
 
     def _tell(self, orders: list[Order], received_s: float) -> None:
-        if orders:
-            self.told.heard(orders)
-            self.world.publish("orders", OrdersSeen(tuple(orders), self.replaying, received_s))
+        """By symbol, as each has its own session: where fifty fill at once, fifty would wake for every one of them."""
+        of_symbol: dict[str, list[Order]] = {}
+        for order in orders:
+            of_symbol.setdefault(order.symbol, []).append(order)
+        for symbol, told in of_symbol.items():
+            self.world.publish(paths.orders_topic(symbol), OrdersSeen(tuple(told), self.replaying, received_s))
+        self.told.heard(orders)
 
     def omitted(self, snapshot: Snapshot) -> list[Omission]:
         return self.told.judge(snapshot.content.orders, snapshot.requested_s)

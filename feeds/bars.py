@@ -106,8 +106,8 @@ class BarsFeed(StreamFeed):
         if bars:
             self.newest_utc = max(self.newest_utc, newest_utc)
             self.told += len(bars)
-            self.recent.told(bars)
             self.world.publish("bars", BarsClosed(bars, received_s))
+            self.recent.told(bars)
         self.all_told = self.all_told or forming_utc > 0 or self.told >= BACK
         if self.waiting:
             self._answer_waiting()

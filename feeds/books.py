@@ -50,6 +50,11 @@ IDS_MAX = 200
 """Order ids that wait to be read: four requests. Whoever asked for more asks again."""
 
 
+READS_APART = 0.5
+"""Part of the time after which a disagreement is read again. Fifty sessions that fill at once asked for ten reads in
+half a second; each is told to all of them, and comes out of one quota."""
+
+
 class ReadAsked(Message, frozen=True):
     """Timer: what was asked for is due."""
 
@@ -124,13 +129,17 @@ class Books(Server):
         self.world.after(max(0.0, due_s - self.world.now_s()), ReadBooks(due_s, rhythm))
 
     def _due(self, due: ReadBooks) -> None:
-        """A read that began when this one was due, or later, is this one too: so ten askers cost two reads."""
+        """A read that began when this one was due, or later, is this one too: so ten askers cost two reads. And fifty,
+        each at its own moment, no more: what is asked for right behind a read waits a little for others."""
         now_s = self.world.now_s()
         if due.rhythm:
             self._read_at(max(due.due_s + self.timing.snapshot_every_s, now_s), rhythm=True)
         if self.requested_s >= due.due_s:
             return
-        if now_s < self.not_before_s:
+        apart_s = self.requested_s + READS_APART * self.timing.confirm_after_s
+        if now_s < apart_s and not due.rhythm:
+            self._read_at(apart_s, rhythm=False)
+        elif now_s < self.not_before_s:
             self._failed(now_s, f"the venue asked us to wait {self.not_before_s - now_s:.0f} s more")
         else:
             self._read(now_s)

@@ -163,7 +163,8 @@ class ReadListing(Request[Listing], frozen=True):
 
 
 class OrdersSeen(Message, frozen=True):
-    """Published on topic "orders": what came in one read. ``snapshot``: part of the stream's own replay."""
+    """Published on ``paths.orders_topic``: what came in one read of one symbol's orders. ``snapshot``: part of the
+    stream's own replay."""
 
     orders: tuple[Order, ...]
     snapshot: bool

@@ -42,6 +42,11 @@ def feed(connection: str, name: str) -> str:
     return f"{CONNECTIONS}/{connection}/feeds/{name}"
 
 
+def orders_topic(symbol: str) -> str:
+    """Of an orders feed: where it tells the orders of one symbol."""
+    return f"orders/{symbol}"
+
+
 def books(connection: str, account: str) -> str:
     return f"{CONNECTIONS}/{connection}/books/{account}"
 

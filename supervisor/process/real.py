@@ -48,7 +48,7 @@ from supervisor.process.world import HttpReply
 from supervisor.runtime.line import Line
 from supervisor.runtime.pulse import Pulse
 from supervisor.wire.limits import INSIDE, SocketLimits
-from supervisor.wire.peers import CAST_CONNECT_S, Peers
+from supervisor.wire.peers import CAST_CONNECT_S, Peers, readable
 from supervisor.wire.publications import Publisher, Subscription
 from supervisor.wire.seldom import Seldom
 
@@ -183,9 +183,10 @@ class RealWorld:
         """Each is handled before it is looked whether there is another: to find that there is none takes as long as a
         publication that somebody waits for."""
         for _ in range(READS_A_TURN_MAX):
-            if self._ending is not None or subscription.socket.closed or not subscription.take():
-                return
+            subscription.take()
             self._dispatch_mailbox(server)
+            if self._ending is not None or subscription.socket.closed or not readable(subscription.socket):
+                return
 
     def _sleep_ms(self) -> int:
         idle_s = self._limit_s / TURNS_PER_LIMIT

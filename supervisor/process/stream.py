@@ -151,6 +151,9 @@ class Content:
         except AttributeError as error:
             raise BadContent(f"this version of requests or urllib3 hides its socket: {error}") from error
         self._socket.settimeout(0)
+        self._all_below = 0 if isinstance(self._socket, ssl.SSLSocket) else READ_BYTES
+        """A shorter read was all that lay there: it is not asked again, to hear that there is no more. (TLS gives a
+        record at a time.)"""
         self.heard_s = time.monotonic()
         self.fd: int = self._socket.fileno()
         self._early: bytes = _taken_from(buffered)
@@ -170,6 +173,8 @@ class Content:
                     return b"".join(parts), self._closed_by_venue()
                 parts.append(body.push(data))
                 size += len(parts[-1])
+                if len(data) < self._all_below:
+                    break
         except NOTHING_MORE:
             pass
         except (OSError, BadChunks) as error:

@@ -14,9 +14,10 @@ from supervisor.wire.names import endpoint
 from supervisor.wire.peers import Context, bind, new_socket
 from supervisor.wire.rings import Following, Rings
 
-TOPICS_MAX = 256
+TOPICS_MAX = 1024
 TOPIC_LENGTH_MAX = 200
-"""Of one publisher. Who may open the socket may subscribe to anything, and each topic asked for is kept."""
+"""Of one publisher: an orders feed has one for each symbol of its account. Who may open the socket may subscribe to
+anything, and each topic asked for is kept."""
 HEAD_LENGTH_BYTES = 2
 
 
@@ -100,16 +101,15 @@ class Subscription:
         if self._following.remove(topic):
             self.socket.set(zmq.UNSUBSCRIBE, topic.encode() + b"\0")
 
-    def take(self) -> bool:
-        """The next one, if it has come. (To ask before each one costs as much as to take it.)"""
+    def take(self) -> None:
+        """The next one, if it has come."""
         try:
             frame = self.socket.recv(zmq.NOBLOCK)
         except zmq.Again:
-            return False
+            return
         topic, head, body = parted(frame)
         envelope = unpack(head)
         if envelope.kind == "published":
             self._following.published(topic, envelope.incarnation, envelope.number, body)
         else:
             self._following.restated(topic, envelope.incarnation, envelope.number)
-        return True

@@ -59,7 +59,7 @@ class Holder(Server):
         self.lease = Lease(self.world, config, TIMING, feeds=(BARS, ORDERS, POSITIONS), accounts=(ACCOUNT,))
         self.lease.start()
         self.bars_feed = paths.feed(config.name, BARS)
-        for feed, topic in ((BARS, "bars"), (ORDERS, "orders"), (POSITIONS, "positions")):
+        for feed, topic in ((BARS, "bars"), (ORDERS, paths.orders_topic("ESZ13")), (POSITIONS, "positions")):
             self.world.subscribe(paths.feed(config.name, feed), topic)
         self.world.subscribe(paths.books(config.name, ACCOUNT), "snapshot")
 

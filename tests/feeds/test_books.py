@@ -142,6 +142,15 @@ def test_a_read_satisfies_all_that_were_due_when_it_began(world: ScriptedWorld) 
     assert [snapshot.requested_s for snapshot in told(world)] == [1000.0, 1011.0]
 
 
+def test_fifty_who_ask_each_at_his_own_moment_are_told_by_two_reads(world: ScriptedWorld) -> None:
+    world.advance(10.0)
+    for _ in range(50):
+        world.tell(ReadSnapshot(after_s=0.0))
+        world.advance(0.009)
+    world.advance(10.0)
+    assert [snapshot.requested_s for snapshot in told(world)] == [1000.0, 1010.0, 1010.5]
+
+
 def test_a_read_that_began_before_a_confirming_one_was_due_does_not_confirm(world: ScriptedWorld) -> None:
     world.advance(29.5)
     world.tell(ReadSnapshot(after_s=1.0))

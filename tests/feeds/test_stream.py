@@ -2,6 +2,7 @@
 
 import pytest
 
+from feeds import paths
 from feeds.lines import LINE_BYTES_MAX
 from feeds.messages import (
     OrdersSeen,
@@ -51,13 +52,22 @@ def test_replayed_orders_are_told_from_live_ones() -> None:
     world.feed(order_line("2") + golden.END_SNAPSHOT + NL + order_line("3") + order_line("4"))
     world.feed(golden.HEARTBEAT + NL)
     world.feed(order_line("5"))
-    seen: list[OrdersSeen] = world.published_on("orders")
+    seen: list[OrdersSeen] = world.published_on(paths.orders_topic("ESZ26"))
     assert [(message.snapshot, [order.order_id for order in message.orders]) for message in seen] == [
         (True, ["1"]),
         (True, ["2"]),
         (False, ["3", "4"]),
         (False, ["5"]),
     ]
+
+
+def test_orders_of_one_read_are_told_to_those_who_follow_their_symbol() -> None:
+    world = opened("orders")
+    world.feed(
+        order_line("1") + order_line("2").replace(b"ESZ26", b"NQZ26") + order_line("3") + golden.END_SNAPSHOT + NL
+    )
+    told = {topic: [order.order_id for order in message.orders] for topic, message in world.published}
+    assert told == {paths.orders_topic("ESZ26"): ["1", "3"], paths.orders_topic("NQZ26"): ["2"]}
 
 
 def test_positions_are_told_whole_and_never_before_the_snapshot_is() -> None:

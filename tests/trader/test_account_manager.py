@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from brokers.model import Instrument, OrderStatus, OrderType
+from feeds import paths
 from feeds.messages import InstrumentRead, ReadInstrument, SnapshotFailed
 from supervisor.errors import HttpFailed, Refused
 from tests.trader.session_world import ACCOUNT, BOOKS, SESSION, SYMBOL, TRADER, Desk, reply
@@ -26,20 +27,47 @@ from trader.messages import (
     Turn,
 )
 from trader.orders.intents import Intent
+from trader.store.desk import DESK_DB, write_session
+
+# -- what it hears -----------------------------------------------------------------------------------------------------
+
+
+def test_it_follows_the_orders_of_its_symbols_and_of_those_it_once_had(desk: Desk) -> None:
+    orders = paths.feed("sim", paths.orders(ACCOUNT))
+    assert [topic for to, topic in desk.world.subscriptions if to == orders] == [paths.orders_topic(SYMBOL)]
+    desk.long_and_covered()
+    write_session(desk.world.store(DESK_DB), msgspec.structs.replace(SESSION, symbols=("QQQ",)))  # type: ignore[arg-type]
+    desk.restart()
+    topics = [topic for to, topic in desk.world.subscriptions if to == orders]
+    assert topics == [paths.orders_topic("QQQ"), paths.orders_topic(SYMBOL)]
+
 
 # -- intent first ------------------------------------------------------------------------------------------------------
 
 
-def test_the_intent_is_on_disk_and_the_trader_answered_before_the_request_leaves(desk: Desk) -> None:
+def test_the_intent_is_on_disk_before_the_request_leaves_and_the_trader_is_told_after_it(desk: Desk) -> None:
     desk.world.trace.clear()
     desk.declare(1)
     steps = [what for what, where in desk.world.trace if what in ("commit", "reply", "http")]
-    assert steps[:3] == ["commit", "reply", "http"]
+    assert steps == ["commit", "http", "commit", "reply"]
     (intent,) = desk.query("SELECT * FROM intents")
     assert (intent["state"], intent["purpose"], intent["result_order_id"]) == ("unknown", "entry", "1 2")
     desk.stream()
     (intent,) = desk.query("SELECT * FROM intents")
     assert (intent["state"], intent["result_order_id"]) == ("accepted", "1"), "frames tell which id is the entry's"
+
+
+def test_of_several_requests_the_trader_waits_for_the_first_alone(desk: Desk) -> None:
+    desk.long_and_covered()
+    desk.declare(2)
+    desk.fill("3")
+    for _ in range(2):
+        desk.stream()
+    desk.read()
+    desk.world.trace.clear()
+    desk.declare(2, "165")
+    steps = [what for what, where in desk.world.trace if what in ("commit", "reply", "http")]
+    assert steps[:5] == ["commit", "http", "commit", "reply", "http"]
 
 
 def test_the_key_is_the_sessions_key_and_a_running_number(desk: Desk) -> None:

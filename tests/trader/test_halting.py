@@ -8,6 +8,7 @@ import pytest
 from brokers.model import OrderStatus, OrderType
 from supervisor.errors import HttpFailed, StoreFailed
 from tests.scripted_parts import MemoryFile
+from tests.trader.bracket_words import bar
 from tests.trader.held_desk import Held
 from tests.trader.session_world import SYMBOL, reply
 from trader.holds import EVERYBODY, HALT_FILE, Level
@@ -31,6 +32,21 @@ def test_held_session_enters_nothing_and_says_who_held_it(desk: Held) -> None:
     assert (desk.rows()[-1].gate, "by ann: cpi" in desk.rows()[-1].text) == ("hold", True)
     assert desk.world.ask(ReadSessionStatus()).person_holds[0].by == "ann"
     assert (desk.taken.held, desk.taken.halted) == (True, False)
+
+
+def test_hold_that_nobody_told_is_known_with_the_next_bar_and_no_intent_comes_of_its_turn(desk: Held) -> None:
+    desk.hold(tell=False)
+    bar(desk, "167")
+    desk.declare(1)
+    assert (desk.sent(), desk.query("SELECT * FROM intents"), desk.rows()[-1].gate) == ([], [], "hold")
+
+
+def test_halt_that_nobody_told_cancels_with_the_next_bar(desk: Held) -> None:
+    desk.declare(1)
+    desk.stream()
+    desk.hold(Level.HALT, tell=False)
+    bar(desk, "167")
+    assert desk.sent()[-1] == "DELETE"
 
 
 def test_hold_leaves_a_working_entry_which_is_covered_when_it_fills(desk: Held) -> None:

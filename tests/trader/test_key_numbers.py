@@ -50,8 +50,11 @@ class Owner:
         self.numbers.reserve(self.newest)
         return self.key, self.newest
 
+    def calm(self) -> None:
+        self.numbers.take_ahead(max(self.newest + 1, self.next_number))
 
-@given(st.lists(st.sampled_from(["place", "place", "place", "start", "copy", "restore", "lose"]), max_size=120))
+
+@given(st.lists(st.sampled_from(["place", "place", "place", "calm", "start", "copy", "restore", "lose"]), max_size=120))
 def test_no_key_is_used_twice_over_any_history_of_restarts_and_copies_brought_back(acts: list[str]) -> None:
     disk = Disk()
     owner = Owner(disk)
@@ -61,6 +64,8 @@ def test_no_key_is_used_twice_over_any_history_of_restarts_and_copies_brought_ba
             key = owner.place()
             assert key not in used
             used.add(key)
+        elif act == "calm":
+            owner.calm()
         elif act == "copy":
             copy = (owner.key, owner.newest)
         elif act == "restore":
@@ -82,6 +87,25 @@ def test_the_file_is_written_once_in_a_block_and_before_its_first_number_is_used
         assert disk.writes == begun + 1
     owner.place()
     assert disk.writes == begun + 2
+
+
+def test_with_a_calm_moment_before_each_placing_none_but_the_first_waits_for_the_file() -> None:
+    disk = Disk()
+    owner = Owner(disk)
+    owner.place()
+    for _ in range(3 * BLOCK):
+        owner.calm()
+        before = disk.writes
+        owner.place()
+        assert disk.writes == before
+
+
+@given(st.lists(st.sampled_from(["place", "calm", "start"]), max_size=80))
+def test_numbers_taken_ahead_make_no_journal_look_older_than_it_is(acts: list[str]) -> None:
+    owner = Owner(Disk())
+    for act in acts:
+        {"place": owner.place, "calm": owner.calm, "start": owner.start}[act]()
+        assert not owner.numbers.behind
 
 
 def test_a_session_that_never_placed_keeps_its_key_over_restarts() -> None:

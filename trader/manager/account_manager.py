@@ -1,8 +1,9 @@
 """The account manager of a session: the only process that sends its orders, and the one writer of its journal.
 
 Thin: each message becomes one step, that is one transaction in which the pure parts decide (turns, execution, truth)
-and intents are written; after the commit the reply goes out, then the intents are sent, and each outcome is a step of
-its own. It goes on minding the position when trading is done, and ends the session when nothing of it is left.
+and intents are written; after the commit they are sent, and each outcome is a step of its own. Of a turn the first is
+sent, then its trader is told. It goes on minding the position when trading is done, and ends the session when nothing
+of it is left.
 """
 
 from __future__ import annotations
@@ -128,8 +129,10 @@ class AccountManager(Server):
         self.lease.start()
         self.world.subscribe(self.books, "snapshot")
         self.world.subscribe(self.books, "asked")
-        for feed, topic in zip(feeds, ("orders", "positions"), strict=True):
-            self.world.subscribe(paths.feed(connection, feed), topic)
+        orders, positions = (paths.feed(connection, feed) for feed in feeds)
+        for symbol in dict.fromkeys((*session.symbols, *self.journal.declarations)):  # that it has, and once had
+            self.world.subscribe(orders, paths.orders_topic(symbol))
+        self.world.subscribe(positions, "positions")
         self.world.after(self.timing.look_every_s, Tick())
 
     def _limit(self, settings: SessionArguments) -> None:
@@ -145,7 +148,9 @@ class AccountManager(Server):
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
         if isinstance(request, Turn):
-            self.reply(caller, self._turn(request))
+            self._turn(request)
+            self.sending.send_one()  # nobody has to be told before; what more there is waits, lest the trader wait long
+            self.reply(caller, TurnDone(self.journal.rows_after(self.journal.last_row), views(self.account)))
             self._after_commit()
             return None
         if isinstance(request, ReadRows):
@@ -179,7 +184,8 @@ class AccountManager(Server):
             self.account.price_seen(message.bars)
             if self.account.watches:
                 self._follow_bars(message)
-            if not self._look_after(message.symbol) and not self.account.watches:
+            held = self._look_at_holds()  # a turn follows: what is held is refused there, not written and held back
+            if not self._look_after(message.symbol) and not held and not self.account.watches:
                 return
         elif self.lease.handle_info(message):
             return
@@ -222,10 +228,9 @@ class AccountManager(Server):
             self.minding.begins_again()
         return attached
 
-    def _turn(self, request: Turn) -> Message:
+    def _turn(self, request: Turn) -> None:
         with self._step() as now:
             turn(self.account, request, now)
-        return TurnDone(rows=self.journal.rows_after(self.journal.last_row), positions=views(self.account))
 
     def _committed(self, request: BeginSeries | BeginTimers | TradingDone | EndTrading | ReleaseHold) -> Message:
         """One step; its reply is given when it is on disk, and before anything is sent."""
@@ -287,6 +292,7 @@ class AccountManager(Server):
     def _tick(self) -> None:
         self.world.after(self.timing.look_every_s, Tick())
         self._look_at_holds()
+        self.sending.take_ahead()
         now = now_of(self.world)
         self.next_tick_s = now.s + self.timing.look_every_s
         if any(i.state is IntentState.UNSENT for i in self.journal.open_intents.values()):
@@ -327,12 +333,14 @@ class AccountManager(Server):
         if change_s < self.next_tick_s - now.s:
             self.world.after(max(change_s, HOURS_LEAST_S), LookAtHours())
 
-    def _look_at_holds(self) -> None:
-        """What a person has stopped. Cheap: a number of desk.db, and whether there is a file."""
+    def _look_at_holds(self) -> bool:
+        """What a person has stopped; whether that is news. Cheap: a number of desk.db, and whether there is a file."""
         now_stands = self._what_stands()
-        if now_stands != self.account.in_force:
-            with self._step() as now:
-                take(self.account, now_stands, now)
+        if now_stands == self.account.in_force:
+            return False
+        with self._step() as now:
+            take(self.account, now_stands, now)
+        return True
 
     def _what_stands(self) -> InForce:
         """What cannot be read holds entries; what was known of it stands on."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from feeds.messages import Snapshot
 from trader.hours.market_hours import UNKNOWN_HOURS, Phase
 from trader.manager.account import Account, Now
@@ -16,7 +18,7 @@ from trader.manager.protection import outside
 from trader.minding import closing, stop_watch
 from trader.minding.closing import flat_at_close, overnight_margin
 from trader.minding.cover import bare_outside
-from trader.minding.minded import Act, Minded, Overrun, Price, Scene, Words
+from trader.minding.minded import Act, Minded, Price, Scene, Words
 from trader.minding.renewal import renew, stop_expires
 from trader.minding.rolling import contract_ends
 from trader.minding.stop_watch import stop_inert, stop_passed
@@ -37,8 +39,7 @@ RULES: tuple[Callable[[Scene, Minded], Act | None], ...] = (
 def mind(account: Account, now: Now) -> None:
     """Inside a step: what the rules want is done. Each is asked about what those before it have left."""
     for symbol in account.session.symbols:
-        look_for_overrun(account, symbol, now)
-        seen = scene(account, symbol, now)
+        seen = looked_at(account, symbol, now)
         for rule in RULES:
             act = rule(seen, account.journal.minded(symbol))
             if act is not None:
@@ -49,8 +50,7 @@ def mind(account: Account, now: Now) -> None:
 def due(account: Account, now: Now, symbols: Iterable[str]) -> bool:
     """Whether a rule wants something done, so that a step is worth it. Changes nothing that is stored."""
     for symbol in symbols:
-        look_for_overrun(account, symbol, now)
-        seen, minded = scene(account, symbol, now), account.journal.minded(symbol)
+        seen, minded = looked_at(account, symbol, now), account.journal.minded(symbol)
         if any(rule(seen, minded) is not None for rule in RULES):
             return True
     return False
@@ -76,14 +76,17 @@ def told_by_read(account: Account, snapshot: Snapshot, now: Now) -> None:
             account.price_told(symbol, Price(price, now.utc))
 
 
-def look_for_overrun(account: Account, symbol: str, now: Now) -> None:
-    """Since when the market is beyond a working stop: of this life only, a new one begins to count anew."""
-    before: Overrun | None = account.overrun.get(symbol)
-    found = stop_watch.overrun(scene(account, symbol, now), before)
+def looked_at(account: Account, symbol: str, now: Now) -> Scene:
+    """The scene, with since when the market is beyond a working stop: of this life only, a new one counts anew."""
+    seen = scene(account, symbol, now)
+    found = stop_watch.overrun(seen, seen.overrun)
+    if found is seen.overrun:
+        return seen
     if found is None:
-        account.overrun.pop(symbol, None)
+        del account.overrun[symbol]
     else:
         account.overrun[symbol] = found
+    return msgspec.structs.replace(seen, overrun=found)
 
 
 def scene(account: Account, symbol: str, now: Now) -> Scene:

@@ -33,7 +33,7 @@ class Sending:
         broker: Broker,
         key_numbers: KeyNumbers,
         step: Callable[[], Step],
-        look_at_holds: Callable[[], None],
+        look_at_holds: Callable[[], object],
     ) -> None:
         self._world, self._account, self.broker, self._key_numbers = world, account, broker, key_numbers
         self._step, self._look_at_holds = step, look_at_holds
@@ -45,24 +45,32 @@ class Sending:
         self._waiting += intents
 
     def send(self) -> None:
-        """Each intent once: written before, its outcome committed after; what follows from that is sent too."""
+        """What was written, and what follows from its outcome."""
         for _ in range(SENDS_AT_ONCE):
             if not self._waiting:
                 return
-            intent = self._account.journal.open_intents.get(self._waiting.pop(0).number)
-            if intent is None or intent.state is not IntentState.WRITTEN:
-                continue
-            if intent.kind is Kind.PLACE and intent.purpose is Purpose.ENTRY and self._entry_is_off(intent):
-                continue
-            result = self._instruct(intent)
-            if isinstance(result, Unknown) and not result.sent:
-                self._pause()  # the venue cannot be reached: plan again at a later tick, not in a circle
-            with self._step() as now:
-                outcome(self._account, intent, result, now)
+            self.send_one()
         if self._waiting:
             waiting = len(self._waiting)
             self._world.log.error("instructions wait: too many at once", limit=SENDS_AT_ONCE, waiting=waiting)
             self._pause()
+
+    def send_one(self) -> None:
+        """The first that waits, if one does. Each intent once: written before, its outcome committed after."""
+        intent = self._account.journal.open_intents.get(self._waiting.pop(0).number) if self._waiting else None
+        if intent is None or intent.state is not IntentState.WRITTEN:
+            return
+        if intent.kind is Kind.PLACE and intent.purpose is Purpose.ENTRY and self._entry_is_off(intent):
+            return
+        result = self._instruct(intent)
+        if isinstance(result, Unknown) and not result.sent:
+            self._pause()  # the venue cannot be reached: plan again at a later tick, not in a circle
+        with self._step() as now:
+            outcome(self._account, intent, result, now)
+
+    def take_ahead(self) -> None:
+        """At a calm moment: the numbers of the next placings' keys."""
+        self._key_numbers.take_ahead(self._account.journal.next_key()[0])
 
     def _pause(self) -> None:
         self.paused_until_s = self._world.now_s() + self._account.timing.look_every_s
