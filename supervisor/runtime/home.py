@@ -46,9 +46,8 @@ def owner_of(home: str, locks: Path = LOCKS) -> int:
         held = [line.split() for line in locks.read_text().splitlines()]
     except OSError:
         return 0
-    for (
-        line
-    ) in held:  # "3: FLOCK ADVISORY WRITE 18406 fe:00:2318628 0 EOF"; who waits for one has "->" behind the number
+    # "3: FLOCK ADVISORY WRITE 18406 fe:00:2318628 0 EOF"; who waits for one has "->" behind the number
+    for line in held:
         if line[1:2] == ["FLOCK"] and line[4:5] == words[1:2] and line[5].rpartition(":")[2] == str(inode):
             return int(line[4])
     return 0
