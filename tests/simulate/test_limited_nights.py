@@ -42,7 +42,7 @@ def played(seed: int, limits: LimitsSection) -> Night:
     return night
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5, 8])
+@pytest.mark.parametrize("seed", [1, 2, 4, 5, 8, 11])
 def test_no_entry_is_written_beyond_what_was_allowed(seed: int) -> None:
     night = played(seed, LIMITS)
     entries = 0
