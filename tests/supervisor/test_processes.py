@@ -320,7 +320,7 @@ def test_no_descriptor_is_left_by_a_hundred_restarts(desk: Desk) -> None:
     for _ in range(100):
         desk.client.call(StartChild(under="spare", spec=spec))
         desk.client.call(TerminateChild(name="spare/passing"))
-    assert descriptors() == before
+    desk.until(lambda: descriptors() <= before)  # the answer comes before the last one's are closed
 
 
 def test_caller_of_a_process_that_is_killed_learns_it_at_once_and_not_at_its_limit(desk: Desk) -> None:
