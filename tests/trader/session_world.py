@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pkgutil import resolve_name
 from typing import Any
@@ -36,7 +38,7 @@ from feeds.messages import (
     Token,
 )
 from feeds.specs import plain
-from supervisor.errors import StoreFailed
+from supervisor.errors import HttpFailed, StoreFailed
 from supervisor.messages import Done, Predecessor, Request
 from supervisor.process.world import HttpReply
 from tests.scripted_parts import HttpRequest, MemoryStore
@@ -141,6 +143,19 @@ class Desk:
             if answer is not None:
                 return answer
         return self.accept(request)
+
+    @contextmanager
+    def answers_lost(self, *, taken: bool = True) -> Iterator[None]:
+        """Meanwhile no placing gets its answer. ``taken``: it has reached the venue all the same."""
+
+        def lost(request: HttpRequest) -> HttpReply:
+            if taken:
+                self.accept(request)
+            raise HttpFailed("time-out", sent=True)
+
+        self.on_order = lost
+        yield
+        self.on_order = None
 
     def accept(self, request: HttpRequest) -> HttpReply:
         """Children wait for their parent; one that ``refuse_leg`` names is refused, its parent all the same taken."""

@@ -8,7 +8,6 @@ import pytest
 
 from brokers.model import OrderStatus, OrderType, Trail
 from brokers.tradestation.client import TradeStation
-from supervisor.errors import HttpFailed
 from supervisor.wire.codec import decode, encode
 from tests.trader.bracket_words import bar, declare, held, long_with_take, view
 from tests.trader.session_world import SYMBOL, Desk
@@ -66,13 +65,8 @@ def test_of_a_refused_stop_the_take_makes_way_and_the_desk_holds_it(desk: Desk) 
 
 
 def test_a_lost_answer_is_settled_for_all_legs_by_a_read(desk: Desk) -> None:
-    def lost(request: Any) -> Any:
-        desk.accept(request)
-        raise HttpFailed("time-out", sent=True)
-
-    desk.on_order = lost
-    declare(desk, 1, stop=166, take=170)
-    desk.on_order = None
+    with desk.answers_lost():
+        declare(desk, 1, stop=166, take=170)
     desk.fill("1")
     desk.read()
     assert held(desk) == 1
@@ -81,12 +75,8 @@ def test_a_lost_answer_is_settled_for_all_legs_by_a_read(desk: Desk) -> None:
 
 
 def test_the_same_bought_by_hand_is_not_taken_for_a_bracket_whose_legs_are_not_there(desk: Desk) -> None:
-    def lost(request: Any) -> Any:
-        raise HttpFailed("time-out", sent=True)
-
-    desk.on_order = lost
-    declare(desk, 1, stop=166)
-    desk.on_order = None
+    with desk.answers_lost(taken=False):
+        declare(desk, 1, stop=166)
     desk.by_hand(1)
     desk.read()
     assert held(desk) == 0, "ours may be on its way yet"
@@ -106,12 +96,8 @@ def test_the_same_bought_by_hand_is_not_taken_for_a_bracket_whose_legs_are_not_t
 def test_what_may_be_our_entry_and_shows_no_stop_pages_long_before_it_can_be_settled(desk: Desk) -> None:
     """Its answer was lost and its legs were refused, or somebody bought the same: a person is told before we know."""
 
-    def lost(request: Any) -> Any:
-        raise HttpFailed("time-out", sent=True)
-
-    desk.on_order = lost
-    declare(desk, 1, stop=166)
-    desk.on_order = None
+    with desk.answers_lost(taken=False):
+        declare(desk, 1, stop=166)
     desk.by_hand(1)
     for _ in range(3):
         desk.world.advance(5.0)
@@ -128,13 +114,10 @@ def test_what_a_read_has_shown_before_it_filled_is_still_taken_for_ours(desk: De
     """Regression (the machine of brackets): its answer was lost and its stop refused, and a read showed it unfilled. It
     counted as somebody else's from then on: given up, its fill adopted as a divergence, its stop void."""
 
-    def lost(request: Any) -> Any:
-        desk.accept(request)
-        raise HttpFailed("time-out", sent=True)
-
-    desk.refuse_leg, desk.on_order = "StopMarket", lost
-    declare(desk, 1, stop=166)
-    desk.refuse_leg, desk.on_order = "", None
+    desk.refuse_leg = "StopMarket"
+    with desk.answers_lost():
+        declare(desk, 1, stop=166)
+    desk.refuse_leg = ""
     desk.read()
     desk.fill("1")
     desk.settle()

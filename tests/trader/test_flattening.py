@@ -7,7 +7,6 @@ from typing import Any, cast
 import pytest
 
 from brokers.model import OrderStatus, OrderType, Side
-from supervisor.errors import HttpFailed
 from tests.trader.held_desk import Held
 from tests.trader.session_world import SYMBOL, reply
 from trader.holds import Level
@@ -282,12 +281,8 @@ def test_what_a_released_doubt_had_explained_is_read_again_before_flat_is_confir
     """Regression (night 113): the position at the broker was taken for a lost entry's; a person released the doubt,
     and flat was confirmed in that moment by a read that showed one."""
 
-    def lost(request: Any) -> Any:
-        raise HttpFailed("time-out", sent=True)
-
-    desk.on_order = lost
-    desk.declare(1)
-    desk.on_order = None
+    with desk.answers_lost(taken=False):
+        desk.declare(1)
     desk.flatten()
     desk.world.advance(1.0)
     desk.read()

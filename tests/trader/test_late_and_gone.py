@@ -31,13 +31,8 @@ def test_an_entry_that_is_found_after_its_validity_is_cancelled_at_once() -> Non
     desk = Desk()
     desk.ready()
 
-    def lost(request: Any) -> Any:
-        desk.accept(request)
-        raise HttpFailed("time-out", sent=True)
-
-    desk.on_order = lost
-    desk.declare(1)
-    desk.on_order = None
+    with desk.answers_lost():
+        desk.declare(1)
     sent_utc = desk.orders["1"].opened_utc
     desk.manager.account.timing = replace(desk.manager.account.timing, on_its_way_s=600.0)
     desk.world.advance(140.0)
@@ -47,16 +42,9 @@ def test_an_entry_that_is_found_after_its_validity_is_cancelled_at_once() -> Non
 
 
 def test_what_left_todays_orders_with_the_day_is_found_in_history_before_it_is_given_up(desk: Desk) -> None:
-    desk = Desk()
-    desk.ready()
 
-    def lost(request: Any) -> Any:
-        desk.accept(request)
-        raise HttpFailed("time-out", sent=True)
-
-    desk.on_order = lost
-    desk.declare(1)
-    desk.on_order = None
+    with desk.answers_lost():
+        desk.declare(1)
     desk.fill("1")
     desk.history["1"] = desk.orders.pop("1")
     desk.settle()
@@ -75,13 +63,8 @@ def test_what_history_tells_of_an_entry_closes_nothing_that_a_read_does_not_show
     account = desk.manager.account
     account.capabilities = replace(account.capabilities, children=False)
 
-    def lost(request: Any) -> Any:
-        desk.accept(request)
-        raise HttpFailed("time-out", sent=True)
-
-    desk.on_order = lost
-    desk.declare(1)
-    desk.on_order = None
+    with desk.answers_lost():
+        desk.declare(1)
     desk.fill("1")
     desk.history["1"] = desk.orders.pop("1")
     desk.by_hand(-1)
@@ -114,8 +97,6 @@ def test_a_new_life_closes_and_protects_only_what_a_read_has_shown_it(desk: Desk
 
 
 def test_nothing_is_given_up_while_history_is_not_to_be_had_and_that_pages(desk: Desk) -> None:
-    desk = Desk()
-    desk.ready()
     with_a_lost_stop(desk, "none")
     for _ in range(40):
         desk.world.advance(5.0)
@@ -128,8 +109,6 @@ def test_nothing_is_given_up_while_history_is_not_to_be_had_and_that_pages(desk:
 
 
 def test_our_own_death_does_not_begin_the_wait_anew(desk: Desk) -> None:
-    desk = Desk()
-    desk.ready()
     with_a_lost_stop(desk, "none")
     desk.world.advance(70.0)
     desk.restart()

@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from brokers.model import OrderType
-from supervisor.errors import HttpFailed
 from tests.trader.bracket_words import declare, held
 from tests.trader.session_world import Desk
 
@@ -15,14 +14,8 @@ from tests.trader.session_world import Desk
 def lose_the_answer(desk: Desk, quantity: int = 1, *, arrives: bool = True, **terms: Any) -> None:
     """Order 1 the entry, 2 its stop, 3 its take, if there is one; or none of them has arrived."""
 
-    def lost(request: Any) -> Any:
-        if arrives:
-            desk.accept(request)
-        raise HttpFailed("time-out", sent=True)
-
-    desk.on_order = lost
-    declare(desk, quantity, **terms)
-    desk.on_order = None
+    with desk.answers_lost(taken=arrives):
+        declare(desk, quantity, **terms)
 
 
 def sent_by_hand(desk: Desk, stop: str) -> None:

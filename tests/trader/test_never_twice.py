@@ -57,13 +57,8 @@ def test_killed_between_send_and_answer_the_order_is_found_and_not_sent_twice(de
 
 
 def test_a_time_out_is_unknown_and_blocks_the_symbol_until_a_read_settles_it(desk: Desk) -> None:
-    def lost(request: Any) -> Any:
-        desk.accept(request)
-        raise HttpFailed("time-out", sent=True)
-
-    desk.on_order = lost
-    desk.declare(1)
-    desk.on_order = None
+    with desk.answers_lost():
+        desk.declare(1)
     desk.declare(2)
     assert desk.sent() == ["POST"]
     assert (BOOKS, ReadSnapshot(1.0)) in desk.world.casts
@@ -194,14 +189,10 @@ def test_past_its_validity_an_entry_is_not_sent_any_more(desk: Desk) -> None:
 
 
 def test_an_entry_that_shows_up_after_it_was_given_up_is_kept_covered_and_reported(desk: Desk) -> None:
-    def lost(request: Any) -> Any:
-        raise HttpFailed("time-out", sent=True)
-
-    desk.on_order = lost
-    desk.declare(1)
-    request = desk.world.requests[-1]
-    opened_utc = desk.world.now_utc()
-    desk.on_order = None
+    with desk.answers_lost(taken=False):
+        desk.declare(1)
+        request = desk.world.requests[-1]
+        opened_utc = desk.world.now_utc()
     desk.settle()
     desk.accept(request)
     desk.change("1", opened_utc=opened_utc)
@@ -216,13 +207,9 @@ def test_an_entry_that_shows_up_after_it_was_given_up_is_kept_covered_and_report
 def given_up(desk: Desk) -> float:
     """An entry whose answer was lost and that no read shows; gives the moment at which it was sent."""
 
-    def lost(request: Any) -> Any:
-        raise HttpFailed("time-out", sent=True)
-
-    desk.on_order = lost
-    desk.declare(1)
-    sent_utc = desk.world.now_utc()
-    desk.on_order = None
+    with desk.answers_lost(taken=False):
+        desk.declare(1)
+        sent_utc = desk.world.now_utc()
     desk.settle()
     return sent_utc
 
@@ -252,15 +239,10 @@ def test_an_order_that_explains_an_adopted_position_is_not_taken_for_a_late_one_
 
 
 def test_a_persons_release_ends_the_doubt_that_no_read_can_settle_and_the_next_reads_adopt(desk: Desk) -> None:
-    def lost(request: Any) -> Any:
-        desk.accept(request)
-        raise HttpFailed("time-out", sent=True)
-
     account = desk.manager.account
     account.capabilities = msgspec.structs.replace(account.capabilities, children=False)
-    desk.on_order = lost
-    desk.declare(1)
-    desk.on_order = None
+    with desk.answers_lost():
+        desk.declare(1)
     desk.fill("1")
     desk.by_hand(1)
     desk.read()

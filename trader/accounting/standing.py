@@ -15,7 +15,7 @@ from enum import StrEnum
 import msgspec
 
 from brokers.broker import AccountSnapshot
-from brokers.model import ZERO, Instrument, Position, Value
+from brokers.model import ZERO, Instrument, Value
 from feeds.trading_day import began_utc
 from trader.accounting.money import (
     Gap,
@@ -227,6 +227,18 @@ def read_of(session: Session, reads: Mapping[tuple[str, str], Broker], places: M
     return reads.get((connection, account)) or Broker(place_of(places, connection), connection, account)
 
 
+NOT_KNOWN: dict[str, object] = {
+    "state": State.OURS_UNREAD,
+    "ours": None,
+    "risk_usd": None,
+    "open_usd": None,
+    "exposure_usd": None,
+    "realised_today_usd": None,
+    "realised_usd": None,
+}
+"""Of a session whose journal cannot be read the broker's side is told alone; no sum of the account knows its part."""
+
+
 def _standing(each: Ours, symbol: str, read: Broker, now_utc: float) -> Standing:
     book, instrument = each.book, each.book.instruments.get(symbol)
     made = book.ledger(symbol, began_utc(now_utc, read.kind))
@@ -236,23 +248,26 @@ def _standing(each: Ours, symbol: str, read: Broker, now_utc: float) -> Standing
     price = content.last_prices.get(symbol) if content else None
     stops = stops_of(book.orders, symbol)
     state = state_of(theirs == held.quantity, read, book.changed_utc.get(symbol, 0.0))
-    if each.unread:
-        return _not_known(each, symbol, read, position)
     if symbol not in each.symbols:
         state, position, theirs = State.PAST, None, None  # whoever trades it now has the broker's side
-    return Standing(
+    line = Standing(
         environment=read.environment,
         connection=read.connection,
         account=read.account,
         session=each.session.name,
         symbol=symbol,
         state=state,
-        ours=held.quantity,
-        average_price=held.average_price,
-        as_of_utc=held.as_of_utc,
         theirs=theirs,
         their_average_price=position.average_price if position else None,
         read_age_s=read.age_s,
+    )
+    if each.unread:
+        return msgspec.structs.replace(line, **NOT_KNOWN)
+    return msgspec.structs.replace(
+        line,
+        ours=held.quantity,
+        average_price=held.average_price,
+        as_of_utc=held.as_of_utc,
         stop=stops[0].price if stops else None,
         risk_usd=risk_at_stop_usd(held, stops, instrument),
         price=price,
@@ -263,27 +278,6 @@ def _standing(each: Ours, symbol: str, read: Broker, now_utc: float) -> Standing
         fees_today_usd=money(made.fees_today_usd),
         fees_usd=money(made.fees_usd),
         gaps=made.gaps,
-    )
-
-
-def _not_known(each: Ours, symbol: str, read: Broker, position: Position | None) -> Standing:
-    """The broker's side alone; no sum of the account knows its part."""
-    return Standing(
-        environment=read.environment,
-        connection=read.connection,
-        account=read.account,
-        session=each.session.name,
-        symbol=symbol,
-        state=State.OURS_UNREAD,
-        ours=None,
-        theirs=None if read.content is None else position.quantity if position else ZERO,
-        their_average_price=position.average_price if position else None,
-        read_age_s=read.age_s,
-        risk_usd=None,
-        open_usd=None,
-        exposure_usd=None,
-        realised_today_usd=None,
-        realised_usd=None,
     )
 
 
