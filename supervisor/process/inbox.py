@@ -120,7 +120,7 @@ class Inbox:
             try:
                 send(self.socket, *frames)
             except zmq.Again:
-                # Of what the peer has taken since, ZeroMQ hears once in 3 million ticks (a millisecond) while it is busy,
+                # Of what the peer has taken since, ZeroMQ hears once in 3 million ticks (a millisecond) when busy,
                 # and calls a queue of 16 full that is empty (seen: the seventeenth of 20 quick calls). Asked, it looks.
                 self.socket.get(zmq.EVENTS)
                 send(self.socket, *frames)
