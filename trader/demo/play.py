@@ -199,6 +199,8 @@ def _inject(stage: Stage, fault: Fault) -> None:
             stage.client.call(SetHold(session=stand.name, level="hold", by="the demo", why="to show it"))
         case "release":
             stage.client.call(LiftHold(session=stand.name, by="the demo"))
+        case _:
+            raise ValueError(f"nothing injects {fault.kind!r}")
 
 
 def _stop_the_market(stage: Stage, show: Show) -> dict[str, list[int]]:

@@ -57,7 +57,7 @@ STANDS = (
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """``at_s``: machine seconds from the start of trading. ``form``: of a GoAway; ``kind_of_feed``: which stream."""
+    """``at_s``: machine seconds from the start of trading. ``form``: of a GoAway; ``feed``: which stream."""
 
     at_s: float
     kind: Kind
