@@ -106,6 +106,7 @@ PURE_FILES = (
     "trader/hours/market_hours.py",
     "trader/data/bars.py",
     "trader/holds.py",
+    "trader/incidents.py",
     "trader/manager/inquiry.py",
     "trader/moments.py",
     "trader/desk/plan.py",

@@ -13,6 +13,7 @@ from trader.risk.limits import limits_of
 from trader.sessions import Session
 
 MARKET_HOURS = "market_hours"
+ENSURE = "ensure_sessions"
 INTENSITY = 4
 PERIOD_S = 60.0
 """Restarts of one group that are taken as bad luck; the fifth in a minute slows the failing child down."""
@@ -56,9 +57,7 @@ def root_spec(config: DeskConfig, *, writes_hours: bool = True) -> ChildSpec:
             *((hours_spec(arguments),) if writes_hours else ()),
             ChildSpec(id="connections", type="supervisor", supervisor=flags(dynamic=True)),
             ChildSpec(id="sessions", type="supervisor", supervisor=flags(dynamic=True)),
-            ChildSpec(
-                id="ensure_sessions", start="trader.desk.ensure:EnsureSessions", arguments=arguments, shutdown_s=35.0
-            ),
+            ChildSpec(id=ENSURE, start="trader.desk.ensure:EnsureSessions", arguments=arguments, shutdown_s=35.0),
         ),
     )
 

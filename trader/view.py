@@ -13,19 +13,24 @@ ROW = ("name", "state", "for_s", "pid", "restarts", "expected", "budget_left", "
 def tree_lines(seen: Tree, deaths: int = 0) -> list[str]:
     """One line a child, indented by its supervisors; below it as many of its last ends as are asked for."""
     supervisors = {child.name for child in seen.children if child.type == "supervisor"}
+    labels = [_label(child, supervisors) for child in seen.children]
+    column = max(map(len, labels), default=0) + 2
     lines = []
-    for child in seen.children:
-        lines.append(_tree_line(child, supervisors, seen.now_s))
+    for child, label in zip(seen.children, labels, strict=True):
+        lines.append(label.ljust(column) + _tree_line(child, seen.now_s))
         depth = sum(child.name.startswith(name + "/") for name in supervisors)
         lines += [f"{'  ' * depth}    † {death_text(each, seen.now_s)}" for each in last(child, deaths)]
     return lines
 
 
-def _tree_line(child: ChildInfo, supervisors: set[str], now_s: float) -> str:
+def _label(child: ChildInfo, supervisors: set[str]) -> str:
     above = [name for name in supervisors if child.name.startswith(name + "/")]
     label = child.name[len(max(above, key=len)) + 1 :] if above else child.name
-    text = f"{'  ' * len(above)}{mark(child)} {label}".ljust(44)
-    text += f"{child.state:<10} {duration(max(0.0, now_s - child.since_s)):>8}"
+    return f"{'  ' * len(above)}{mark(child)} {label}"
+
+
+def _tree_line(child: ChildInfo, now_s: float) -> str:
+    text = f"{child.state:<10} {duration(max(0.0, now_s - child.since_s)):>8}"
     if child.type == "worker":
         text += f"  pid {child.pid or '-':<8}"
         expected = f" +{child.expected_restarts} expected" if child.expected_restarts else ""

@@ -10,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.model import OrderType, Side
-from supervisor.messages import ChildInfo, Tree
+from supervisor.messages import ChildInfo
 from trader.accounting.standing import Standing, State
+from trader.cli import lines
 from trader.cli import status as status_view
 from trader.cli.books import aligned
 from trader.cli.confirm import Word
-from trader.cli.status import event_lines, money_line
+from trader.cli.incidents import event_lines, told_by_cause
+from trader.cli.status import money_line
 from trader.cli.words import bare, no_outcome, order_line, position_line, symbol_hold
+from trader.incidents import Incident
 from trader.messages import Hold, PositionView, SessionStatus, Unsettled, WorkingOrder
 
 D = Decimal
@@ -84,7 +87,7 @@ def test_an_entry_without_outcome_is_not_told_as_an_order_that_works() -> None:
     assert Word("spy", entries=1, orders=("1", "2")).told() == "spy: holds nothing; 2 orders work, 1 of them entries"
 
 
-def event(number: int, **more: Any) -> dict[str, Any]:
+def event(number: int, **more: Any) -> Incident:
     skipped = {
         "incident": "",
         "kind": "bar.skipped",
@@ -92,7 +95,7 @@ def event(number: int, **more: Any) -> dict[str, Any]:
         "subject": "sessions/es",
         "text": f"ESZ13 bar of {number}",
     }
-    return skipped | {"market_utc": 1_381_154_400.0 + number} | more
+    return Incident(**(skipped | {"market_utc": 1_381_154_400.0 + number} | more))
 
 
 def test_pages_of_one_kind_are_one_line_and_incidents_each_have_theirs_with_their_times() -> None:
@@ -134,18 +137,25 @@ def test_one_that_is_slowed_down_is_told_with_what_it_does_now() -> None:
     ]
 
 
-def test_one_that_is_slowed_down_is_told_also_where_its_event_was_not_recorded(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_one_that_is_slowed_down_is_told_also_where_its_event_was_not_recorded() -> None:
     """As the recorder's own is, while it dies."""
-    tree = Tree(
-        100.0, 7, (child("recorder", "held, up", since_s=90.0, why="killed by SIGKILL"), child("control", "up"))
-    )
-    status_view._print_status(tree, [], [], True, ())
-    assert capsys.readouterr().out.splitlines()[1:] == [
-        "  processes  2 up of 2, 1 slowed down   restarts 0",
-        "  ✖ recorder is slowed down: killed by SIGKILL; now up for 10.0s, over when that lasts",
+    recorder = child("recorder", "held, up", since_s=90.0, why="killed by SIGKILL")
+    assert told_by_cause([], [], [recorder], 100.0, all_of=False) == [
+        "✖ recorder is slowed down: killed by SIGKILL; now up for 10.0s, over when that lasts"
     ]
+
+
+def test_what_is_wider_than_a_terminal_goes_on_below_and_piped_a_line_is_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = f"  ✖ X: Unavailable: GET http://127.0.0.1/{'a' * 90}: refused"
+    assert lines.wrapped(line) == [line]
+    monkeypatch.setattr(lines, "on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    folded = lines.wrapped(line)
+    assert all(len(each) <= 80 for each in folded)
+    assert folded[0].startswith("  ✖ X:")
+    assert "".join(each.strip() for each in folded).replace(" ", "") == line.replace(" ", "")
 
 
 HELD = Standing(

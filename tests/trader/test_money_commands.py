@@ -290,3 +290,32 @@ def test_on_a_terminal_there_are_heads_sums_and_ages(home: Path, monkeypatch: py
     assert out.splitlines()[0].split()[:4] == ["session", "symbol", "env", "account"]
     assert "SIM SIM1  realised today 0.00  in all 100.00  fees 4.50" in out
     assert "broker read absent: no desk runs" in out
+
+
+@pytest.mark.parametrize("command", ["positions", "orders", "fills"])
+def test_what_the_journal_knows_is_shown_below_the_complaint_of_a_configuration_that_cannot_be_read(
+    home: Path, command: str
+) -> None:
+    before = run(home, command)
+    (home / "nightdesk.toml").write_text("garbage = = [\n")
+    after = run(home, command)
+    assert (before.exit_code, after.exit_code) == (0, 78)
+    assert after.stdout == before.stdout
+    first, *_ = after.stderr.splitlines()
+    assert "nightdesk.toml" in first
+    assert "what is stored is shown without it" in first
+
+
+def test_a_configuration_that_cannot_be_read_is_in_the_json_too(home: Path) -> None:
+    (home / "nightdesk.toml").unlink()
+    told = json.loads(run(home, "positions", "--json").stdout)
+    assert "does not exist" in told["misconfigured"]
+    assert [(each["symbol"], each["ours"]) for each in told["positions"]] == [("ESZ13", "1"), ("SPY", "0")]
+
+
+def test_limits_are_not_known_where_the_configuration_cannot_be_read(home: Path) -> None:
+    (home / "nightdesk.toml").write_text("garbage = = [\n")
+    shown = run(home, "session", "show", "es")
+    assert shown.exit_code == 78
+    assert "limits  not known" in shown.stdout
+    assert shown.stderr.startswith("nightdesk: ")

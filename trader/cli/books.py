@@ -37,8 +37,8 @@ from trader.accounting.standing import (
     place_of,
     spot,
 )
-from trader.cli.common import Failed, NoAnswer, NoSuchSession, NotRunning, control, read_tree
-from trader.cli.stored import config_of, stored, stored_removed
+from trader.cli.common import BadConfiguration, Failed, NoAnswer, NoSuchSession, NotRunning, control, read_tree
+from trader.cli.stored import config_in_force, stored, stored_removed
 from trader.config import DeskConfig
 from trader.sessions import Session, Wanted, journal_path
 from trader.store.books import read_book, read_fills
@@ -62,7 +62,7 @@ diff_option = click.option(
 
 class Look(msgspec.Struct, frozen=True):
     """One look at both sides. ``running``: a desk was there to be asked. ``places``: of all connections that are
-    configured. ``unread``: stores that cannot be read."""
+    configured. ``unread``: stores that cannot be read. ``misconfigured``: why nightdesk.toml cannot be used."""
 
     home: Path
     now_utc: float
@@ -71,6 +71,7 @@ class Look(msgspec.Struct, frozen=True):
     ours: tuple[Ours, ...]
     brokers: tuple[Broker, ...]
     unread: tuple[str, ...]
+    misconfigured: str = ""
 
     def broker(self, session: Session) -> Broker:
         return next(b for b in self.brokers if (b.connection, b.account) == (session.connection, session.account))
@@ -103,28 +104,23 @@ def look(home: Path, name: str = "") -> Look:
     sessions, removed = _named(stored(home), name), _named(stored_removed(home), name)
     if name and not sessions and not removed:
         raise NoSuchSession(f"no session is called {name!r}; `nightdesk session list` shows them")
-    config = config_of(home)
     try:
         with control(home) as client:
-            return look_with(client, home, config, sessions, read_tree(client, home).now_s, removed)
+            return look_with(client, home, sessions, read_tree(client, home).now_s, removed)
     except NoAnswer:  # the books of an account answer for themselves
         with Client(str(home)) as client:
-            return look_with(client, home, config, sessions, time.monotonic(), removed)
+            return look_with(client, home, sessions, time.monotonic(), removed)
     except NotRunning:
-        return look_with(None, home, config, sessions, 0.0, removed)
+        return look_with(None, home, sessions, 0.0, removed)
 
 
 def look_with(
-    client: Client | None,
-    home: Path,
-    config: DeskConfig,
-    sessions: Sequence[Session],
-    now_s: float,
-    removed: Sequence[Session] = (),
+    client: Client | None, home: Path, sessions: Sequence[Session], now_s: float, removed: Sequence[Session] = ()
 ) -> Look:
     """``client`` None: no desk runs. ``now_s``: its machine time."""
+    config, misconfigured = config_in_force(home)
     clock = _clock(home, config)
-    places = {name: Place(each.environment, each.venue) for name, each in config.connections.items()}
+    places = _places(config, (*sessions, *removed))
     accounts = dict.fromkeys((each.connection, each.account) for each in (*sessions, *removed))
     unread: list[str] = []
     brokers = tuple(
@@ -132,7 +128,16 @@ def look_with(
     )
     ours = [_ours(home, each, brokers, places, unread) for each in sessions]
     ours += [_ours(home, each, brokers, places, unread, removed=True) for each in removed]
-    return Look(home, clock.market_utc(), client is not None, places, tuple(ours), brokers, tuple(unread))
+    now_utc = clock.market_utc()
+    return Look(home, now_utc, client is not None, places, tuple(ours), brokers, tuple(unread), misconfigured)
+
+
+def _places(config: DeskConfig | None, sessions: Iterable[Session]) -> dict[str, Place]:
+    """Where the connections lead. Without a configuration each is a venue of its own, and what is stored of a session
+    says whether it is LIVE."""
+    if config is None:
+        return {each.connection: Place("LIVE" if each.live else "SIM", each.connection) for each in sessions}
+    return {name: Place(each.environment, each.venue) for name, each in config.connections.items()}
 
 
 def _broker(
@@ -233,8 +238,15 @@ def ask_for(seen: Look) -> None:
         raise NotRunning(f"no desk runs on {seen.home}, so the broker's side is not known. `nightdesk run` starts it.")
 
 
+def above(seen: Look) -> None:
+    """What has to be read before the figures."""
+    if seen.misconfigured:
+        click.echo(f"nightdesk: {seen.misconfigured}", err=True)
+
+
 def end(seen: Look, states: Iterable[State], *, wanted: bool) -> None:
-    """What could not be read is said; the exit code. ``wanted``: the broker's side was asked for."""
+    """What could not be read is said; the exit code. ``wanted``: the broker's side was asked for. (That the
+    configuration cannot be used was said above it all: ``above``.)"""
     for text in seen.unread:
         click.echo(f"nightdesk: {text}", err=True)
     for name, symbol in seen.unsettled:
@@ -245,6 +257,8 @@ def end(seen: Look, states: Iterable[State], *, wanted: bool) -> None:
         click.echo(f"nightdesk: the broker's side of {account} is not known: {each.why}", err=True)
     if not seen.running:
         click.echo(f"nightdesk: no desk runs on {seen.home}: the broker's side is not known, ours is stored", err=True)
+    if seen.misconfigured:
+        sys.exit(BadConfiguration.exit_code)
     if seen.unread or (wanted and seen.missing):
         sys.exit(1)
     if any(state.difference for state in states):
@@ -271,7 +285,8 @@ def _accounts(seen: Look) -> list[dict[str, Any]]:
 def looked_json(seen: Look) -> dict[str, Any]:
     """What each of these commands tells of its look, whatever it looks at."""
     unsettled = [{"session": name, "symbol": symbol} for name, symbol in seen.unsettled]
-    return {"now_utc": seen.now_utc, "accounts": _accounts(seen), "unsettled": unsettled}
+    wrong = {"misconfigured": seen.misconfigured} if seen.misconfigured else {}
+    return {**wrong, "now_utc": seen.now_utc, "accounts": _accounts(seen), "unsettled": unsettled}
 
 
 def ages(seen: Look) -> list[str]:
@@ -287,13 +302,16 @@ def ages(seen: Look) -> list[str]:
 # -- output ------------------------------------------------------------------------------------------------------------
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Aligned under its columns for people; piped: one row a line, cells separated by tabs, nothing cut."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], none: str = "") -> None:
+    """Aligned under its columns for people; piped: one row a line, cells separated by tabs, nothing cut. ``none``: what
+    people are told where there is no row: silence could as well be a command that does not work."""
     cells = [[text(each) for each in row] for row in rows]
     if not on_terminal():
         for row in cells:
             click.echo("\t".join(row))
         return
+    if not cells and none:
+        click.echo(none)
     for line in aligned(columns, cells, get_terminal_size().columns):
         click.echo(line)
 
@@ -349,8 +367,9 @@ def _named(sessions: Sequence[Session], name: str) -> list[Session]:
     return [each for each in sessions if name in ("", each.name)]
 
 
-def _clock(home: Path, config: DeskConfig) -> Clock:
+def _clock(home: Path, config: DeskConfig | None) -> Clock:
+    """Without a configuration this machine's."""
     try:
-        return Clock(str(home / config.desk.clock) if config.desk.clock else "")
+        return Clock(str(home / config.desk.clock) if config and config.desk.clock else "")
     except BadClock as error:
         raise Failed(str(error)) from error

@@ -12,6 +12,7 @@ import click
 from supervisor.errors import StoreFailed
 from supervisor.process.store import SqliteStore
 from trader.cli.common import BadUsage, as_json, home_of, print_json
+from trader.cli.lines import echo
 from trader.cli.main import home_option
 from trader.doctor import machine
 from trader.doctor.findings import Finding, exit_code
@@ -20,6 +21,9 @@ from trader.doctor.orders import unsettled
 from trader.doctor.venue import VenueChecks
 from trader.sessions import Session
 from trader.store import desk
+
+LINE_INDENT = 31
+"""What is said of a check stands in a column."""
 
 
 @click.command()
@@ -37,7 +41,8 @@ def doctor(context: click.Context, connection: str | None, as_json: bool, home: 
     for each in checks(home_of(context, home), connection):
         found.append(each)
         if not as_json:
-            click.echo(each.line)
+            for line in each.line.splitlines():
+                echo(line, LINE_INDENT)
     code = exit_code(found)
     if as_json:
         print_json({"exit_code": code, "findings": found})

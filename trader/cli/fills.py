@@ -10,6 +10,7 @@ from trader.accounting.order_lines import FillLine, fill_lines, foreign_fill_lin
 from trader.accounting.standing import freshest, of_account
 from trader.cli.books import (
     Look,
+    above,
     age,
     ask_for,
     confirmed,
@@ -53,6 +54,7 @@ def fills(
     """
     folder = home_of(context, home)
     seen = confirmed(folder, session, lambda each: [x.state for x in _lines(each, session, since, until)])
+    above(seen)
     if diff:
         ask_for(seen)
     lines = _lines(seen, session, since, until)
@@ -60,7 +62,7 @@ def fills(
     if as_json:
         print_json({**looked_json(seen), "fills": shown})
     else:
-        table(COLUMNS, [_row(line, seen) for line in shown])
+        table(COLUMNS, [_row(line, seen) for line in shown], "nothing differs" if diff else "no fills")
     end(seen, (line.state for line in lines), wanted=diff)
 
 

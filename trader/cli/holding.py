@@ -11,7 +11,7 @@ from trader.cli.common import Failed, as_json, control, home_of, print_json
 from trader.cli.confirm import word
 from trader.cli.main import home_option
 from trader.cli.stopping import Watch
-from trader.cli.stored import config_of, hold_line, status_of, stored_holds, stored_one, who
+from trader.cli.stored import config_in_force, hold_line, status_of, stored_holds, stored_one, who
 from trader.cli.words import put_back
 from trader.desk.commands import HoldLifted, LiftHold, SetHold
 from trader.holds import EVERYBODY, those_of
@@ -126,8 +126,9 @@ def release(
 
 
 def environment_of(home: Path, row: Session) -> str:
-    """SIM or LIVE. A connection that is not in the configuration any more counts as LIVE: rather asked than not."""
-    connection = config_of(home).connections.get(row.connection)
+    """SIM or LIVE. A connection of which nobody knows any more counts as LIVE: rather asked than not."""
+    config, _ = config_in_force(home)
+    connection = config.connections.get(row.connection) if config else None
     return connection.environment if connection is not None else "LIVE"
 
 

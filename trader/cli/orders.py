@@ -8,7 +8,7 @@ import click
 
 from trader.accounting.order_lines import OrderLine, order_lines
 from trader.accounting.standing import spot
-from trader.cli.books import Look, age, ask_for, confirmed, connection_cell, diff_option, end, looked_json, table
+from trader.cli.books import Look, above, age, ask_for, confirmed, connection_cell, diff_option, end, looked_json, table
 from trader.cli.common import as_json, home_of, print_json
 from trader.cli.main import home_option
 
@@ -30,6 +30,7 @@ def orders(context: click.Context, session: str, diff: bool, as_json: bool, home
     Exit code 5 where something differs. An order that is not ours is shown and never touched.
     """
     seen = confirmed(home_of(context, home), session, lambda each: [x.state for x in _lines(each, session)])
+    above(seen)
     if diff:
         ask_for(seen)
     lines = _lines(seen, session)
@@ -37,7 +38,7 @@ def orders(context: click.Context, session: str, diff: bool, as_json: bool, home
     if as_json:
         print_json({**looked_json(seen), "orders": shown})
     else:
-        table(COLUMNS, [_row(line, seen) for line in shown])
+        table(COLUMNS, [_row(line, seen) for line in shown], "nothing differs" if diff else "no order works")
     end(seen, (line.state for line in lines), wanted=diff)
 
 

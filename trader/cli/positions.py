@@ -10,6 +10,7 @@ from trader.accounting.standing import AccountTotal, Standing, standings, totals
 from trader.cli import books
 from trader.cli.books import (
     Look,
+    above,
     age,
     ages,
     ask_for,
@@ -22,6 +23,7 @@ from trader.cli.books import (
     text,
 )
 from trader.cli.common import as_json, home_of, print_json
+from trader.cli.lines import echo
 from trader.cli.main import home_option
 
 COLUMNS = (
@@ -43,6 +45,7 @@ def positions(context: click.Context, session: str, diff: bool, as_json: bool, h
     Exit code 5 where something differs. Works without a running desk, then with our side only; with --diff that is 3.
     """
     seen = confirmed(home_of(context, home), session, lambda each: [x.state for x in lines_of(each, session)])
+    above(seen)
     if diff:
         ask_for(seen)
     lines = lines_of(seen, session)
@@ -51,7 +54,7 @@ def positions(context: click.Context, session: str, diff: bool, as_json: bool, h
     if as_json:
         print_json({**looked_json(seen), "positions": shown, "totals": sums})
     else:
-        table(COLUMNS, [row(line, seen) for line in shown])
+        table(COLUMNS, [row(line, seen) for line in shown], "nothing differs" if diff else "no positions")
         _for_people(seen, sums, diff)
     end(seen, (line.state for line in lines), wanted=diff)
 
@@ -77,15 +80,13 @@ def _for_people(seen: Look, sums: list[AccountTotal], diff: bool) -> None:
         return
     for each in sums if not diff else ():
         account = seen.account(each.connection, each.account)
-        click.echo(
+        echo(
             f"{each.environment} {account}  realised today {text(each.realised_today_usd)}  in all"
             f" {text(each.realised_usd)}  fees {text(each.fees_usd)}  open {text(each.open_usd)}  exposure"
             f" {text(each.exposure_usd)}  risk {text(each.risk_usd)}  broker's equity {text(each.broker_equity_usd)}"
         )
         if each.profit_unknown:
-            click.echo(
-                f"  profit of {', '.join(each.profit_unknown)} is unknown over an adoption: the sums are without it"
-            )
+            echo(f"  profit of {', '.join(each.profit_unknown)} is unknown over an adoption: the sums are without it")
     for line in ages(seen):
-        click.echo(line)
-    click.echo("USD; open profit at the broker's last price, as old as its read; today is the account's trading day.")
+        echo(line)
+    echo("USD; open profit at the broker's last price, as old as its read; today is the account's trading day.")

@@ -15,6 +15,7 @@ from supervisor.errors import CallFailed
 from trader.accounting.standing import Standing, State
 from trader.cli.books import (
     Look,
+    above,
     age,
     ages,
     ask_for,
@@ -27,6 +28,7 @@ from trader.cli.books import (
     table,
 )
 from trader.cli.common import Failed, as_json, control, home_of, print_json, read_tree
+from trader.cli.lines import echo
 from trader.cli.main import home_option
 from trader.cli.positions import lines_of
 from trader.messages import ReadSessionStatus
@@ -66,6 +68,7 @@ def reconcile(
     """
     folder = home_of(context, home)
     seen = look(folder, session)
+    above(seen)
     ask_for(seen)
     if now:
         read_anew(folder, seen, timeout_s)
@@ -93,7 +96,7 @@ def reconcile(
     else:
         table(COLUMNS, [_row(line, agreed.get((line.session, line.symbol)), seen) for line in lines])
         for text in ages(seen) if on_terminal() else ():
-            click.echo(text)
+            echo(text)
     end(seen, (line.state for line in lines), wanted=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from feeds.config import AccountLimits
 from trader.cli.adding import add
 from trader.cli.books import table
 from trader.cli.common import (
+    BadConfiguration,
     as_json,
     control,
     home_of,
@@ -20,7 +22,7 @@ from trader.cli.holding import flatten, hold, release
 from trader.cli.main import home_option
 from trader.cli.starting import wait_for, wait_for_agreement
 from trader.cli.stored import (
-    config_of,
+    config_in_force,
     hold_line,
     live,
     no_processes,
@@ -32,6 +34,7 @@ from trader.cli.stored import (
 )
 from trader.cli.strategy import code_of, examined, of_session
 from trader.cli.words import bare, no_outcome, order_line, position_line, symbol_hold
+from trader.config import DeskConfig
 from trader.desk.commands import RemoveSession, StartSession, StopSession
 from trader.holds import EVERYBODY
 from trader.hosting.code import BadStrategy, find_code
@@ -74,7 +77,7 @@ def list_(context: click.Context, as_json: bool, home: str | None) -> None:
     rows = [
         (s.name, s.wanted, s.account, ",".join(s.symbols), s.strategy, environment(s), s.connection) for s in sessions
     ]
-    table(columns, rows)
+    table(columns, rows, "no sessions → nightdesk session add")
 
 
 @session.command()
@@ -87,20 +90,23 @@ def show(context: click.Context, name: str, as_json: bool, home: str | None) -> 
     folder = home_of(context, home)
     row = stored_one(folder, name)
     tree, status = live(folder, name)
-    limits = _limits(folder, row)
+    config, misconfigured = config_in_force(folder)
+    if misconfigured:
+        click.echo(f"nightdesk: {misconfigured}", err=True)
+    limits = _limits(config, row)
     holds = [each for each in stored_holds(folder).standing if each.session in (EVERYBODY, name)]
     if as_json:
         processes = tree.children if tree else ()
         print_json(
             {"session": row, "limits": limits, "holds": holds, "processes": processes, "account_manager": status}
         )
-        return
+        sys.exit(BadConfiguration.exit_code if misconfigured else 0)
     symbols = ", ".join(row.symbols)
     click.echo(f"{row.name}  {environment(row)}  wanted {row.wanted}  start {row.start_no}  {row.account}  {symbols}")
     click.echo(f"  strategy  {row.strategy} ({row.class_name})  code {row.code_sha256[:12]}{changed(row)}")
     click.echo(f"  parameters  {json.dumps(row.parameters)}")
-    click.echo(f"  limits  {shown_limits(limits['session'])}")
-    click.echo(f"  limits of {row.account}  {shown_limits(limits['account'])}")
+    click.echo(f"  limits  {shown_limits(limits['session']) if limits else 'not known'}")
+    click.echo(f"  limits of {row.account}  {shown_limits(limits['account']) if limits else 'not known'}")
     click.echo(f"  after a divergence  {row.after_divergence}")
     click.echo(f"  orders by {row.connection}, data from {row.feeds_from}")
     for line in protection_lines(row):
@@ -117,6 +123,8 @@ def show(context: click.Context, name: str, as_json: bool, home: str | None) -> 
     if status is not None:
         for line in _status_lines(status):
             click.echo(f"  {line}")
+    if misconfigured:
+        sys.exit(BadConfiguration.exit_code)
 
 
 @session.command()
@@ -234,7 +242,9 @@ def environment(row: Session) -> str:
     return "LIVE" if row.live else "SIM"
 
 
-def _limits(home: Path, row: Session) -> dict[str, AccountLimits]:
+def _limits(config: DeskConfig | None, row: Session) -> dict[str, AccountLimits] | None:
     """As nightdesk.toml has them now; a desk that runs has read it at its start."""
-    section = config_of(home).limits
+    if config is None:
+        return None
+    section = config.limits
     return {"session": limits_of(section, row.name), "account": section.accounts.get(row.account, AccountLimits())}

@@ -4,41 +4,36 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Any
 
 import click
 import msgspec
 
 from supervisor.control.client import Client
-from supervisor.errors import CallFailed, StoreFailed
+from supervisor.errors import CallFailed
 from supervisor.messages import ChildInfo, Tree
 from supervisor.process.printable import printable
-from supervisor.process.store import SqliteStore
 from trader.accounting.standing import Standing, standings
 from trader.cli.books import look_with, on_terminal, text
 from trader.cli.common import Failed, as_json, control, home_of, print_json, read_tree
+from trader.cli.incidents import HELD_UP, open_pages, told_by_cause
+from trader.cli.lines import echo
 from trader.cli.main import home_option
 from trader.cli.session import changed, environment
-from trader.cli.stored import config_of, hold_line, moment, stored, stored_holds
+from trader.cli.stored import hold_line, stored, stored_holds
 from trader.cli.words import bare, no_outcome, symbol_hold
 from trader.holds import EVERYBODY, PersonHold
 from trader.hours.market_hours import said
+from trader.incidents import by_cause
 from trader.messages import PositionView, ReadSessionStatus, SessionStatus
 from trader.sessions import Session, Wanted, manager_name, trader_name
-from trader.store import desk
 from trader.view import duration
 
 EXIT_DEGRADED = 5
-HELD_UP = "held, up"
-"""It was slowed down and runs: that has to last."""
 INDENT = 6
 """Of what is told of a session."""
 ASK_LIMIT_S = 2.0
-PAGE_SHOWN_S = 12 * 3600.0
-"""Machine seconds for which a page without an incident (a skipped bar, a refused stop) is shown: over a night."""
 
 
 class SessionView(msgspec.Struct, frozen=True):
@@ -54,10 +49,11 @@ class SessionView(msgspec.Struct, frozen=True):
 
 
 @click.command()
+@click.option("-a", "--all", "all_of", is_flag=True, help="Also each incident that follows from another one.")
 @as_json
 @home_option
 @click.pass_context
-def status(context: click.Context, as_json: bool, home: str | None) -> None:
+def status(context: click.Context, all_of: bool, as_json: bool, home: str | None) -> None:
     """The whole desk on one screen. Exit code 0 all well, 3 not running, 5 running but degraded."""
     folder = home_of(context, home)
     unread: list[str] = []
@@ -70,7 +66,8 @@ def status(context: click.Context, as_json: bool, home: str | None) -> None:
             for each in sessions
         ]
     holds = holds_or_told(folder, unread)
-    events = open_pages(folder, unread, tree.now_s)
+    feeds_from = {each.name: each.feeds_from for each in sessions}
+    events, causes = by_cause(open_pages(folder, unread, tree.now_s), tree.children, feeds_from)
     degraded = (
         bool(events)
         or bool(unread)
@@ -87,14 +84,16 @@ def status(context: click.Context, as_json: bool, home: str | None) -> None:
                 "holds": holds,
                 "sessions": views,
                 "open": events,
+                "causes": causes,
                 "unread": unread,
                 "tree": tree.children,
             }
         )
     else:
-        _print_status(tree, views, events, degraded, holds)
-        for text in unread:
-            click.echo(f"  ✖ {text}")
+        slowed = [child for child in tree.children if _bad(child)]
+        _print_status(tree, views, degraded, holds, unread)
+        for line in told_by_cause(events, causes, slowed, tree.now_s, all_of=all_of):
+            echo(f"  {line}")
     sys.exit(EXIT_DEGRADED if degraded else 0)
 
 
@@ -139,10 +138,11 @@ def money_of(
 ) -> dict[str, tuple[Standing, ...]]:
     """Each session's lines. What cannot be read goes to ``unread``: the processes are shown all the same."""
     try:
-        seen = look_with(client, home, config_of(home), sessions, now_s)
+        seen = look_with(client, home, sessions, now_s)
     except Failed as error:
         unread.append(str(error))
         return {}
+    unread += [seen.misconfigured] if seen.misconfigured else []
     unread += [text for text in seen.unread if text not in unread]
     lines = standings(seen.ours, seen.brokers, seen.places, seen.now_utc)
     return {each.name: tuple(line for line in lines if line.session == each.name) for each in sessions}
@@ -166,43 +166,14 @@ def holds_or_told(home: Path, unread: list[str]) -> tuple[PersonHold, ...]:
         return ()
 
 
-def open_pages(home: Path, unread: list[str], now_s: float) -> list[dict[str, Any]]:
-    """Incidents that were opened and not resolved, and pages of the last hours that are no incident and so never end
-    by themselves; newest last, of desk.db and of the sessions' journals. What cannot
-    be read goes to ``unread``: a store that is broken must not hide the others' troubles."""
-    rows: list[dict[str, Any]] = []
-    for path in [home / desk.DESK_DB, *sorted((home / "sessions").glob("*.db"))]:
-        try:
-            rows += _open_incidents(path, now_s)
-        except StoreFailed as error:
-            if str(error) not in unread:
-                unread.append(str(error))
-    return sorted(rows, key=lambda row: row["market_utc"])
-
-
-def _open_incidents(path: Path, now_s: float) -> list[dict[str, Any]]:
-    if not path.exists():
-        # Nothing was recorded yet.
-        return []
-    with closing(SqliteStore(path, None)) as store:
-        return store.query(
-            "SELECT incident, kind, level, subject, text, market_utc FROM events"
-            " WHERE level = 'PAGE' AND incident = '' AND machine_s BETWEEN ? AND ? UNION ALL"
-            " SELECT incident, kind, level, subject, text, market_utc FROM events AS opened"
-            " WHERE incident_state = 'opened'"
-            " AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.incident = opened.incident"
-            " AND later.incident_state = 'resolved' AND later.number > opened.number)",
-            (now_s - PAGE_SHOWN_S, now_s),
-        )
-
-
 def _bad(child: ChildInfo) -> bool:
     return child.state.startswith("held") or child.state == "waiting"
 
 
 def _print_status(
-    tree: Tree, views: list[SessionView], events: list[dict[str, Any]], degraded: bool, holds: tuple[PersonHold, ...]
+    tree: Tree, views: list[SessionView], degraded: bool, holds: tuple[PersonHold, ...], unread: Sequence[str]
 ) -> None:
+    """The head, what could not be read (before the figures that it may falsify), then the sessions."""
     workers = [child for child in tree.children if child.type == "worker"]
     restarts = sum(child.restarts for child in workers)
     up = sum(child.state in ("up", HELD_UP) for child in workers)
@@ -212,47 +183,13 @@ def _print_status(
     sign, word = ("▲", "degraded") if degraded else ("●", "ok")
     click.echo(f"{sign} nightdesk  {environments(views)}  {word}   pid {tree.pid}")
     click.echo(f"  processes  {up} up of {wanted}{more}   restarts {restarts}")
+    for told in unread:
+        echo(f"  ✖ {told}")
     for hold in holds:
-        click.echo(f"  ▲ {'HALTED' if hold.session == EVERYBODY else 'held ' + hold.session}  {hold_line(hold)}")
+        echo(f"  ▲ {'HALTED' if hold.session == EVERYBODY else 'held ' + hold.session}  {hold_line(hold)}")
     several = len({view.session.connection for view in views}) > 1
     for view in views:
         _print_session(view, holds, several=several)
-    for line in event_lines(events, slowed, tree.now_s):
-        click.echo(f"  ✖ {line}")
-    told = {event["subject"] for event in events if event["kind"] == "child.held"}
-    for child in slowed:  # the recorder itself may be the one, or have been away
-        if child.name not in told:
-            click.echo(f"  ✖ {child.name} is slowed down: {child.why}; {_now(child, tree.now_s)}")
-
-
-def _now(child: ChildInfo, now_s: float) -> str:
-    """What one that was slowed down does at this moment: its event tells of the moment when that began."""
-    if child.state == HELD_UP:
-        return f"now up for {duration(max(0.0, now_s - child.since_s))}, over when that lasts"
-    if child.next_try_s:
-        return f"now waiting, next try in {duration(max(0.0, child.next_try_s - now_s))}"
-    return f"now {child.state}"
-
-
-def event_lines(events: list[dict[str, Any]], slowed: Sequence[ChildInfo] = (), now_s: float = 0.0) -> list[str]:
-    """When, by whom and what, newest last. Pages of one kind and about one thing (a text begins with it: ``ESZ13 bar``)
-    that end by nothing are one line: the newest, and how many there were before it. Of those that are slowed down also
-    what they do now."""
-    now = {child.name: f" ({_now(child, now_s)})" for child in slowed}
-    newest: dict[tuple[str, ...], tuple[dict[str, Any], int]] = {}
-    for event in events:
-        about = event["incident"] or " ".join(event["text"].split()[:2])
-        key = (event["subject"], event["kind"], about)
-        _, before = newest.pop(key, (event, 0))
-        newest[key] = event, before + 1
-    lines = []
-    for event, number in newest.values():
-        more = f" ({number - 1} more like it before)" if number > 1 else ""
-        subject, told = event["subject"], event["text"]
-        told = printable(told if told.startswith(subject) else f"{subject}: {told}")
-        more += now.get(subject, "") if event["kind"] == "child.held" else ""
-        lines.append(f"{event['level']}  {moment(event['market_utc'])}  {told}{more}")
-    return lines
 
 
 def money_line(
@@ -305,7 +242,7 @@ def _print_session(view: SessionView, holds: tuple[PersonHold, ...], *, several:
     sign = "▲" if view.trouble else "○" if row.wanted is Wanted.OFF else "●"
     live = "LIVE  " if row.live else ""
     account = f"{row.account} by {row.connection}" if several else row.account
-    click.echo(
+    echo(
         f"  {sign} {row.name}  {live}{', '.join(row.symbols)}  {account}  wanted {row.wanted}, trader {view.state}"
         + (f"  {view.changed}" if view.changed else "")
     )
@@ -318,7 +255,7 @@ def _print_session(view: SessionView, holds: tuple[PersonHold, ...], *, several:
             click.echo(f"      {part}".rstrip())
     above = {f"entries held: {hold_line(hold)}" for hold in holds}  # who, when and why stand in the head
     for trouble in dict.fromkeys("entries held, see above" if each in above else each for each in view.trouble):
-        click.echo(f"      ▲ {printable(trouble)}")
+        echo(f"      ▲ {printable(trouble)}")
 
 
 def _folded(parts: list[str]) -> list[str]:

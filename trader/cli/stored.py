@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from supervisor.control.client import Client
 from supervisor.errors import CallFailed, StoreFailed
-from supervisor.messages import Tree
+from supervisor.messages import GetChildspec, Tree
 from supervisor.process.store import SqliteStore
 from supervisor.process.world import Store
 from supervisor.runtime.home import owner_of
@@ -31,6 +33,7 @@ from trader.config import BadConfig, DeskConfig, read_config
 from trader.holds import Holds, PersonHold
 from trader.messages import ReadSessionStatus, SessionStatus
 from trader.sessions import Session, Wanted, journal_path, manager_name
+from trader.specs import ENSURE
 from trader.store import desk
 from trader.store.books import uncovered_s
 from trader.store.holds import read_holds
@@ -44,6 +47,28 @@ def config_of(home: Path) -> DeskConfig:
         return read_config(home)
     except BadConfig as error:
         raise BadConfiguration(str(error)) from error
+
+
+def config_in_force(home: Path) -> tuple[DeskConfig | None, str]:
+    """For whoever only looks, or stops something in alarm: the file's; where that cannot be used, what the running desk
+    was started with, None where there is none; and what is wrong with the file, "" where nothing is."""
+    try:
+        return read_config(home), ""
+    except BadConfig as error:
+        config = _config_of_desk(home)
+        shown = "what the running desk was started with is shown" if config else "what is stored is shown without it"
+        return config, f"{error} Meanwhile {shown}."
+
+
+def _config_of_desk(home: Path) -> DeskConfig | None:
+    """As ensure_sessions has it, which starts all else by it."""
+    try:
+        with Client(str(home)) as client:
+            arguments = client.call(GetChildspec(ENSURE), timeout_s=SHOW_LIMIT_S).arguments
+        return msgspec.convert(arguments["config"], DeskConfig)
+    except (CallFailed, KeyError, msgspec.ValidationError):
+        # No desk, none that answers, or one of other code: then nothing is known of it.
+        return None
 
 
 def stored(home: Path) -> list[Session]:

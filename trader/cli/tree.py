@@ -12,11 +12,14 @@ from supervisor.control.client import Client
 from supervisor.errors import CallFailed
 from supervisor.messages import Tree
 from trader.cli.common import NoSuchSession, as_json, control, home_of, print_json, read_tree
+from trader.cli.lines import echo, wrapped
 from trader.cli.main import home_option
 from trader.view import changes, tree_lines, tree_row
 
 DEATHS_WATCHED = 10
 """All that are kept of a child: between two looks it may die more than once."""
+TREE_INDENT = 8
+"""Of what a line goes on with on a narrow terminal."""
 HOME, TO_END_OF_LINE, TO_END_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
@@ -43,7 +46,7 @@ def tree(
         _print_json(seen)
     elif sys.stdout.isatty():
         for line in tree_lines(seen, deaths):
-            click.echo(line)
+            echo(line, TREE_INDENT)
     else:
         for child in seen.children:
             click.echo(tree_row(child, seen.now_s))
@@ -76,7 +79,8 @@ def _watch(client: Client, under: str, deaths: int, every_s: float, as_json: boo
 
 def _tell(rows: list[str], screen: list[str]) -> None:
     if sys.stdout.isatty():
-        click.echo(HOME + "".join(f"{line}{TO_END_OF_LINE}\n" for line in screen) + TO_END_OF_SCREEN, nl=False)
+        lines = [part for line in screen for part in wrapped(line, TREE_INDENT)]
+        click.echo(HOME + "".join(f"{line}{TO_END_OF_LINE}\n" for line in lines) + TO_END_OF_SCREEN, nl=False)
         return
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     for row in rows:
