@@ -19,7 +19,7 @@ from supervisor.wire.door import Door
 from supervisor.wire.envelope import Envelope, pack, unpack
 from supervisor.wire.limits import SocketLimits
 from supervisor.wire.names import endpoint
-from supervisor.wire.peers import Context, bind, new_socket, send
+from supervisor.wire.peers import Bound, Context, new_socket, send
 
 
 class RealCaller(Caller, frozen=True):
@@ -48,7 +48,7 @@ class Inbox:
         self.socket.set(zmq.ROUTER_MANDATORY, 1)  # or it drops a reply without a word
         address = endpoint(folder, name, "sock")
         self.door = Door(self.socket, address, limits.connections_max) if limits.connections_max else None
-        bind(self.socket, address)
+        self.bound = Bound(self.socket, address)
 
     def look_at_door(self) -> None:
         if self.door and (gone := self.door.look()):

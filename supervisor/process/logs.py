@@ -57,6 +57,7 @@ class SwitchedFile(RotatingFileHandler):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, maxBytes=ROTATE_BYTES, backupCount=KEEP_FILES, encoding="utf-8", delay=True)
+        self._home = path.parent.parent
         self._failed = self._losing = False
 
     def switch(self, path: str) -> None:
@@ -89,7 +90,8 @@ class SwitchedFile(RotatingFileHandler):
         try:
             return not os.path.samestat(os.stat(self.baseFilename), os.fstat(self.stream.fileno()))
         except FileNotFoundError:
-            return True
+            # With its home moved as a whole it is found there; anew it would stand in that one's way back.
+            return self._home.exists()
 
     def _drop(self) -> None:
         """Close it without a last write, which fails again where the one before has failed."""

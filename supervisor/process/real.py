@@ -108,6 +108,7 @@ class RealWorld:
         self._publisher = Publisher(self._context, self._runtime_dir, self.name, self.incarnation)
         self._peers = Peers(self._context, self._runtime_dir, self.name, self.incarnation)
         self._subscriptions: dict[str, Subscription] = {}
+        self._cut_off = False
         self._timers: list[Due] = []
         self._order = itertools.count()
         self._mailbox: deque[Message] = deque()
@@ -222,10 +223,30 @@ class RealWorld:
             self.log.warning(news)
         for kind, count, text in self._seldom.due(self.now_s()):
             self.log.warning(text, kind=kind, times_since_last_told=count)
+        self._look_at_sockets()
         self._publisher.restate_all()
         self._flush_events()
         self._mailbox.extend(self._streams.overdue(self.now_s()))
         self.after(RESTATE_S, Beat())
+
+    def _look_at_sockets(self) -> None:
+        """Removed by whoever tidies up, they would keep out everybody who is not in yet: commands, and what starts
+        again. (A home that is gone the supervisor tells, once for all.)"""
+        try:
+            made = [self._inbox.bound.again(), self._publisher.bound.again()]
+        except OSError as error:
+            if not self._cut_off and Path(self._settings.home).is_dir():
+                self._cut_off = True
+                text = f"somebody has removed a socket of {self.name}, and it cannot be made again: {error}"
+                self.event("socket.lost", "PAGE", text, incident=f"socket:{self.name}", opened=True)
+            return
+        if any(made):
+            text = f"somebody has removed sockets of {self.name} in {self._runtime_dir}: made again, nobody was cut off"
+            self.event("socket.renewed", "DIGEST", text)
+        if self._cut_off:
+            self._cut_off = False
+            text = f"{self.name} has its sockets again"
+            self.event("socket.found", "DIGEST", text, incident=f"socket:{self.name}", resolved=True)
 
     # -- requests from others ----------------------------------------------------------------------
 

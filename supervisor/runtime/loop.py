@@ -83,6 +83,7 @@ class Runtime(Performer[Kid]):
         """The exit status, when the tree is down."""
         assert self.finished is not None
         self.watches.orphans.end_all()
+        self.watches.place.close()
         self.log.info("supervisor ends", why=self.finished.why)
         self.epoll.close()
         return 1 if self.finished.gave_up else 0

@@ -1,4 +1,4 @@
-"""What the supervising process looks after besides liveness: memory, freshness, and what children leave behind.
+"""What the supervising process looks after besides liveness: memory, freshness, what children leave, its home.
 
 Pure functions of ``core/`` decide; this reads /proc and the page for them, and feeds what they say to the tree.
 """
@@ -14,6 +14,7 @@ from supervisor.runtime.kid import Kid
 from supervisor.runtime.mark import supervisor_id
 from supervisor.runtime.orphans import Orphans
 from supervisor.runtime.page import Page
+from supervisor.runtime.place import Place
 
 
 class Watches:
@@ -28,6 +29,7 @@ class Watches:
         record: Callable[[Record], None],
     ) -> None:
         self.orphans = Orphans(supervisor_id(home), record)
+        self.place = Place(home, record)
         self._ceilings: Ceilings[Kid] = Ceilings()
         self._fresh = freshness.Watch()
         self._page = page
@@ -44,7 +46,8 @@ class Watches:
     def next_look_s(self, now_s: float) -> float:
         """Never before now: a look that is due at once is no sign that the loop came late."""
         fresh_s = freshness.next_look_s(self._fresh, self._declared(), now_s)
-        return max(now_s, min(self.orphans.next_look_s(), self._ceilings.next_look_s(), fresh_s))
+        looks_s = (self.orphans.next_look_s(), self._ceilings.next_look_s(), self.place.next_look_s, fresh_s)
+        return max(now_s, min(looks_s))
 
     def stalled(self, unwatched_s: float) -> None:
         """The judge came late; see ``core/liveness.py``."""
@@ -58,6 +61,8 @@ class Watches:
                 self._feed(TooBig(kid.name, kid.incarnation, mib))
         if self.orphans.next_look_s() <= now_s:
             self.orphans.look({kid.pid: kid.incarnation for kid in self._kids.values()}, now_s)
+        if self.place.next_look_s <= now_s:
+            self.place.look(now_s)
 
     def _judge_freshness(self, now_s: float) -> None:
         page = self._declared()

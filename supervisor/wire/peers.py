@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,40 @@ def readable(socket: Socket) -> bool:
     return bool(int(socket.get(zmq.EVENTS)) & READABLE)
 
 
+BINDS_MAX = 100
+"""Of one socket: each leaves the descriptor of a listener that nobody reaches any more."""
+
+
 def bind(socket: Socket, address: str) -> None:
     """The umask keeps everybody else out from the first moment on (0700); a socket is nothing to execute: 0600."""
     socket.bind(address)
     Path(address.removeprefix("ipc://")).chmod(0o600)
+
+
+class Bound:
+    """A socket under its name, and under it again where somebody has removed the file. Who is connected stays so."""
+
+    def __init__(self, socket: Socket, address: str) -> None:
+        self._socket, self._address = socket, address
+        self._path = Path(address.removeprefix("ipc://"))
+        self._binds = 1
+        bind(socket, address)
+
+    def again(self) -> bool:
+        """Whether it had to be. (Bound a second time, not instead: libzmq would hang up on all who are connected.)
+        Raises ``OSError`` where that cannot be, as in a home that is gone, or comes too often."""
+        if self._path.exists():
+            return False
+        if self._binds >= BINDS_MAX:
+            raise OSError(f"{self._path} was removed {self._binds} times")
+        with suppress(FileExistsError):
+            self._path.parent.mkdir(mode=0o700)
+        try:
+            bind(self._socket, self._address)
+        except zmq.ZMQError as error:
+            raise OSError(f"{self._path} cannot be bound: {error}") from error
+        self._binds += 1
+        return True
 
 
 class Peer:

@@ -11,7 +11,7 @@ from supervisor.messages import Message, Missed, Since
 from supervisor.wire.codec import encode
 from supervisor.wire.envelope import Envelope, Kind, pack, unpack
 from supervisor.wire.names import endpoint
-from supervisor.wire.peers import Context, bind, new_socket
+from supervisor.wire.peers import Bound, Context, new_socket
 from supervisor.wire.rings import Following, Rings
 
 TOPICS_MAX = 1024
@@ -42,7 +42,7 @@ class Publisher:
         self._rings = Rings(incarnation)
         self.socket = new_socket(context, zmq.XPUB)
         self.socket.set(zmq.XPUB_VERBOSE, 1)
-        bind(self.socket, endpoint(runtime_dir, name, "pub"))
+        self.bound = Bound(self.socket, endpoint(runtime_dir, name, "pub"))
 
     def publish(self, topic: str, message: Message) -> None:
         body = encode(message)
