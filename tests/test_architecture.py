@@ -110,6 +110,7 @@ PURE_FILES = (
     "trader/manager/inquiry.py",
     "trader/moments.py",
     "trader/desk/plan.py",
+    "trader/desk/unattended.py",
     "trader/hosting/notes.py",
     "trader/hosting/state.py",
     "trader/hosting/timers.py",

@@ -7,6 +7,7 @@ what is known, never by a guess:
     a refused login              all that is below its connection
     nothing of a connection      every one of its feeds and books has an incident: its venue is not had
     one reason                   several of its feeds are slowed down, and died of the same last
+    a position without attention its session is slowed down and holds something: told by that, once
     the same process             it is stale, or slowed down, and has said why itself
     the feed of a series         the bars of a session's symbol wait for a feed that has one
 
@@ -67,6 +68,9 @@ def by_cause(
         own = (o.incident for o in foldable if o.subject == each.subject and o.kind not in BY_SUPERVISOR)
         if each.kind in BY_SUPERVISOR and (why := next(own, "")):
             below[each.incident] = why
+        session = each.subject.split("/")[1] if each.subject.startswith("sessions/") else ""
+        if each.kind == "child.held" and any(o.incident == f"unattended:{session}" for o in found):
+            below[each.incident] = f"unattended:{session}"
     for connection in dict.fromkeys(_connection_of(each.subject) for each in found):
         members = [each for each in foldable if connection and _serves(each.subject, connection)]
         login = next((o for o in found if o.kind == LOGIN and _connection_of(o.subject) == connection), None)

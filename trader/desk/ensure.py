@@ -6,6 +6,9 @@ compares what is wanted with what runs (``trader/desk/plan.py``) and does the di
 
 from __future__ import annotations
 
+from contextlib import closing
+from decimal import Decimal
+
 import msgspec
 
 from supervisor.errors import CallFailed, Refused, StoreFailed
@@ -15,12 +18,14 @@ from supervisor.process.world import Store
 from trader.config import DeskConfig
 from trader.desk.commands import EnsureNow
 from trader.desk.plan import EndOf, RestartTrader, StartOf, Step, Terminate, in_its_way, plan_sessions
+from trader.desk.unattended import Attention, look_after, slowed_down
 from trader.hours.market_hours import RENEWED_AFTER_S, renewal_due
 from trader.messages import EndTrading
 from trader.risk.limits import live_refusal
-from trader.sessions import Session, manager_name, trader_name
+from trader.sessions import Session, journal_path, manager_name, trader_name
 from trader.specs import MARKET_HOURS, session_spec
 from trader.store import desk
+from trader.store.books import read_exposure
 from trader.store.hours import written
 
 SESSIONS = "sessions"
@@ -46,6 +51,7 @@ class EnsureSessions(Server):
         self.sessions: list[Session] = []
         self.tree = Tree(0.0, 0, ())
         self.next_renewal_s = 0.0
+        self.attention: dict[str, Attention] = {}
         self.world.supervisor.watch(SESSIONS)
         self.world.after(0.0, Look())
 
@@ -74,6 +80,7 @@ class EnsureSessions(Server):
                 self.complain(step.session.name, str(failed))
             else:
                 self.told.pop(step.session.name, None)
+        self.look_after_positions()
         self.renew_hours()
 
     def steps(self) -> list[Step]:
@@ -87,6 +94,35 @@ class EnsureSessions(Server):
             return []
         self.tree = self.world.supervisor.tree(SESSIONS)
         return plan_sessions(self.sessions, self.tree, frozenset(self.to_restart))
+
+    def look_after_positions(self) -> None:
+        """Of sessions that are slowed down: the one that would tell of a position may be the one that is down."""
+        for session in self.sessions:
+            name = session.name
+            slowed = slowed_down(self.tree.children, name)
+            if not slowed and name not in self.attention:
+                continue
+            exposure = self.exposure(name) if slowed else {}
+            told, kept = look_after(name, slowed, exposure, self.attention.get(name), self.world.now_s())
+            if kept is None:
+                self.attention.pop(name, None)
+            else:
+                self.attention[name] = kept
+            if told is not None:
+                incident = f"unattended:{name}"
+                opened = kept is not None
+                self.world.event(
+                    told.kind, told.level, told.text, incident=incident, opened=opened, resolved=not opened
+                )
+
+    def exposure(self, name: str) -> dict[str, tuple[Decimal, Decimal]] | None:
+        """None: not to be read, so nobody knows."""
+        try:
+            with closing(self.world.store(journal_path(name))) as journal:
+                return read_exposure(journal, journal_path(name))
+        except StoreFailed as failed:
+            self.world.log.warning("what it holds is not known", session=name, why=str(failed))
+            return None
 
     def renew_hours(self) -> None:
         """Their writer has ended long ago; where it still writes, or is slowed down, it is left to its supervisor."""

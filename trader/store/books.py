@@ -57,6 +57,21 @@ def read_book(store: Store, path: str, order_ids: tuple[str, ...] = ()) -> Sessi
     )
 
 
+def read_exposure(store: Store, path: str) -> dict[str, tuple[Decimal, Decimal]]:
+    """What is held of each symbol, and for how much of it a stop works, by the stored books alone. ``StoreFailed`` as
+    ``read_book``."""
+    if not _begun(store, path):
+        return {}
+    rows = store.query("SELECT body FROM orders WHERE working = 1")
+    orders = [from_json(row["body"], OwnOrder) for row in rows]
+    exposure: dict[str, tuple[Decimal, Decimal]] = {}
+    for row in store.query("SELECT symbol, quantity FROM positions ORDER BY symbol"):
+        if quantity := Decimal(row["quantity"]):
+            stops = (each.remaining for each in orders if each.symbol == row["symbol"] and each.protecting)
+            exposure[row["symbol"]] = quantity, sum(stops, Decimal(0))
+    return exposure
+
+
 def uncovered_s(journal: Readable, clock: Literal["machine_s", "market_s"] = "machine_s") -> list[float]:
     """The seconds of each time that an open position was without a working stop and is so no more."""
     rows = journal.query("SELECT data FROM events WHERE kind = 'uncovered.over' ORDER BY number")
