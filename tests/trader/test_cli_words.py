@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from trader.cli import status as status_view
 from trader.cli.books import aligned
 from trader.cli.confirm import Word
 from trader.cli.incidents import event_lines, told_by_cause
+from trader.cli.logs import merged
 from trader.cli.status import money_line
 from trader.cli.words import bare, no_outcome, order_line, position_line, symbol_hold
 from trader.incidents import Incident
@@ -143,6 +145,26 @@ def test_one_that_is_slowed_down_is_told_also_where_its_event_was_not_recorded()
     assert told_by_cause([], [], [recorder], 100.0, all_of=False) == [
         "✖ recorder is slowed down: killed by SIGKILL; now up for 10.0s, over when that lasts"
     ]
+
+
+def test_logs_of_several_processes_are_merged_by_time_and_a_call_stack_stays_in_one_piece() -> None:
+    a, b = Path("a.log"), Path("b.log")
+    shown = {
+        a: [
+            "    the end of an older stack",
+            "2013-10-07T14:00:01.000Z ERROR   dies",
+            "Traceback",
+            "  File x",
+            "Oops: 1",
+        ],
+        b: ["2013-10-07T14:00:00.500Z INFO    starts", "2013-10-07T14:00:01.001Z INFO    goes on"],
+    }
+    assert merged(shown) == [(b, shown[b][0]), *((a, line) for line in shown[a]), (b, shown[b][1])]
+
+
+def test_logs_in_json_are_merged_by_time_to_the_millisecond() -> None:
+    early, late = (f'{{"time": "2013-10-07T14:{minute}:00.000+00:00", "text": "x"}}' for minute in ("01", "59"))
+    assert merged({Path("a"): [late], Path("b"): [early]}) == [(Path("b"), early), (Path("a"), late)]
 
 
 def test_what_is_wider_than_a_terminal_goes_on_below_and_piped_a_line_is_a_line(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -13,6 +15,9 @@ from trader.cli.common import NoSuchSession, home_of
 from trader.cli.main import home_option
 
 POLL_S = 0.2
+JSON_BEGIN = '{"time": "'
+TIME = re.compile(r'(\{"time": ")?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}')
+"""Where a line begins, plain or as JSON; to the millisecond, as both have it."""
 
 
 @click.command()
@@ -31,12 +36,24 @@ def logs(context: click.Context, name: str, follow: bool, lines: int, home: str 
     if not files:
         raise NoSuchSession(f"nothing is logged under {name!r} in {folder}; `nightdesk tree` shows the names")
     shown = {path: _tail(path, lines) for path in files}
-    merged = sorted(((line, path) for path, kept in shown.items() for line in kept), key=lambda pair: pair[0][:24])
     several = len(files) > 1
-    for line, path in merged if several else [(line, files[0]) for line in shown[files[0]]]:
+    for path, line in merged(shown):
         _show(folder, path, line, several)
     if follow:
         _follow(folder, files, several)
+
+
+def merged(shown: Mapping[Path, Sequence[str]]) -> list[tuple[Path, str]]:
+    """By time. What has none (a call stack) stays behind the line of its own file that it belongs to; the rest of one
+    that was cut off in front goes before the next line of that file."""
+    timed: list[tuple[str, Path, str]] = []
+    for path, kept in shown.items():
+        times = [found[0] if (found := TIME.match(line)) else "" for line in kept]
+        at = next(filter(None, times), "")
+        for line, own in zip(kept, times, strict=True):
+            at = own or at
+            timed.append((at, path, line))
+    return [(path, line) for _, path, line in sorted(timed, key=lambda each: each[0].removeprefix(JSON_BEGIN))]
 
 
 def log_files(folder: Path, name: str) -> list[Path]:
