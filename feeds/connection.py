@@ -20,7 +20,7 @@ from feeds.messages import ReadLeases, ReadLogin, ReadShares, ReadToken, Shares,
 from feeds.specs import ConnectionArguments, books_spec, feed_spec, limits_spec
 from feeds.venue import streams_at_once
 from supervisor.errors import CallFailed, Refused
-from supervisor.messages import ChildSpec, Message, Request
+from supervisor.messages import ChildInfo, ChildSpec, Message, Request
 from supervisor.process.server import Caller, Server
 
 RENEW_EARLY_S = 90.0
@@ -56,6 +56,7 @@ class Connection(Server):
         self.login = Login(self.world, self.config, self.timing)
         self.book = LeaseBook(listening_until_s=self._listen_until_s())
         self.streams_full = False
+        self.away_since_s: float | None = None
         self.known: set[str] = set()  # children that we have seen or started; the supervisor knows better
         self.world.after(0.0, RenewToken())
         self._prune_later()
@@ -203,15 +204,44 @@ class Connection(Server):
     def _end_all_but(self, needed: Iterable[str]) -> None:
         """End the feeds and books that nobody asked for, as the supervisor lists them: not from memory."""
         keep = set(needed)
-        for name in self._running():
-            if name not in keep:
-                self._end_child(name)
+        running = self._running()
+        self._judge_venue([child for child in running if child.name in keep])
+        for child in running:
+            if child.name not in keep:
+                self._end_child(child.name)
 
-    def _running(self) -> list[str]:
+    def _running(self) -> list[ChildInfo]:
         name = self.config.name
         ours = (paths.feeds(name) + "/", paths.books(name, ""), paths.limits(name, ""))
         tree = self.world.supervisor.tree(paths.supervisor(self.config.name))
-        return [child.name for child in tree.children if child.name.startswith(ours)]
+        return [child for child in tree.children if child.name.startswith(ours)]
+
+    def _judge_venue(self, children: list[ChildInfo]) -> None:
+        """None of them knows of the others; all of them at once are one thing to whoever looks: the venue, or the way
+        to it. (A keeper of limits asks no venue.) Of less than all of them each tells for itself."""
+        name = self.config.name
+        served = [child for child in children if not child.name.startswith(paths.limits(name, ""))]
+        failing = [child for child in served if child.state.startswith("held") or child.state.endswith("stale")]
+        away = bool(failing) and len(failing) == len(served)
+        incident, now_s = f"away:{name}", self.world.now_s()
+        where = f"{self.config.environment} {name}"
+        if away and self.away_since_s is None:
+            self.away_since_s = now_s
+            why = next((child.why for child in failing if child.why), "they have delivered nothing for too long")
+            text = (
+                f"{where}: nothing of the venue is had, all {len(failing)} feeds and books fail: {why}. Stops work "
+                "there, entries wait; it is tried again by itself"
+            )
+            self.world.event("connection.venue_away", "NOTIFY", text, incident=incident, opened=True)
+        elif not away and self.away_since_s is not None:
+            text = (
+                f"{where}: the venue is had again, {now_s - self.away_since_s:.0f} s after it was told; "
+                f"{len(served) - len(failing)} of {len(served)} feeds and books are well"
+                if served
+                else f"{where}: nobody needs anything of the venue any more"
+            )
+            self.away_since_s = None
+            self.world.event("connection.venue_back", "DIGEST", text, incident=incident, resolved=True)
 
     def _end_child(self, name: str) -> None:
         self.known.discard(name)

@@ -157,6 +157,7 @@ class ScriptedSupervisor:
     def __init__(self, world: ScriptedWorld) -> None:
         self.world = world
         self.children: dict[str, ChildSpec] = {}
+        self.states: dict[str, str] = {}
         self.requests: list[tuple[str, str]] = []
         self.watched: list[str] = []
         self.dynamic: tuple[str, ...] = ()  # beginnings of names whose supervisor forgets what was terminated
@@ -165,7 +166,7 @@ class ScriptedSupervisor:
     def tree(self, under: str = "") -> Tree:
         self._asked("tree", under)
         infos = (
-            ChildInfo(name=name, type=spec.type, state="running", incarnation=1)
+            ChildInfo(name=name, type=spec.type, state=self.states.get(name, "up"), incarnation=1)
             for name, spec in self.children.items()
             if not under or name == under or name.startswith(under + "/")
         )

@@ -5,7 +5,8 @@ supervisor, and no process knows of the other five. Whoever reads the record doe
 what is known, never by a guess:
 
     a refused login              all that is below its connection
-    nothing of a connection      every one of its feeds and books has an incident: its venue is not had
+    nothing of a connection      every one of its feeds and books has an incident: its venue is not had (the connection
+                                 tells that too, up to two minutes later)
     one reason                   several of its feeds are slowed down, and died of the same last
     a position without attention its session is slowed down and holds something: told by that, once
     the same process             it is stale, or slowed down, and has said why itself
@@ -28,7 +29,8 @@ from supervisor.messages import ChildInfo
 RANK = {"LOG": 0, "DIGEST": 1, "NOTIFY": 2, "PAGE": 3}
 NUMBERS = re.compile(r"\d+")
 """Of a wait, a port, a try: no difference between two reasons."""
-LOGIN = "connection.login_needed"
+ROOTS = ("connection.login_needed", "connection.venue_away")
+"""What a connection says of itself."""
 BY_SUPERVISOR = ("child.held", "child.stale")
 """What a process's supervisor tells of it: the process itself knows better."""
 
@@ -73,9 +75,9 @@ def by_cause(
             below[each.incident] = f"unattended:{session}"
     for connection in dict.fromkeys(_connection_of(each.subject) for each in found):
         members = [each for each in foldable if connection and _serves(each.subject, connection)]
-        login = next((o for o in found if o.kind == LOGIN and _connection_of(o.subject) == connection), None)
-        if login is not None:
-            below |= {each.incident: login.incident for each in members}
+        root = next((o for o in found if o.kind in ROOTS and _connection_of(o.subject) == connection), None)
+        if root is not None:
+            below |= {each.incident: root.incident for each in members}
             continue
         for cause, concerned in _causes(connection, members, children):
             causes.append(cause)

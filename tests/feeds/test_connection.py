@@ -111,6 +111,39 @@ class TestLeases:
         assert leases.feeds == {"orders/SIM1": {"sessions/a/account_manager": 50.0}}
         assert leases.books == {"SIM1": {"sessions/a/account_manager": 50.0}}
 
+    def test_that_nothing_of_the_venue_is_had_is_told_once_and_over_with_the_first_that_is_well(
+        self, world: ScriptedWorld
+    ) -> None:
+        world.tell(MANAGER)
+        world.tell(SOURCE)
+        states = world.supervisor.states
+        states |= {BARS: "held, waiting", ORDERS: "held, up", BOOKS: "up"}
+        renewed_by(world, MANAGER, SOURCE, seconds=60)
+        assert world.event_kinds() == []  # the account is read: the venue answers
+        states[BOOKS] = "up, stale"
+        renewed_by(world, MANAGER, SOURCE, seconds=90)
+        assert world.event_kinds() == ["connection.venue_away"]
+        assert "all 3 feeds and books fail" in world.events[0].text
+        states[ORDERS] = "up"
+        renewed_by(world, MANAGER, SOURCE, seconds=60)
+        assert world.event_kinds() == ["connection.venue_away", "connection.venue_back"]
+        assert [each.incident_state for each in world.events] == ["opened", "resolved"]
+        assert "1 of 3 feeds and books are well" in world.events[1].text
+
+    def test_a_venue_that_nobody_needs_any_more_is_not_away_for_ever(self, world: ScriptedWorld) -> None:
+        world.tell(SOURCE)
+        world.supervisor.states[BARS] = "held, waiting"
+        renewed_by(world, SOURCE, seconds=60)
+        world.advance(60.0)
+        assert world.event_kinds()[:3] == ["connection.venue_away", "connection.venue_back", "connection.child_ended"]
+        assert "nobody needs" in world.events[1].text
+
+    def test_feeds_that_are_only_starting_are_no_sign_of_a_venue_that_is_away(self, world: ScriptedWorld) -> None:
+        world.tell(SOURCE)
+        world.supervisor.states[BARS] = "starting"
+        renewed_by(world, SOURCE, seconds=60)
+        assert world.event_kinds() == []
+
     def test_it_ends_itself_normally_when_nobody_needs_it(self, world: ScriptedWorld) -> None:
         renewed_by(world, MANAGER, SOURCE, seconds=300)
         assert world.ended is None

@@ -116,6 +116,15 @@ def test_a_refused_login_is_the_cause_of_what_fails_for_want_of_a_token() -> Non
     }
 
 
+def test_what_the_connection_itself_has_told_is_the_cause_and_not_told_a_second_time() -> None:
+    away = Incident(
+        "away:sim", "connection.venue_away", "NOTIFY", "connections/sim/connection", "SIM sim: nothing", 9.0
+    )
+    below, causes = causes_of([*(held(name) for name in SERVED[:3]), unread(), away, bars_stale()])
+    assert causes == []
+    assert {each for name, each in below.items() if name != "away:sim"} == {"away:sim"}
+
+
 pages = st.sampled_from([
     Incident("uncovered:ES", "uncovered", "PAGE", "sessions/es", "no stop", 2.0),
     Incident("", "stop.refused", "PAGE", "sessions/es", "ESZ13 stop refused", 3.0),
@@ -125,6 +134,9 @@ others = st.one_of(
     st.builds(held, st.sampled_from(SERVED), st.sampled_from([NO_ROUTE, "silence: 15 s"])),
     st.builds(unread, st.just(SERVED[-1])),
     st.builds(stale, st.sampled_from(SERVED)),
+    st.just(
+        Incident("away:sim", "connection.venue_away", "NOTIFY", "connections/sim/connection", "SIM sim: nothing", 9.0)
+    ),
     st.builds(bars_stale, st.sampled_from(["es", "spy", "gone"]), st.sampled_from(FEEDS)),
 )
 
