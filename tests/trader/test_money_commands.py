@@ -319,3 +319,10 @@ def test_limits_are_not_known_where_the_configuration_cannot_be_read(home: Path)
     assert shown.exit_code == 78
     assert "limits  not known" in shown.stdout
     assert shown.stderr.startswith("nightdesk: ")
+
+
+def test_status_of_a_desk_that_does_not_run_tells_what_it_has_left_open(home: Path) -> None:
+    told = run(home, "status")
+    assert told.exit_code == 3
+    assert told.stdout.splitlines() == ["  ▲ es  ESZ13  1 @ 1672.25  stop 1664  risk 412.50  day 0.00"]
+    assert "no desk runs" in told.stderr

@@ -11,9 +11,10 @@ import click
 import msgspec
 
 from supervisor.control.client import Client
-from supervisor.errors import CallFailed
+from supervisor.errors import CallFailed, NoPeer
 from supervisor.messages import ChildInfo, Tree
 from supervisor.process.printable import printable
+from supervisor.runtime.home import owner_of
 from trader.accounting.standing import Standing, standings
 from trader.cli.books import look_with, on_terminal, text
 from trader.cli.common import Failed, as_json, control, home_of, print_json, read_tree
@@ -28,6 +29,7 @@ from trader.hours.market_hours import said
 from trader.incidents import by_cause
 from trader.messages import PositionView, ReadSessionStatus, SessionStatus
 from trader.sessions import Session, Wanted, manager_name, trader_name
+from trader.store import desk
 from trader.view import duration
 
 EXIT_DEGRADED = 5
@@ -58,7 +60,7 @@ def status(context: click.Context, all_of: bool, as_json: bool, home: str | None
     folder = home_of(context, home)
     unread: list[str] = []
     with control(folder) as client:
-        tree = read_tree(client, folder)
+        tree = _tree_or_left_open(client, folder, as_json=as_json)
         sessions = stored_or_told(folder, unread)
         money = money_of(client, folder, sessions, tree.now_s, unread)
         views = [
@@ -95,6 +97,28 @@ def status(context: click.Context, all_of: bool, as_json: bool, home: str | None
         for line in told_by_cause(events, causes, slowed, tree.now_s, all_of=all_of):
             echo(f"  {line}")
     sys.exit(EXIT_DEGRADED if degraded else 0)
+
+
+def _tree_or_left_open(client: Client, home: Path, *, as_json: bool) -> Tree:
+    """The tree. Of a desk that does not run, people are told first what it has left open at the broker."""
+    try:
+        return read_tree(client, home)
+    except NoPeer:
+        if not owner_of(str(home)) and not as_json:
+            for line in left_open(home):
+                echo(line)
+        raise
+
+
+def left_open(home: Path) -> list[str]:
+    """What sessions hold by their journals, without a desk; and what of it is not known."""
+    if not (home / desk.DESK_DB).exists():
+        return []
+    unread: list[str] = []
+    money = money_of(None, home, stored_or_told(home, unread), 0.0, unread)
+    held = [(name, line) for name, lines in money.items() for line in lines if line.ours is None or line.ours]
+    told = [f"  ▲ {name}  {'  '.join(money_line(line, None, asked=False))}" for name, line in held]
+    return [*(f"  ✖ {text}" for text in unread), *told]
 
 
 def session_view(client: Client, row: Session, tree: Tree) -> SessionView:
@@ -134,7 +158,7 @@ def _troubles(row: Session, manager: SessionStatus) -> list[str]:
 
 
 def money_of(
-    client: Client, home: Path, sessions: list[Session], now_s: float, unread: list[str]
+    client: Client | None, home: Path, sessions: list[Session], now_s: float, unread: list[str]
 ) -> dict[str, tuple[Standing, ...]]:
     """Each session's lines. What cannot be read goes to ``unread``: the processes are shown all the same."""
     try:
