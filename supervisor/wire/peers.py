@@ -9,6 +9,7 @@ when it broke.
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from contextlib import suppress
@@ -104,6 +105,8 @@ class Bound:
             raise OSError(f"{self._path} was removed {self._binds} times")
         with suppress(FileExistsError):
             self._path.parent.mkdir(mode=0o700)
+        if (owner := self._path.parent.stat().st_uid) != os.geteuid():  # in /tmp anybody may have been quicker
+            raise OSError(f"{self._path.parent} belongs to uid {owner}")
         try:
             bind(self._socket, self._address)
         except zmq.ZMQError as error:

@@ -135,6 +135,16 @@ def test_a_socket_of_a_home_that_is_gone_is_not_made_anywhere(answering: Answeri
     tmp_path.with_name(f"{tmp_path.name}-moved").rename(tmp_path)
 
 
+def test_a_socket_is_not_made_in_a_folder_that_somebody_else_has_put_there(
+    answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering.path.unlink()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(OSError, match="belongs to uid"):
+        answering.bound.again()
+    assert not answering.path.exists()
+
+
 def test_one_that_is_removed_without_end_is_given_up_and_said_so(answering: Answering) -> None:
     for _ in range(BINDS_MAX - 1):
         answering.path.unlink()
