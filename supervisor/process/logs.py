@@ -112,6 +112,8 @@ class SwitchedFile(RotatingFileHandler):
         try:
             return super()._open()
         except FileNotFoundError:
+            if not self._home.exists():
+                raise
             Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             return super()._open()
 

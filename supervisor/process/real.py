@@ -46,6 +46,7 @@ from supervisor.process.streams import Streams
 from supervisor.process.web import Web
 from supervisor.process.world import HttpReply
 from supervisor.runtime.line import Line
+from supervisor.runtime.place import identity
 from supervisor.runtime.pulse import Pulse
 from supervisor.wire.limits import INSIDE, SocketLimits
 from supervisor.wire.peers import CAST_CONNECT_S, Peers, readable
@@ -102,6 +103,7 @@ class RealWorld:
         self.supervisor = line.client(self)
         self._context = zmq.Context(io_threads=2 if limits.connections_max else 1)
         self._runtime_dir: Path = birth.settings.runtime_dir
+        self._home = identity(Path(self._settings.home))
         self._seldom = Seldom()
         self._inbox = Inbox(self._context, self._runtime_dir, self.name, self.incarnation, limits, self._complain)
         self.reply, self.refuse = self._inbox.reply, self._inbox.refuse
@@ -231,11 +233,13 @@ class RealWorld:
 
     def _look_at_sockets(self) -> None:
         """Removed by whoever tidies up, they would keep out everybody who is not in yet: commands, and what starts
-        again. (A home that is gone the supervisor tells, once for all.)"""
+        again. (A home that is gone the supervisor tells, once for all; in another of its name nothing is made.)"""
+        if identity(Path(self._settings.home)) != self._home:
+            return
         try:
             made = [self._inbox.bound.again(), self._publisher.bound.again()]
         except OSError as error:
-            if not self._cut_off and Path(self._settings.home).is_dir():
+            if not self._cut_off:
                 self._cut_off = True
                 text = f"somebody has removed a socket of {self.name}, and it cannot be made again: {error}"
                 self.event("socket.lost", "PAGE", text, incident=f"socket:{self.name}", opened=True)

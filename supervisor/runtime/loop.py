@@ -231,7 +231,9 @@ class Runtime(Performer[Kid]):
     # -- what goes out -----------------------------------------------------------------------------
 
     def fork(self, action: Spawn, predecessor: Predecessor | None) -> TreeEvent:
-        """Failing to fork (no processes, no memory) is a failed start, not the supervisor's death."""
+        """Failing to fork (no processes, no memory, no home) is a failed start, not the supervisor's death."""
+        if no := self.watches.place.refuses():
+            return Exited(action.path, action.incarnation, Exit("abnormal", no))
         birth = Birth(
             name=action.path,
             incarnation=action.incarnation,

@@ -27,8 +27,8 @@ class Place:
     def __init__(self, home: str, record: Callable[[Record], None]) -> None:
         self._home, self._lock_path = Path(home), Path(home) / LOCK_FILE
         self._record = record
-        self._folder = _identity(self._home)
-        self._lock = _identity(self._lock_path)
+        self._folder = identity(self._home)
+        self._lock = identity(self._lock_path)
         self._words = self._lock_path.read_bytes() if self._lock else b""
         self._lost = False
         self._told_taken = False
@@ -37,12 +37,17 @@ class Place:
 
     def look(self, now_s: float) -> None:
         self.next_look_s = now_s + LOOK_EVERY_S
-        lost = _identity(self._home) != self._folder
+        lost = identity(self._home) != self._folder
         if lost != self._lost:
             self._lost = lost
             self._tell()
-        if not lost and self._lock is not None and _identity(self._lock_path) != self._lock:
+        if not lost and self._lock is not None and identity(self._lock_path) != self._lock:
             self._lock_again()
+
+    def refuses(self) -> str:
+        """Why nothing may be started now, "" if it may: a child would make its stores and its log anew where nobody
+        looks for them, and go on with them when the home is back."""
+        return "" if identity(self._home) == self._folder else f"the home {self._home} is not there: nothing is started"
 
     def close(self) -> None:
         if self._new_lock >= 0:
@@ -56,7 +61,7 @@ class Place:
             return
         text = (
             f"the home {self._home} is not there, or another folder has its name (moved, removed, or made anew): "
-            f"no command reaches what runs (pid {os.getpid()}), and what dies does not come back. It goes on with the "
+            f"no command reaches what runs (pid {os.getpid()}), and nothing is started again. It goes on with the "
             "files that it has open. Move the folder back to its name, and any other one there away first. If it is "
             f"gone for good: `kill {os.getpid()}` ends all in order, and look at what is left open elsewhere"
         )
@@ -80,7 +85,7 @@ class Place:
         os.pwrite(fd, self._words, 0)
         os.fsync(fd)
         self.close()
-        self._new_lock, self._lock = fd, _identity(self._lock_path)
+        self._new_lock, self._lock = fd, identity(self._lock_path)
         self._told_taken = False
         text = f"somebody has removed {self._lock_path}, which keeps a second supervisor away: it was made again"
         self._record(Record("home.lock_renewed", "NOTIFY", "", text))
@@ -91,7 +96,7 @@ class Place:
             self._record(Record("home.lock_lost", "PAGE", "", f"somebody has removed {self._lock_path}, and {why}"))
 
 
-def _identity(path: Path) -> Identity | None:
+def identity(path: Path) -> Identity | None:
     """None where nothing is there, or nobody may look."""
     try:
         found = os.stat(path)

@@ -118,12 +118,17 @@ def test_a_line_of_the_log_holds_no_control_character(tmp_path: Path) -> None:
 
 def test_of_a_home_that_is_moved_the_log_goes_along_and_stands_in_nobodys_way_back(tmp_path: Path) -> None:
     home = tmp_path / "home"
+    home.mkdir()
     path = home / "logs" / "a.log"
     log = open_log(path, Settings(home=str(home)))
     log.info("first")
     home.rename(tmp_path / "moved")
     log.info("second")
     assert not home.exists()
+    unused = open_log(home / "logs" / "b.log", Settings(home=str(home)))
+    unused.info("has no file open yet")
+    assert not home.exists()
+    log = open_log(path, Settings(home=str(home)))
     (tmp_path / "moved").rename(home)
     log.info("third")
     assert [line.split()[-1] for line in path.read_text().splitlines()] == ["first", "second", "third"]

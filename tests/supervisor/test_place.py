@@ -51,12 +51,14 @@ def test_a_home_that_is_moved_is_paged_once_and_over_when_it_is_back(watched: Wa
     assert watched.kinds() == ["home.lost"]
     assert (watched.told[0].level, watched.told[0].incident_state) == ("PAGE", "opened")
     assert f"kill {os.getpid()}" in watched.told[0].text
+    assert "nothing is started" in watched.place.refuses()
     watched.home.mkdir()  # another folder under its name is not the home
     assert watched.kinds() == ["home.lost"]
     watched.home.rmdir()
     watched.home.with_name("moved").rename(watched.home)
     assert watched.kinds() == ["home.lost", "home.found"]
     assert watched.told[1].incident == watched.told[0].incident
+    assert watched.place.refuses() == ""
 
 
 def test_a_lock_that_is_removed_is_made_again_and_keeps_a_second_supervisor_away(watched: Watched) -> None:
