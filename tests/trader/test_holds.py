@@ -34,6 +34,9 @@ def test_halt_file_halts_every_session_and_holds_stand_for_theirs_and_for_all(
     assert stands.halted == (file is not None or any(hold.level is Level.HALT for hold in mine))
     assert (stands.seen, stands.flatten, stands.file) == (3, 2, digest(file))
     assert bool(stands.reasons()) == stands.held
+    named = [hold for hold in mine if hold.session == "es"]
+    assert [hold for hold in stands.holds if hold.session == "es"] == named, "a halt of all takes nothing from it"
+    assert sum(hold.session == EVERYBODY for hold in stands.holds) <= 1
 
 
 def test_halt_that_is_stored_and_in_the_file_is_told_once() -> None:
@@ -46,6 +49,19 @@ def test_halt_that_is_stored_and_in_the_file_is_told_once() -> None:
 def test_what_cannot_be_read_holds() -> None:
     stands = in_force(Holds(), None, "es", "disk gone")
     assert (stands.held, stands.halted, stands.reasons()) == (True, False, ("disk gone",))
+
+
+def test_a_hold_is_told_with_whom_it_stops_who_set_it_and_why_if_that_was_said() -> None:
+    everybody = PersonHold(EVERYBODY, Level.HALT, "ann", "cpi", 5.0)
+    assert everybody.told() == "halt of all sessions by ann: cpi"
+    assert PersonHold("es", Level.HOLD, "ann", "", 5.0).told() == "hold by ann"
+
+
+def test_a_halt_file_that_names_nobody_is_itself_the_name() -> None:
+    assert [parse_halt_file(data).by for data in (b'{"by": "ann"}', b'{"by": " \\n"}', b"{}", b"")] == [
+        "ann",
+        *["the halt file"] * 3,
+    ]
 
 
 @given(st.binary(max_size=2 * HALT_BYTES_MAX))
@@ -66,7 +82,6 @@ def test_words_are_one_printable_line(text: str) -> None:
 
 def test_only_a_halt_is_stricter_than_a_hold() -> None:
     hold, halt = (PersonHold("es", level, "ann", "", 0.0) for level in (Level.HOLD, Level.HALT))
-    assert [stricter(None, hold), stricter(hold, halt), stricter(hold, hold), stricter(halt, hold)] == [
-        *(True, True),
-        *(False, False),
-    ]
+    assert [stricter(None, each) for each in (hold, halt)] == [True, True]
+    changes = [(before, after) for before in (hold, halt) for after in (hold, halt) if stricter(before, after)]
+    assert changes == [(hold, halt)]

@@ -7,11 +7,13 @@ from decimal import Decimal
 import pytest
 
 from brokers.model import Bar, OrderStatus, OrderType
+from feeds.messages import ReadSnapshot
 from tests.trader.minding_desk import closes, desk_of, held, passed_while_missing, refuse_stops, working
-from tests.trader.session_world import SYMBOL, Desk, reply
+from tests.trader.session_world import BOOKS, JOURNAL, NAME, SYMBOL, Desk, reply
 from tests.trader.test_session_hours import refused_by, write
 from trader.hours.book import LOOK_EVERY_S
 from trader.messages import CleanBar, CleanBars
+from trader.minding.stop_watch import INERT, INERT_S
 
 # -- the stop that cannot be placed ------------------------------------------------------------------------------------
 
@@ -141,6 +143,51 @@ def test_a_stop_that_does_not_fire_pages_and_is_left_alone() -> None:
     assert desk.events().count("stop.inert_over") == 1
 
 
+def reads_asked(desk: Desk) -> int:
+    return len([message for to, message in desk.world.casts if to == BOOKS and isinstance(message, ReadSnapshot)])
+
+
+def test_the_books_are_asked_about_a_stop_that_is_overdue_and_not_before() -> None:
+    """Nobody else reads here: whether it has fired only a read tells, and it may be 30 s old."""
+    desk = desk_of()
+    desk.long_and_covered()
+    desk.world.advance(10.0)
+    before = reads_asked(desk)
+    for second in range(int(INERT_S) + 10):
+        desk.world.advance(1.0)
+        closes(desk, "165")
+        late = second > INERT_S + desk.manager.timing.late_machine_s
+        assert (reads_asked(desk) > before) <= late, second
+    assert reads_asked(desk) > before
+    desk.read()
+    desk.world.advance(1.0)
+    assert "stop.inert" in desk.events()
+
+
+def test_each_alarm_names_its_incident_by_symbol_and_the_order_it_is_about() -> None:
+    desk = desk_of(flat_at_close_min=5)
+    write(desk, (-3600, 700))
+    desk.long_and_covered()
+    (stop,) = working(desk)
+    below(desk, 90)
+    desk.world.advance(350.0)
+    about = {row["kind"]: (row["incident"], row["data"]) for row in desk.query("SELECT * FROM events")}
+    assert about["stop.inert"] == (f"{NAME}:{INERT}:{SYMBOL}", f'{{"order_id":"{stop}"}}')
+    assert about["close.begun"] == ("", "{}"), "nothing is wrong, and it is about no order"
+
+
+def test_a_covered_position_at_rest_is_looked_at_without_a_step() -> None:
+    """A step is a transaction on the disk, several times a second, for nothing."""
+    desk = desk_of()
+    desk.long_and_covered()
+    desk.world.advance(10.0)
+    before = desk.world.trace.count(("commit", JOURNAL)), reads_asked(desk)
+    for _ in range(10):
+        desk.world.advance(1.0)
+        closes(desk, "168")
+    assert (desk.world.trace.count(("commit", JOURNAL)), reads_asked(desk)) == before
+
+
 def test_a_stop_that_fires_in_time_is_no_alarm() -> None:
     desk = desk_of()
     desk.long_and_covered()
@@ -197,6 +244,34 @@ def test_flat_at_close_closes_in_time_and_says_so_by_the_brokers_word() -> None:
     assert desk.events().count("close.flat") == 1
     assert held(desk) == 0
     assert "close.missed" not in desk.events()
+
+
+def test_the_books_are_asked_whether_it_is_flat_until_they_have_said_so() -> None:
+    desk = desk_of(flat_at_close_min=5)
+    write(desk, (-3600, 1000))
+    desk.long_and_covered()
+    desk.world.advance(700.0)
+    (exit_,) = working(desk, OrderType.MARKET)
+    desk.fill(exit_)
+    desk.stream()
+    before = reads_asked(desk)
+    desk.world.advance(30.0)
+    assert reads_asked(desk) > before
+    desk.read()
+    before = reads_asked(desk)
+    desk.world.advance(30.0)
+    assert reads_asked(desk) == before
+
+
+def test_a_market_that_opens_for_less_than_that_is_not_closed_before_it_opens() -> None:
+    """Nothing fills in a closed market, and an exit that waits there is no stop any more."""
+    desk = desk_of(flat_at_close_min=30)
+    desk.long_and_covered()
+    write(desk, (-3600, 0), (LOOK_EVERY_S + 100, LOOK_EVERY_S + 1000))
+    desk.world.advance(LOOK_EVERY_S + 90)
+    assert len(working(desk)) == 1
+    desk.world.advance(20.0)
+    assert len(working(desk, OrderType.MARKET)) == 1
 
 
 def test_what_a_person_buys_after_it_is_flat_is_not_sold() -> None:

@@ -89,6 +89,7 @@ SHUT: list[tuple[str, dict[str, Any], str]] = [
     ("max_round_trips_per_day", {"round_trips_today": 4}, "round trips this trading day: 4, limit 4"),
     ("max_daily_loss_usd", {"equity_usd": Decimal("9499.90")}, "has lost 500.10 USD today .*limit 500.10"),
     ("max_daily_loss_usd", {"day_start_usd": None}, "not known yet"),
+    ("max_daily_loss_usd", {"equity_usd": None}, "not known yet"),
     ("max_open_risk_usd", {"open_risk_usd": Decimal("100.01")}, "with this entry 100.01, limit 100"),
     ("max_open_risk_usd", {"open_risk_usd": None}, "it needs a stop, the last price"),
 ]
@@ -134,6 +135,15 @@ def test_day_trades_are_free_where_the_account_qualifies_or_has_the_equity_or_th
     unsaid = msgspec.structs.replace(ACTIVE, day_trading_qualified=None)
     for free in ({"account": qualified}, {"account": unsaid}, {"equity_usd": Decimal(25_000)}, {"day_trades": None}):
         assert entry_refusal(msgspec.structs.replace(used, **free)) is None
+
+
+@pytest.mark.parametrize(
+    ("gate", "unknown"), [("day_trades", "account"), ("day_trades", "equity_usd"), ("step", "instrument")]
+)
+def test_what_was_not_told_yet_is_for_the_gate_to_refuse_that_asks_for_it(gate: str, unknown: str) -> None:
+    (asked,) = [each for each in ENTRY_GATES if each.name == gate]
+    worst: dict[str, Any] = {"day_trades": 9, "quantity": Decimal(7), unknown: None}
+    assert asked.refusal(msgspec.structs.replace(OPEN, **worst)) is None
 
 
 def test_a_session_may_say_that_it_enters_without_a_stop() -> None:

@@ -137,7 +137,7 @@ class Account:
         """Of the newest closed bars, where a limit needs them."""
         self.market: dict[str, Price] = {}
         """The newest price known."""
-        self.overrun: dict[str, Overrun] = {}
+        self.overrun: dict[str, Overrun | None] = {}
         """Stops that it has passed."""
         self.hours: dict[str, MarketHours] = {}
         """Missing where they are unknown."""

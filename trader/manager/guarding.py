@@ -72,8 +72,7 @@ def told_by_read(account: Account, snapshot: Snapshot, now: Now) -> None:
     account.margin_usd, account.overnight_free_usd = balance.overnight_margin_usd, balance.overnight_free_usd
     account.read_utc = max(account.read_utc, now.utc - (now.s - snapshot.requested_s) * now.rate)
     for symbol, price in snapshot.content.last_prices.items():
-        if symbol in account.session.symbols:
-            account.price_told(symbol, Price(price, now.utc))
+        account.price_told(symbol, Price(price, now.utc))
 
 
 def looked_at(account: Account, symbol: str, now: Now) -> Scene:
@@ -82,10 +81,7 @@ def looked_at(account: Account, symbol: str, now: Now) -> Scene:
     found = stop_watch.overrun(seen, seen.overrun)
     if found is seen.overrun:
         return seen
-    if found is None:
-        del account.overrun[symbol]
-    else:
-        account.overrun[symbol] = found
+    account.overrun[symbol] = found
     return msgspec.structs.replace(seen, overrun=found)
 
 

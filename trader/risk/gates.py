@@ -172,7 +172,7 @@ def _expiry(g: EntryGates) -> str | None:
 
 
 def _stop(g: EntryGates) -> str | None:
-    if g.stop_given and g.stop_passed:
+    if g.stop_passed:
         return "the market has passed the declared stop already: it would be closed at once"
     if g.stop_given or g.limits.entry_without_stop:
         return None
