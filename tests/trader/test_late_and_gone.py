@@ -7,11 +7,12 @@ import msgspec
 import pytest
 
 from brokers.model import Duration, Order, OrderStatus, OrderType, Side
-from feeds.messages import AskHistory, AskOrders, OrdersRead
+from feeds.messages import AskHistory, AskOrders, HistoryRead, OrdersRead, ReadSnapshot
 from supervisor.errors import HttpFailed
-from tests.trader.session_world import SYMBOL, Desk, reply
+from tests.trader.session_world import ACCOUNT, SYMBOL, Desk, reply
 from tests.trader.settling import D, asked, replace
 from tests.trader.test_never_twice import with_a_lost_stop
+from trader.manager.settlement import HISTORY_S
 from trader.manager.truth import uncovered
 from trader.messages import FillRow, ReleaseHold
 from trader.orders.intents import Purpose
@@ -52,6 +53,58 @@ def test_what_left_todays_orders_with_the_day_is_found_in_history_before_it_is_g
         {"state": "accepted", "result_order_id": "1"}
     ]
     assert desk.manager.journal.holding(SYMBOL).quantity == 1
+
+
+def bought_like_ours(desk: Desk, order_id: str) -> Order:
+    """The same as our entry, of somebody else: filled, and gone from today's orders."""
+    now_utc = float(int(desk.world.now_utc()))
+    return Order(
+        order_id, ACCOUNT, SYMBOL, Side.BUY, OrderType.MARKET, D(1), OrderStatus.FILLED, "FLL", now_utc, D(1), D(167)
+    )  # fmt: skip
+
+
+def test_history_settles_nothing_that_today_s_orders_were_not_asked_about() -> None:
+    """It was asked for something else, a moment after the entry had gone out: that may be on its way yet."""
+    desk = Desk()
+    desk.ready()
+    with desk.answers_lost(taken=False):
+        desk.declare(1)
+    desk.world.deliver(HistoryRead(desk.world.now_s(), 0.0, (bought_like_ours(desk, "hand9"),)))
+    assert desk.query("SELECT state FROM intents") == [{"state": "unknown"}]
+    assert desk.manager.journal.orders == {}
+
+
+def test_of_two_that_history_shows_and_that_could_be_ours_none_is_taken() -> None:
+    desk = Desk()
+    desk.ready()
+    with desk.answers_lost(taken=False):
+        desk.declare(1)
+    desk.history = {each: bought_like_ours(desk, each) for each in ("hand8", "hand9")}
+    desk.settle()
+    assert "hold.ambiguous" in desk.events()
+    assert desk.query("SELECT state FROM intents") == [{"state": "unknown"}]
+    assert desk.manager.journal.orders == {}
+
+
+@pytest.mark.parametrize("told", ["by today's orders", "by history"])
+def test_somebody_elses_order_is_no_reason_to_read_at_once_again(told: str) -> None:
+    """While an outcome is open each read would ask for the next: one a second, and the venue counts them."""
+    desk = Desk()
+    desk.ready()
+    with desk.answers_lost(taken=False):
+        desk.declare(1)
+    desk.by_hand(-1)
+    theirs = tuple(desk.orders.values())
+    desk.read()
+    desk.world.advance(4.0)
+    before = len(asked(desk, ReadSnapshot))
+    if told == "by history":
+        desk.world.deliver(HistoryRead(desk.world.now_s(), 0.0, theirs))
+        before += 1  # a read tells whether what filled long ago is still there
+    else:
+        desk.position = 0
+        desk.read()
+    assert len(asked(desk, ReadSnapshot)) == before
 
 
 @pytest.mark.parametrize("declared", [0, 1])
@@ -210,6 +263,25 @@ def test_an_order_that_nothing_shows_any_more_is_held_and_paged_until_a_person_r
     desk.world.ask(ReleaseHold(SYMBOL))
     desk.declare(1)
     assert len(desk.sent("POST")) == sent + 1
+
+
+def test_only_a_history_that_reaches_back_to_where_it_was_missed_says_that_it_has_vanished(desk: Desk) -> None:
+    """It was asked about something newer."""
+    desk.orders.pop("2")
+    for _ in range(8):
+        desk.read()
+        desk.world.advance(10.0)
+        now_s, now_utc = desk.world.now_s(), desk.world.now_utc()
+        desk.world.deliver(HistoryRead(now_s, now_utc - HISTORY_S + 100.0, ()))
+    assert desk.manager.journal.holds_of(SYMBOL) == ()
+
+
+def test_history_that_is_asked_for_something_else_says_no_more_of_what_has_vanished(desk: Desk) -> None:
+    nothing_shows_it(desk)
+    told = desk.events()
+    desk.world.deliver(HistoryRead(desk.world.now_s(), 0.0, ()))
+    desk.read()
+    assert desk.events() == told
 
 
 def test_a_list_that_is_a_little_late_is_no_reason_for_a_hold(desk: Desk) -> None:

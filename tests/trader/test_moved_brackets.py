@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from brokers.model import OrderType
+from feeds.messages import HistoryRead
 from tests.trader.bracket_words import declare, held
 from tests.trader.session_world import Desk
 
@@ -75,6 +76,11 @@ def test_what_came_and_was_stopped_out_yesterday_is_in_our_record(desk: Desk) ->
     desk.fill("1")
     desk.fill("2", "164")
     desk.orders, desk.history = {}, desk.orders
+    for _ in range(3):
+        desk.world.advance(3.0)
+        desk.read()
+    desk.world.deliver(HistoryRead(desk.world.now_s(), 0.0, tuple(desk.history.values())))
+    assert desk.rows() == [], "ours may be on its way yet, beside it"
     desk.settle()
     assert [row.purpose for row in desk.rows()] == ["entry", "stop"]
     assert held(desk) == desk.position == 0

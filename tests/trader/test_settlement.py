@@ -49,6 +49,17 @@ def test_two_that_could_be_the_replaced_order_are_held_as_ambiguous(desk: Desk) 
     assert desk.manager.journal.holds_of(SYMBOL) == ("ambiguous",)
 
 
+def test_two_of_yesterday_that_could_be_the_replaced_order_are_held_as_ambiguous(desk: Desk) -> None:
+    lose_replaces(desk)
+    desk.declare(1, "166.5")
+    renew(desk, stop_price=D("166.5"), status=OrderStatus.EXPIRED)
+    desk.orders["78"] = replace(desk.orders["77"], order_id="78")
+    desk.orders, desk.history = {"1": desk.orders["1"]}, desk.orders
+    desk.settle()
+    assert "hold.ambiguous" in desk.events()
+    assert desk.query("SELECT state FROM intents WHERE kind = 'replace'") == [{"state": "unknown"}]
+
+
 def test_an_order_that_ended_and_did_not_go_on_was_cancelled_by_somebody_else(desk: Desk) -> None:
     lose_replaces(desk)
     desk.declare(1, "166.5")

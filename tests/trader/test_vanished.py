@@ -3,7 +3,7 @@
 import pytest
 
 from brokers.model import Order, OrderStatus, OrderType, Side
-from feeds.messages import AskHistory, PositionsSeen
+from feeds.messages import AskHistory, HistoryRead, PositionsSeen
 from tests.trader.session_world import ACCOUNT, BOOKS, SYMBOL, Desk
 from tests.trader.settling import D
 from trader.messages import ReleaseHold
@@ -121,6 +121,30 @@ def test_fills_that_do_not_explain_it_leave_it_held_and_its_stop_working(
     assert desk.manager.journal.holds_of(SYMBOL) == ("unexplained",)
     assert desk.manager.journal.holding(SYMBOL).quantity == 1
     assert desk.orders["2"].working
+
+
+def test_what_history_tells_of_others_explains_nothing_before_a_position_has_vanished(desk: Desk) -> None:
+    """It was searched for something of ours. What it shows besides was agreed with, or adopted, long ago."""
+    desk.world.advance(5.0)
+    sold = by_phone(desk, -1, desk.world.now_utc())
+    desk.world.deliver(HistoryRead(desk.world.now_s(), 0.0, (sold,)))
+    vanished(desk)
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+
+
+def test_the_fill_of_our_own_stop_that_history_tells_is_no_adoption(desk: Desk) -> None:
+    vanished(desk)
+    desk.fill("2", "166")
+    desk.position += 1  # it is what had closed the position
+    desk.change("2", closed_utc=desk.world.now_utc())
+    desk.history["2"] = desk.orders.pop("2")
+    desk.world.advance(1.0)
+    desk.search()
+    for _ in range(3):
+        desk.read()
+    assert "divergence.adopted" not in desk.events()
+    assert desk.manager.journal.holds_of(SYMBOL) == ()
+    assert [row.purpose for row in desk.rows()] == ["entry", "stop"]
 
 
 def test_history_is_asked_again_while_nothing_explains_it_and_not_with_every_read(desk: Desk) -> None:

@@ -84,8 +84,8 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
     take_legs(account, orders, now)
     frames(account, [o for o in orders if o.order_id in account.journal.orders], now)
     for intent in _unknown(account, Kind.REPLACE):
-        _settle_replace(account, intent, orders, BEFORE_ALL_S, now)
-        _searched(account, intent, since_utc, now)
+        if _settle_replace(account, intent, orders, BEFORE_ALL_S, now) is not Verdict.AMBIGUOUS:
+            _searched(account, intent, since_utc, now)
     closed = {order.order_id for order in orders}
     for order_id, missed_since_utc in list(account.missing.items()):
         if missed_since_utc is None or missed_since_utc < since_utc or order_id in closed:
@@ -98,11 +98,10 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
 
 
 def _may_have_closed(account: Account, order: Order) -> bool:
-    """Somebody else's, of a position that has vanished unexplained, and done after we last knew of it."""
-    symbol, journal = order.symbol, account.journal
-    asked = UNEXPLAINED in journal.holds_of(symbol) and symbol in account.session.symbols
-    after = order.closed_utc is not None and order.closed_utc >= journal.holding(symbol).as_of_utc
-    return asked and after and not journal.knows_order(order.order_id)
+    """Of a position that has vanished unexplained, and done after we last knew of it. (Ours are told by their frames,
+    and left out where other people's are looked at.)"""
+    after = order.closed_utc is not None and order.closed_utc >= account.journal.holding(order.symbol).as_of_utc
+    return after and UNEXPLAINED in account.journal.holds_of(order.symbol)
 
 
 def _unsure_until_read(account: Account, before: Mapping[str, Decimal]) -> None:
@@ -230,6 +229,8 @@ def _found(account: Account, intent: Intent, order: Order, now: Now) -> None:
 
 
 def _ambiguous(account: Account, intent: Intent, now: Now) -> None:
+    """Nothing is given up of which several are shown, also where that is history, and reads show none any more."""
+    account.settling[intent.number] = replace(account.settling[intent.number], searched=False)
     hold(account, intent.symbol, "ambiguous", f"several orders could be of intent {intent.key}", now)
 
 
@@ -307,12 +308,14 @@ def _vanished(account: Account, order_id: str, now: Now) -> None:
 # -- replaces ----------------------------------------------------------------------------------------------------------
 
 
-def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...], requested_s: float, now: Now) -> None:
+def _settle_replace(
+    account: Account, intent: Intent, orders: tuple[Order, ...], requested_s: float, now: Now
+) -> Verdict | None:
     """While the old order works its own frame tells (``execution``). Where it has ended, or is gone from today's, it
     goes on as exactly one new order of what was asked, or somebody has cancelled it."""
     journal, old = account.journal, account.journal.orders.get(intent.order_id)
     if old is None or not (old.out or all(order.order_id != old.order_id for order in orders)):
-        return
+        return None
     so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
     strangers = [each for each in orders if not journal.knows_order(each.order_id) and explains_nothing(account, each)]
     strangers = [each for each in strangers if parent_of(each) in ("", old.parent)]  # else a leg of another bracket
@@ -348,6 +351,7 @@ def _settle_replace(account: Account, intent: Intent, orders: tuple[Order, ...],
         settled(account, intent, IntentState.GIVEN_UP, "its order has ended, and did not go on", now)
         if not any(other.order_id == old.order_id for other in _unknown(account, Kind.REPLACE)):
             ended_by_other(account, old.order_id, now, orders)
+    return verdict
 
 
 def _for_the_rest(account: Account, intent: Intent) -> Intent:
