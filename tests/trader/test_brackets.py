@@ -99,6 +99,8 @@ def test_what_may_be_our_entry_and_shows_no_stop_pages_long_before_it_can_be_set
     with desk.answers_lost(taken=False):
         declare(desk, 1, stop=166)
     desk.by_hand(1)
+    desk.read()
+    assert "hold.unsettled" not in desk.events(), "its legs may come with the next read"
     for _ in range(3):
         desk.world.advance(5.0)
         desk.read()
@@ -110,6 +112,19 @@ def test_what_may_be_our_entry_and_shows_no_stop_pages_long_before_it_can_be_set
     assert [order.stop_price for order in desk.manager.journal.working.values()] == [166]
 
 
+def test_what_shows_up_with_its_stop_is_ours_without_a_page(desk: Desk) -> None:
+    with desk.answers_lost(taken=False):
+        declare(desk, 1, stop=166)
+    for _ in range(3):
+        desk.world.advance(1.0)
+        desk.read()
+    desk.accept(desk.world.requests[-1])
+    desk.fill("1")
+    desk.read()
+    assert held(desk) == 1
+    assert "hold.unsettled" not in desk.events()
+
+
 def test_what_a_read_has_shown_before_it_filled_is_still_taken_for_ours(desk: Desk) -> None:
     """Regression (the machine of brackets): its answer was lost and its stop refused, and a read showed it unfilled. It
     counted as somebody else's from then on: given up, its fill adopted as a divergence, its stop void."""
@@ -118,7 +133,10 @@ def test_what_a_read_has_shown_before_it_filled_is_still_taken_for_ours(desk: De
     with desk.answers_lost():
         declare(desk, 1, stop=166)
     desk.refuse_leg = ""
-    desk.read()
+    for _ in range(4):
+        desk.world.advance(1.0)
+        desk.read()
+    assert "hold.unsettled" not in desk.events(), "nothing of it has filled"
     desk.fill("1")
     desk.settle()
     assert held(desk) == 1

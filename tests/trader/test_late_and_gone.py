@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from brokers.model import Duration, Order, OrderStatus, OrderType, Side
-from feeds.messages import AskHistory, AskOrders, HistoryRead, OrdersRead, ReadSnapshot
+from feeds.messages import AskHistory, AskOrders, HistoryRead, OrdersRead, OrdersSeen, ReadSnapshot
 from supervisor.errors import HttpFailed
 from tests.trader.session_world import ACCOUNT, SYMBOL, Desk, reply
-from tests.trader.settling import D, asked, replace
+from tests.trader.settling import D, asked, lose_replaces, replace
 from tests.trader.test_never_twice import with_a_lost_stop
 from trader.manager.settlement import HISTORY_S
 from trader.manager.truth import uncovered
@@ -40,6 +40,27 @@ def test_an_entry_that_is_found_after_its_validity_is_cancelled_at_once() -> Non
     desk.change("1", opened_utc=sent_utc)
     desk.read()
     assert desk.orders["1"].status is OrderStatus.CANCELLED
+    assert told_of_settling(desk).endswith("so it is cancelled")
+
+
+def told_of_settling(desk: Desk) -> str:
+    (told,) = desk.query("SELECT text FROM events WHERE kind = 'intent.settled'")
+    return str(told["text"])
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_an_entry_that_is_found_in_time_or_has_filled_is_left_alone(filled: bool) -> None:
+    desk = Desk()
+    desk.ready()
+    with desk.answers_lost():
+        desk.declare(1)
+    if filled:
+        desk.fill("1")
+        desk.manager.account.timing = replace(desk.manager.account.timing, on_its_way_s=600.0)
+        desk.world.advance(140.0)
+    desk.read()
+    assert desk.sent() == ["POST"]
+    assert told_of_settling(desk).endswith("is order 1")
 
 
 def test_what_left_todays_orders_with_the_day_is_found_in_history_before_it_is_given_up(desk: Desk) -> None:
@@ -72,6 +93,120 @@ def test_history_settles_nothing_that_today_s_orders_were_not_asked_about() -> N
     desk.world.deliver(HistoryRead(desk.world.now_s(), 0.0, (bought_like_ours(desk, "hand9"),)))
     assert desk.query("SELECT state FROM intents") == [{"state": "unknown"}]
     assert desk.manager.journal.orders == {}
+
+
+def test_history_from_before_it_arrived_says_nothing_of_it() -> None:
+    """It arrives late, fills, and leaves today's orders with the day."""
+    desk = Desk()
+    desk.ready()
+    with desk.answers_lost(taken=False):
+        desk.declare(1)
+    for _ in range(3):
+        desk.world.advance(5.0)
+        desk.read()
+    desk.world.deliver(HistoryRead(desk.world.now_s(), 0.0, ()))
+    desk.accept(desk.world.requests[-1])
+    desk.fill("1")
+    desk.history["1"] = desk.orders.pop("1")
+    desk.settle()
+    assert desk.query("SELECT state FROM intents WHERE number = 1") == [{"state": "accepted"}]
+
+
+def test_history_that_does_not_reach_back_to_it_gives_nothing_up() -> None:
+    desk = Desk()
+    desk.ready()
+    with desk.answers_lost(taken=False):
+        desk.declare(1)
+    for _ in range(16):
+        desk.world.advance(5.0)
+        desk.read()
+        desk.world.deliver(HistoryRead(desk.world.now_s(), desk.world.now_utc() - 1.0, ()))
+    assert desk.query("SELECT state FROM intents") == [{"state": "unknown"}]
+
+
+def test_history_is_asked_when_nothing_can_come_any_more_from_before_the_oldest_of_what_is_unknown() -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    entry_utc = desk.world.now_utc()
+    with desk.answers_lost(taken=False):
+        desk.declare(2)
+    for _ in range(13):
+        desk.world.advance(4.0)
+        desk.read()
+    assert asked(desk, AskHistory) == [], "ours may be on its way yet"
+    lose_replaces(desk)
+    desk.declare(2, "166.5")
+    desk.change("2", status=OrderStatus.CANCELLED)
+    for _ in range(4):
+        desk.world.advance(4.0)
+        desk.read()
+    desk.world.advance(1.0)
+    assert [pytest.approx(ask.since_utc, abs=2.0) for ask in asked(desk, AskHistory)] == [entry_utc]
+
+
+def test_what_somebody_sends_when_ours_can_be_on_its_way_no_longer_is_not_taken_for_it() -> None:
+    """History is not to be had, so ours stays unknown for long."""
+    desk = Desk()
+    desk.ready()
+    account = desk.manager.account
+    account.capabilities = replace(account.capabilities, children=False)
+    with desk.answers_lost(taken=False):
+        desk.declare(1)
+    for _ in range(16):
+        desk.world.advance(5.0)
+        desk.read()
+    desk.by_hand(1)
+    desk.read()
+    assert desk.query("SELECT state FROM intents") == [{"state": "unknown"}]
+    assert desk.manager.journal.orders == {}
+
+
+def test_what_was_not_sent_is_found_nowhere() -> None:
+    """Somebody buys the same meanwhile."""
+    desk = Desk()
+    desk.ready()
+    account = desk.manager.account
+    account.capabilities = replace(account.capabilities, children=False)
+
+    def down(_: Any) -> Any:
+        raise HttpFailed("no route", sent=False)
+
+    desk.on_order = down
+    desk.declare(1)
+    desk.by_hand(1)
+    desk.read()
+    assert desk.query("SELECT state FROM intents") == [{"state": "unsent"}]
+    assert desk.manager.journal.orders == {}
+
+
+def test_a_history_that_shows_nothing_of_ours_leaves_entries_open(desk: Desk) -> None:
+    desk.world.deliver(HistoryRead(desk.world.now_s(), 0.0, ()))
+    sent = len(desk.sent("POST"))
+    desk.declare(2)
+    assert len(desk.sent("POST")) == sent + 1
+
+
+def test_what_a_read_cannot_show_yet_is_not_missing(desk: Desk) -> None:
+    """It was requested before the entry went out, and is told after."""
+    before_s, before = desk.world.now_s(), dict(desk.orders)
+    desk.world.advance(0.1)
+    desk.declare(2)
+    desk.orders, now_there = before, desk.orders
+    desk.read(requested_s=before_s)
+    assert desk.manager.account.missing == {}
+    desk.orders = now_there
+    desk.read()
+    assert desk.manager.account.missing == {}
+
+
+def test_an_order_whose_end_the_stream_tells_at_last_has_not_vanished(desk: Desk) -> None:
+    gone = desk.orders.pop("2")
+    for _ in range(8):
+        desk.read()
+        desk.world.advance(10.0)
+    desk.world.deliver(OrdersSeen((replace(gone, status=OrderStatus.EXPIRED),), False, desk.world.now_s()))
+    desk.world.deliver(HistoryRead(desk.world.now_s(), 0.0, ()))
+    assert "hold.vanished" not in desk.events()
 
 
 def test_of_two_that_history_shows_and_that_could_be_ours_none_is_taken() -> None:

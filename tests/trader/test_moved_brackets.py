@@ -108,6 +108,17 @@ def test_of_two_that_may_be_it_none_is_taken(desk: Desk) -> None:
     assert desk.manager.journal.orders == {}
 
 
+def test_one_that_somebody_sends_when_ours_can_be_on_its_way_no_longer_is_not_ours(desk: Desk) -> None:
+    lose_the_answer(desk, arrives=False, stop=166)
+    for _ in range(16):
+        desk.world.advance(5.0)
+        desk.read()
+    sent_by_hand(desk, "150")
+    desk.settle()
+    assert state_of(desk, 1) == "given_up"
+    assert desk.manager.journal.orders == {}
+
+
 @pytest.mark.parametrize("other", ["a leg of another kind", "two of a kind", "explained"])
 def test_an_entry_with_the_legs_of_another_bracket_is_not_ours(desk: Desk, other: str) -> None:
     """Somebody enters the same with other legs, while the answer to ours is lost and it never arrives."""

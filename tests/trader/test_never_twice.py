@@ -16,6 +16,9 @@ from trader.messages import (
 )
 
 
+DUPLICATE_TOLD = "Order not placed because a unique orderconfirmid already exists."
+
+
 class Killed(BaseException):
     """kill -9 at this point."""
 
@@ -93,6 +96,10 @@ def test_a_stop_that_no_read_shows_is_sent_again_with_a_key_that_is_surely_remem
     desk: Desk, memory: str, window_s: float
 ) -> None:
     with_a_lost_stop(desk, memory, window_s)
+    desk.world.advance(4.0)
+    desk.read()
+    desk.world.advance(2.0)
+    assert len(stops_sent(desk)) == 1, "one read is not enough"
     for _ in range(4):
         desk.world.advance(4.0)
         desk.read()
@@ -151,11 +158,29 @@ def test_a_late_stop_that_is_the_only_one_stays(desk: Desk) -> None:
 
 
 def test_a_refused_duplicate_proves_that_the_order_exists_and_is_looked_for(desk: Desk) -> None:
-    message = "Order not placed because a unique orderconfirmid already exists."
-    desk.on_order = lambda _: reply({"Orders": [{"Error": "FAILED", "Message": message, "OrderID": ""}]})
+    desk.on_order = lambda _: reply({"Orders": [{"Error": "FAILED", "Message": DUPLICATE_TOLD, "OrderID": ""}]})
     desk.declare(1)
     (intent,) = desk.query("SELECT * FROM intents")
     assert intent["state"] == "unknown"
+
+
+def test_a_stop_that_was_refused_as_a_duplicate_is_not_given_up_though_nothing_shows_it(desk: Desk) -> None:
+    """There is one, the venue says so: reads and history look for it, then a person."""
+    desk.remembers("forever")
+    desk.long_and_covered()
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.on_order = lambda _: reply({"Orders": [{"Error": "FAILED", "Message": DUPLICATE_TOLD, "OrderID": ""}]})
+    desk.stream()
+    desk.on_order = None
+    for _ in range(5):
+        desk.world.advance(5.0)
+        desk.read()
+    assert "hold.unsettled" not in desk.events(), "it may be on its way yet"
+    desk.settle()
+    desk.settle()
+    assert "hold.unsettled" in desk.events()
+    assert len(stops_sent(desk)) == 1
+    assert [row["state"] for row in desk.query("SELECT state FROM intents WHERE purpose = 'stop'")] == ["unknown"]
 
 
 def test_an_entry_that_could_not_be_sent_goes_again_only_within_its_validity(desk: Desk) -> None:
@@ -201,6 +226,31 @@ def test_an_entry_that_shows_up_after_it_was_given_up_is_kept_covered_and_report
     assert desk.manager.journal.holding(SYMBOL).quantity == 1
     assert "order.late" in desk.events()
     assert [o.stop_price for o in desk.orders.values() if o.working] == [Decimal(166)]
+    assert "divergence.adopted" not in desk.events()
+
+
+def test_of_two_entries_that_were_given_up_each_order_that_shows_up_is_one(desk: Desk) -> None:
+    """They ask for the very same, so which is which does not matter."""
+    sent = []
+    for _ in range(2):
+        with desk.answers_lost(taken=False):
+            desk.declare(1)
+        sent.append((desk.world.requests[-1], float(int(desk.world.now_utc()))))
+        desk.manager.account.timing = msgspec.structs.replace(desk.manager.account.timing, on_its_way_s=30.0)
+        for _ in range(12):
+            desk.world.advance(4.0)
+            desk.read()
+            desk.search()
+    desk.manager.account.timing = msgspec.structs.replace(desk.manager.account.timing, on_its_way_s=120.0)
+    assert [row["state"] for row in desk.query("SELECT state FROM intents")] == ["given_up", "given_up"]
+    for request, opened_utc in sent:
+        desk.accept(request)
+        entry = list(desk.orders)[-2]
+        desk.change(entry, opened_utc=opened_utc)
+        desk.fill(entry)
+    desk.read()
+    assert [row["state"] for row in desk.query("SELECT state FROM intents")] == ["accepted", "accepted"]
+    assert desk.manager.journal.holding(SYMBOL).quantity == desk.position == 2
     assert "divergence.adopted" not in desk.events()
 
 

@@ -120,8 +120,7 @@ def _searched(account: Account, intent: Intent, since_utc: float, now: Now) -> b
     if so_far is None or so_far.reads < SETTLING_READS or intent.written_utc < since_utc:
         return False
     wait_s = timing.on_its_way_s if intent.kind is Kind.PLACE else timing.settle_s
-    searched = so_far.searched or now.s >= so_far.began_s + wait_s
-    account.settling[intent.number] = replace(so_far, searched=searched)
+    account.settling[intent.number] = replace(so_far, searched=now.s >= so_far.began_s + wait_s)
     return True
 
 
@@ -206,7 +205,7 @@ def _strangers(account: Account, intent: Intent, orders: Iterable[Order]) -> lis
 
 
 def _twins(intent: Intent, given_up: Iterable[Intent]) -> int:
-    """Intents given up that ask for the very same: an order that shows up now can be of any of them."""
+    """Of intents given up, those that ask for the very same: an order that shows up now can be of any of them."""
     return sum(_asks(each) == _asks(intent) for each in given_up)
 
 
@@ -257,8 +256,7 @@ def _look_for_late_ones(account: Account, orders: tuple[Order, ...], now: Now) -
     given_up = _given_up_lately(account, now)
     for intent in given_up:
         found = proven(intent, _candidates(account, intent, orders), orders)
-        others = [i for i in given_up if i is not intent and i.number in account.journal.given_up]
-        if found and len(found) <= 1 + _twins(intent, others):
+        if found and len(found) <= _twins(intent, given_up):
             _showed_up_late(account, intent, found[0], now)
 
 
