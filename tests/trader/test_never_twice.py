@@ -15,7 +15,6 @@ from trader.messages import (
     ReleaseHold,
 )
 
-
 DUPLICATE_TOLD = "Order not placed because a unique orderconfirmid already exists."
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from brokers.model import ZERO, Grouped, GroupOutcome, Order, OrderStatus, Outcome, RefusedByVenue, Unknown, Value
+from brokers.model import ZERO, Grouped, Order, OrderStatus, Outcome, RefusedByVenue, Unknown, Value
 from trader.manager.account import Account, Now
 from trader.manager.likeness import explains_nothing, may_go_on, priced_as
 from trader.orders.intents import OPENED_SKEW_S, SETTLING_READS, Intent, Kind, Purpose, Settling
@@ -30,11 +30,9 @@ class Answered(Value, frozen=True):
     order_ids: tuple[str, ...]
 
 
-def answered(result: GroupOutcome) -> Answered | Outcome:
+def answered(result: Grouped) -> Answered | Outcome:
     """An answer for several orders as one outcome (order-safety 3.1): refused only where all were, and unknown where it
     leaves one out."""
-    if isinstance(result, Unknown):
-        return result
     for refusal in result.refusals:
         if refusal.duplicate or not result.order_ids:
             return _refusal(result, refusal)
@@ -139,7 +137,7 @@ def _children(account: Account, entry: OwnOrder) -> tuple[str, ...]:
 
 def _unless_all_are_there(entry: OwnOrder, seen: tuple[str, ...]) -> tuple[OwnOrder, tuple[Leg, ...]]:
     """Of a whole answer, the legs that none of its ids is left for were refused."""
-    if entry.awaits and entry.told and not set(entry.told) - {entry.order_id, *seen}:
+    if entry.told and not set(entry.told) - {entry.order_id, *seen}:
         return replace(entry, awaits=()), entry.awaits
     return entry, ()
 
