@@ -15,7 +15,7 @@ import msgspec
 
 from brokers.model import ZERO, Order
 from trader.manager.account import Account, Now
-from trader.manager.brackets import give_up_legs, legs_searched
+from trader.manager.brackets import give_up_legs, has_vanished, legs_searched
 from trader.manager.execution import DUPLICATE, may_go_again, overdue, renamed, settled, settling_since
 from trader.manager.likeness import explains_nothing, legs_like, likely, may_go_on, moved, named_by_another, proven
 from trader.manager.order_frames import ended_by_other, frames, take_legs
@@ -310,7 +310,8 @@ def _settle_replace(
     account: Account, intent: Intent, orders: tuple[Order, ...], requested_s: float, now: Now
 ) -> Verdict | None:
     """While the old order works its own frame tells (``execution``). Where it has ended, or is gone from today's, it
-    goes on as exactly one new order of what was asked, or somebody has cancelled it."""
+    goes on as exactly one new order of what was asked, or somebody has cancelled it. What has vanished may work on:
+    it ends by a person's word (``not old.working``), and before that nothing takes its place."""
     journal, old = account.journal, account.journal.orders.get(intent.order_id)
     if old is None or not (old.out or all(order.order_id != old.order_id for order in orders)):
         return None
@@ -345,7 +346,7 @@ def _settle_replace(
         _ambiguous(account, intent, now)
     elif verdict is Verdict.ABSENT and not so_far.searched:
         _search(account, intent)
-    elif verdict is Verdict.ABSENT and old.out:
+    elif verdict is Verdict.ABSENT and (not old.working or (old.out and not has_vanished(account, old.order_id))):
         settled(account, intent, IntentState.GIVEN_UP, "its order has ended, and did not go on", now)
         if not any(other.order_id == old.order_id for other in _unknown(account, Kind.REPLACE)):
             ended_by_other(account, old.order_id, now, orders)
