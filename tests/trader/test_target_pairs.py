@@ -2,13 +2,27 @@
 
 from decimal import Decimal
 
+import pytest
+
 from brokers.model import OrderStatus, OrderType, Side, Trail
 from tests.trader.situations import order, pair, replace, situation, with_take
 from trader.orders.intents import Purpose
 from trader.orders.legs import Leg, LegPurpose
 from trader.orders.pairs import closes_at_most
 from trader.orders.prices import behind, safe_take, safe_trail, tighter
-from trader.orders.target import PAIRS_MAX, Cancel, Place, ReplaceStop, ReplaceTake, StopToMarket, plan
+from trader.orders.target import (
+    PAIRS_MAX,
+    Action,
+    Cancel,
+    Place,
+    RefuseEntry,
+    ReplaceStop,
+    ReplaceTake,
+    Situation,
+    StopToMarket,
+    plan,
+    promised,
+)
 
 
 def test_a_pair_as_declared_is_left_alone_and_its_prices_move_by_replace() -> None:
@@ -68,6 +82,16 @@ def test_a_take_that_stands_alone_goes_before_an_exit_and_before_a_stop() -> Non
     assert plan(with_take(situation(2, 2, take))) == (Cancel(take),)
     removed = with_take(situation(2, 2, take), stop_by_person="removed")
     assert plan(removed) == (), "a person wants no stop: the take stays"
+
+
+def test_a_take_that_stands_alone_goes_and_not_the_stop_that_is_back_beside_it() -> None:
+    """Regression: what a stop covered was left to the take, and the stop was cancelled as too much."""
+    _, take = pair(2)
+    for late in (False, True):
+        stop = order(Purpose.STOP, Side.SELL, 2, "166", order_id="2", intent=2, late=late)
+        assert plan(with_take(situation(2, 2, take, stop))) == (Cancel(take),)
+        going = replace(take, status=OrderStatus.CANCELLING)
+        assert plan(with_take(situation(2, 2, going, stop))) == ()
 
 
 def test_where_another_size_of_a_pair_is_wanted_its_take_goes_first() -> None:
@@ -230,3 +254,116 @@ def test_takes_are_rounded_away_from_the_market_and_trails_lie_behind_it() -> No
     assert behind(Decimal(200), Trail(percent=Decimal(1)), Side.BUY) == 198
     assert behind(Decimal(200), Trail(amount=Decimal(3)), Side.SELL) == 203
     assert tighter(Decimal(198), Decimal(199), Side.BUY) == tighter(Decimal(200), Decimal(199), Side.SELL) == 199
+
+
+# -- what each part of a plan leaves alone -----------------------------------------------------------------------------
+
+D1 = Decimal(1)
+
+
+def exit_of(quantity: int) -> Place:
+    return Place(Purpose.EXIT, Side.SELL, Decimal(quantity), OrderType.MARKET)
+
+
+def stop_of(quantity: int) -> Place:
+    return Place(Purpose.STOP, Side.SELL, Decimal(quantity), OrderType.STOP_MARKET, D166)
+
+
+def entry_of(quantity: int) -> Place:
+    return Place(Purpose.ENTRY, Side.BUY, Decimal(quantity), OrderType.MARKET)
+
+
+ONE = order(Purpose.STOP, Side.SELL, 1, "166", order_id="1")
+OTHER = order(Purpose.STOP, Side.SELL, 1, "166", order_id="2", intent=2)
+TWO = order(Purpose.STOP, Side.SELL, 2, "166", order_id="2", intent=2)
+LEAVING = replace(ONE, type=OrderType.MARKET, stop_price=None)
+"""A stop that was turned into an exit."""
+LEAVING_TAKE = replace(pair(1)[1], type=OrderType.MARKET, limit_price=None)
+ENTRY = order(Purpose.ENTRY, Side.BUY, 2, order_id="e")
+EXIT = order(Purpose.EXIT, Side.SELL, 1, order_id="x")
+GOING = pair(2, status=OrderStatus.CANCELLING)
+
+
+@pytest.mark.parametrize(
+    ("seen", "does"),
+    [
+        pytest.param(situation(0, 2, EXIT, ENTRY), (Cancel(ENTRY), exit_of(1)), id="an entry goes, the exit stays"),
+        pytest.param(
+            situation(0, 2, LEAVING, OTHER, replace_to_market=False),
+            (Cancel(OTHER),),
+            id="what closes stays",
+        ),
+        pytest.param(situation(0, 1, LEAVING_TAKE), (), id="nor is a take that closes"),
+        pytest.param(situation(0, 2, LEAVING, OTHER), (StopToMarket(OTHER, D1),), id="nor is it asked for twice"),
+        pytest.param(
+            situation(0, 2, EXIT, ONE, OTHER),
+            (StopToMarket(ONE, D1), Cancel(OTHER)),
+            id="beside an exit one stop is enough",
+        ),
+        pytest.param(
+            situation(0, 3, replace(TWO, pending="replace", asked_quantity=Decimal(2))),
+            (),
+            id="no exit beside a stop that is asked for something",
+        ),
+        pytest.param(situation(3, 3, LEAVING, TWO), (), id="an exit is not moved as if it were a stop"),
+        pytest.param(situation(3, 3, LEAVING_TAKE, TWO), (), id="nor withdrawn as if it were a take"),
+        pytest.param(situation(3, 3, LEAVING), (stop_of(2),), id="what stays beside an exit gets a stop"),
+        pytest.param(with_take(situation(3, 3, *pair(2))), (stop_of(1),), id="and so does what stays beside a pair"),
+        pytest.param(
+            situation(3, 3, replace(ONE, pending="replace"), OTHER),
+            (ReplaceStop(OTHER, Decimal(2), D166),),
+            id="a stop that can be asked grows",
+        ),
+        pytest.param(with_take(situation(2, 2, *GOING)), (), id="a pair whose stop is going keeps its take"),
+        pytest.param(
+            situation(1, 1, replace(ONE, stop_price=None, trail=Trail(amount=Decimal(2)))),
+            (),
+            id="what trails at the venue trails on under a plain stop",
+        ),
+        pytest.param(
+            with_take(situation(2, 2, GOING[1], replace(GOING[0], status=OrderStatus.WORKING))),
+            (),
+            id="a pair as declared",
+        ),
+        pytest.param(
+            with_take(situation(2, 2, pair(2)[0], replace(pair(2)[1], status=OrderStatus.CANCELLING)), "171"),
+            (),
+            id="a take that is going is not moved",
+        ),
+        pytest.param(with_take(situation(2, 2, pair(2)[1], stop=None)), (), id="without a stop a take may stand alone"),
+        pytest.param(
+            with_take(situation(3, 3, *pair(2)), stop_by_person="removed"), (), id="none is added that a person removed"
+        ),
+        pytest.param(with_take(situation(3, 3, pair(2)[1], stop=None)), (), id="none is added that nobody declared"),
+        pytest.param(situation(1, 1, unpriced=True), (), id="none is sent that the market may have passed"),
+        pytest.param(situation(3, 1, EXIT), (), id="no entry while an exit works"),
+        pytest.param(
+            situation(2, 1, ONE, replace(OTHER, side=Side.BUY)),
+            (Cancel(replace(OTHER, side=Side.BUY)), entry_of(1)),
+            id="a stop of the other side is in no entry's way",
+        ),
+        pytest.param(
+            situation(2, 0, replace(ENTRY, side=Side.SELL), entry_refusal=("hold", "held")),
+            (Cancel(replace(ENTRY, side=Side.SELL)), RefuseEntry("hold", "held", Decimal(0))),
+            id="an entry of the other side is no part of what is declared",
+        ),
+        pytest.param(
+            replace(with_take(situation(2, 0)), instrument=None), (entry_of(2),), id="no leg without a tick size"
+        ),
+        pytest.param(
+            situation(0, 1, replace(LEAVING, late=True)),
+            (Cancel(replace(LEAVING, late=True)),),
+            id="an exit that showed up late goes, once",
+        ),
+    ],
+)
+def test_a_plan_leaves_alone_what(seen: Situation, does: tuple[Action, ...]) -> None:
+    assert plan(seen) == does
+
+
+def test_what_an_entry_had_filled_when_it_ended_is_promised_to_no_leg() -> None:
+    leg = order(Purpose.STOP, Side.SELL, 3, "166", order_id="s", parent="e", status=OrderStatus.RECEIVED)
+    part = replace(ENTRY, filled_quantity=Decimal(1))
+    assert promised([part, leg]) == 1
+    assert promised([replace(part, status=OrderStatus.CANCELLED), leg]) == 0
+    assert promised([part, replace(leg, status=OrderStatus.CANCELLED)]) == 0

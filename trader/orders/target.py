@@ -270,7 +270,7 @@ def _protect(s: Situation, o: _Orders) -> list[Action]:
                 share, grown, missing = share + grown, ZERO, missing - grown
             actions += _stop_as_declared(s, stop, share)
         elif pair.take is not None and stop is None and not pair.take.exiting:
-            wanted, taken = _take_alone(s, pair.take, wanted, missing)
+            wanted, taken = _take_alone(s, pair.take, wanted)
             actions += taken
     if not any(pair.stop is not None and not pair.stop.exiting and not pair.tied for pair in o.pairs):
         actions += _place_stop(s, o, missing)
@@ -326,11 +326,11 @@ def _take_as_declared(s: Situation, take: OwnOrder, share: Decimal) -> list[Acti
     return [ReplaceTake(take, total, price)] if (total, price) != (take.quantity, take.limit_price) else []
 
 
-def _take_alone(s: Situation, take: OwnOrder, left: Decimal, missing: Decimal) -> tuple[Decimal, list[Action]]:
+def _take_alone(s: Situation, take: OwnOrder, left: Decimal) -> tuple[Decimal, list[Action]]:
     """A take whose stop is gone: no second order may close what it closes, so it makes way for a stop that is wanted.
     Also what of the position is left to the next."""
     d = s.declaration
-    if missing > 0 and d.stop is not None and d.stop_by_person != "removed":
+    if d.stop is not None and d.stop_by_person != "removed":
         return left, _cancels([take])
     return left - min(left, take.remaining), _take_as_declared(s, take, min(left, take.remaining))
 
