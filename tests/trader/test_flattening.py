@@ -9,7 +9,7 @@ import pytest
 from brokers.model import OrderStatus, OrderType, Side
 from tests.trader.held_desk import Held
 from tests.trader.session_world import SYMBOL, reply
-from trader.holds import Level
+from trader.holds import EVERYBODY, Level
 from trader.manager import halting
 from trader.manager.account import Account
 from trader.messages import FillRow, ReadSessionStatus, ReleaseHold
@@ -219,7 +219,10 @@ def test_release_ends_a_flatten_and_the_exit_still_closes_what_it_was_for(desk: 
     desk.long_and_covered()
     desk.flatten()
     desk.release()
-    assert "flatten.ended" in desk.events()
+    assert desk.events().count("flatten.ended") == 1
+    desk.hold()
+    desk.release()
+    assert desk.events().count("flatten.ended") == 1, "it had ended already"
     assert (desk.taken.confirmed, desk.taken.over) == (0, desk.taken.begun)
     desk.fill("2")
     desk.stream()
@@ -227,16 +230,55 @@ def test_release_ends_a_flatten_and_the_exit_still_closes_what_it_was_for(desk: 
     assert desk.held == 0
 
 
-def test_a_release_does_not_close_what_is_held_for_an_entry_to_the_other_side_of_unknown_fate() -> None:
+def an_order(side: Side, quantity: int, **more: Any) -> Any:
+    """Of an entry: an intent of unknown fate, or what remains of an order."""
+    like = {
+        "kind": Kind.PLACE, "purpose": Purpose.ENTRY, "symbol": SYMBOL, "state": IntentState.UNKNOWN, "side": side,
+        "quantity": Decimal(quantity), "remaining": Decimal(quantity),
+    }  # fmt: skip
+    return SimpleNamespace(**{**like, **more})
+
+
+BUY_1, SELL_1 = an_order(Side.BUY, 1), an_order(Side.SELL, 1)
+
+
+@pytest.mark.parametrize(
+    ("held", "declared", "intents", "working", "left"),
+    [
+        pytest.param(0, 3, [], [], 0, id="nothing was sent"),
+        pytest.param(1, 3, [], [], 1, id="what is held stays"),
+        pytest.param(0, 3, [BUY_1], [], 1, id="what may have been sent"),
+        pytest.param(0, 3, [], [BUY_1], 1, id="what works"),
+        pytest.param(1, 3, [BUY_1], [BUY_1], 3, id="all of it"),
+        pytest.param(1, 2, [BUY_1], [BUY_1], 2, id="no more than was declared"),
+        pytest.param(0, -3, [], [SELL_1], -1, id="short"),
+        pytest.param(-1, -1, [BUY_1], [], -1, id="held is not closed for an entry to the other side"),
+        pytest.param(-1, -2, [BUY_1], [], -1, id="nor for one of a larger declaration"),
+        pytest.param(-1, -2, [], [BUY_1, SELL_1], -2, id="the other side does not count against ours"),
+        pytest.param(1, -2, [], [SELL_1], 0, id="a reversal stops at flat"),
+        pytest.param(0, 1, [an_order(Side.BUY, 1, state=IntentState.UNSENT)], [], 0, id="surely not sent"),
+        pytest.param(0, 1, [an_order(Side.BUY, 1, symbol="QQQ")], [], 0, id="of another symbol"),
+        pytest.param(0, 1, [an_order(Side.BUY, 1, purpose=Purpose.EXIT)], [], 0, id="an exit"),
+        pytest.param(0, 1, [an_order(Side.BUY, 1, kind=Kind.REPLACE)], [], 0, id="a replace"),
+        pytest.param(0, 1, [], [an_order(Side.BUY, 1, purpose=Purpose.STOP)], 0, id="a stop"),
+    ],
+)
+def test_of_what_is_declared_a_hold_leaves_what_is_held_or_at_the_broker(
+    held: int, declared: int, intents: list[Any], working: list[Any], left: int
+) -> None:
     """Regression (night 471): a short position of a person, adopted; a purchase of ours that had no outcome yet."""
-    entry = SimpleNamespace(
-        kind=Kind.PLACE, purpose=Purpose.ENTRY, symbol=SYMBOL, state=IntentState.UNKNOWN, side=Side.BUY,
-        quantity=Decimal(1),
-    )  # fmt: skip
-    journal = SimpleNamespace(open_intents={1: entry}, holding=lambda symbol: Holding(Decimal(-1)))
-    account = cast(Account, SimpleNamespace(journal=journal, working_of=lambda symbol: []))
-    assert halting._sent(account, SYMBOL, Decimal(-1)) == -1
-    assert halting._sent(account, SYMBOL, Decimal(-2)) == -1
+    journal = SimpleNamespace(open_intents=dict(enumerate(intents)), holding=lambda symbol: Holding(Decimal(held)))
+    account = cast(Account, SimpleNamespace(journal=journal, working_of=lambda symbol: working))
+    assert halting._sent(account, SYMBOL, Decimal(declared)) == left
+
+
+def test_another_hold_meanwhile_does_not_put_off_the_page_of_a_flatten_that_is_not_confirmed(desk: Held) -> None:
+    desk.long_and_covered()
+    desk.flatten()
+    for _ in range(13):
+        desk.world.advance(5.0)
+        desk.hold(session=EVERYBODY)
+    assert desk.events().count("flatten.unconfirmed") == 1
 
 
 def test_an_order_of_ours_that_still_works_is_not_flat(desk: Held) -> None:

@@ -136,6 +136,15 @@ def test_what_was_declared_before_a_short_hold_does_not_fire_after_it(desk: Held
     assert desk.sent() == []
 
 
+def test_what_was_declared_while_it_was_held_does_not_fire_when_the_venue_is_back_after_the_release(desk: Held) -> None:
+    desk.manager.sending.paused_until_s = desk.world.now_s() + 3.0
+    desk.hold()
+    desk.declare(1)
+    desk.release()
+    desk.world.advance(5.0)
+    assert desk.sent() == []
+
+
 def test_holds_that_cannot_be_read_hold_entries(desk: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreadable(self: MemoryFile) -> bytes | None:
         raise StoreFailed("halt cannot be read: Permission denied")
