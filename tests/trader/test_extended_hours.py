@@ -13,8 +13,9 @@ from tests.scripted_parts import HttpRequest
 from tests.trader.session_world import SESSION, SYMBOL, Desk, reply
 from tests.trader.test_session_hours import refused_by, write
 from trader.hours.market_hours import EXTENDED, STOCKS
-from trader.manager.protection import views
+from trader.manager.protection import protective, stop_becomes_exit, views
 from trader.messages import PositionView
+from trader.orders.position import Holding
 
 REGULAR_S, EVENING_S, MORNING_S, OPEN_S = 330.0, 390.0, 450.0, 510.0
 """From the beginning of each test to the close of regular hours, of extended ones, and to the next begin of both."""
@@ -172,3 +173,90 @@ def test_entries_wait_for_regular_hours() -> None:
     desk.declare(1)
     assert refused_by(desk) == ["market"]
     assert SYMBOL in desk.manager.account.extended_hours
+
+
+# -- what protects a position, as it is seen ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("can", "extended", "duration", "inert_closes", "becomes"),
+    [
+        ({}, False, Duration.GTC, False, True),
+        ({"replace_to_market": False}, False, Duration.GTC, False, False),
+        ({}, False, Duration.GTC, True, False),
+        ({}, True, Duration.GTC, False, False),
+        ({}, False, Duration.GTC_EXTENDED, False, False),
+        ({"extended_market": True}, True, Duration.GTC_EXTENDED, False, True),
+        ({"extended_market": True, "replace_to_market": False}, True, Duration.GTC_EXTENDED, False, False),
+    ],
+)
+def test_a_stop_becomes_the_exit_where_the_venue_takes_that_in_its_form(
+    can: dict[str, Any], extended: bool, duration: Duration, inert_closes: bool, becomes: bool
+) -> None:
+    """Else it is cancelled first; one that does not fire is not trusted to become anything."""
+    desk = Desk(msgspec.structs.replace(SESSION, extended_hours=extended))
+    desk.long_and_covered()
+    account, journal = desk.manager.account, desk.manager.journal
+    able = {"replace_to_market": True, "extended_market": False, **can}
+    account.capabilities = msgspec.structs.replace(account.capabilities, **able)
+    with journal.transaction():
+        journal.write_order(msgspec.structs.replace(journal.orders["2"], duration=duration))
+        journal.mind(SYMBOL, msgspec.structs.replace(journal.minded(SYMBOL), inert_closes=inert_closes))
+    assert stop_becomes_exit(account, SYMBOL) is becomes
+
+
+@pytest.mark.parametrize(
+    ("kind", "durations", "form"),
+    [
+        ("STOCK", (Duration.GTC, Duration.GTC_EXTENDED), Duration.GTC_EXTENDED),
+        ("STOCK", (Duration.GTC,), Duration.GTC),
+        ("FUTURE", (Duration.GTC, Duration.GTC_EXTENDED), Duration.GTC),
+    ],
+)
+def test_the_form_for_extended_hours_is_asked_for_where_there_are_such_hours_and_such_a_form(
+    kind: str, durations: tuple[Duration, ...], form: Duration
+) -> None:
+    desk = desk_of()
+    desk.ready()
+    account = desk.manager.account
+    account.capabilities = msgspec.structs.replace(account.capabilities, durations=durations)
+    instrument = msgspec.structs.replace(account.journal.instruments[SYMBOL], kind=kind)
+    with account.journal.transaction():
+        account.journal.write_instrument(instrument)
+    assert protective(account, SYMBOL) is form
+
+
+@pytest.mark.parametrize(
+    ("quantity", "stops", "shown"),
+    [(2, ("165", "166"), "165"), (-2, ("168", "169"), "169"), (2, ("165", None), None), (2, (), None)],
+)
+def test_of_several_stops_the_farthest_is_shown_and_none_where_one_trails_at_the_venue(
+    quantity: int, stops: tuple[str | None, ...], shown: str | None
+) -> None:
+    desk = Desk()
+    desk.long_and_covered()
+    journal = desk.manager.journal
+    like = journal.orders["2"]
+    with journal.transaction():
+        journal.hold_position(SYMBOL, Holding(Decimal(quantity), Decimal(167), 0.0))
+        journal.write_order(msgspec.structs.replace(like, status=OrderStatus.CANCELLED))
+        for number, price in enumerate(stops):
+            stop = None if price is None else Decimal(price)
+            journal.write_order(msgspec.structs.replace(like, order_id=f"s{number}", stop_price=stop))
+    desk.manager.account.stir()
+    seen = view(desk)
+    assert seen.stop == (None if shown is None else Decimal(shown))
+    assert (seen.stop_held_by, seen.covered) == (("venue", "regular hours") if stops else ("", ""))
+
+
+def test_a_position_is_seen_as_agreed_from_the_first_read_and_while_none_differs() -> None:
+    desk = Desk()
+    desk.world.advance(1.0)
+    assert not view(desk).agreed
+    desk.read()
+    assert view(desk).agreed
+    desk.by_hand(1)
+    desk.read()
+    assert not view(desk).agreed
+    desk.read()
+    assert view(desk).agreed, "adopted"

@@ -33,7 +33,6 @@ from trader.sessions import Session
 
 DIVERGENCE = "divergence"
 """Why entries are held: the broker differed, or somebody else has decided about an order of ours."""
-NO_VIEWS: tuple[int, tuple[PositionView, ...]] = (0, ())
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -155,8 +154,8 @@ class Account:
 
         self._resting = False
         self._differed_at_rest: dict[str, Decimal] = {}
-        self.kept_views: tuple[int, tuple[PositionView, ...]] = NO_VIEWS
-        """As long as nothing stirs, with the number of symbols that were agreed by then (``protection.views``)."""
+        self.kept_views: tuple[PositionView, ...] = ()
+        """As long as nothing stirs (``protection.views``)."""
 
     # -- what the pure parts look at ---------------------------------------------------------------------------------
 
@@ -277,7 +276,7 @@ class Account:
 
     def stir(self) -> None:
         """Something has changed, or time decides."""
-        self._resting, self.kept_views = False, NO_VIEWS
+        self._resting, self.kept_views = False, ()
 
     def rest(self) -> None:
         """There is nothing to do now. It stays so while no entry and no cover is missing, of which time decides, and no

@@ -41,12 +41,10 @@ def stop_becomes_exit(account: Account, symbol: str) -> bool:
 
 
 def views(account: Account) -> tuple[PositionView, ...]:
-    """Made anew where something has changed, or was agreed for the first time."""
-    agreed, kept = account.kept_views
-    if not kept or agreed != len(account.agreed_s):
-        kept = tuple([_view(account, symbol) for symbol in account.session.symbols])
-        account.kept_views = (len(account.agreed_s), kept)
-    return kept
+    """Made anew where something has changed."""
+    if not account.kept_views:
+        account.kept_views = tuple([_view(account, symbol) for symbol in account.session.symbols])
+    return account.kept_views
 
 
 def _view(account: Account, symbol: str) -> PositionView:
