@@ -6,11 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from brokers.model import OrderStatus, OrderType
-from feeds.messages import ReadSnapshot
+from brokers.broker import AccountSnapshot
+from brokers.model import Balance, Order, OrderStatus, OrderType, Side, Trail
+from feeds.messages import ReadSnapshot, Snapshot
 from supervisor.errors import HttpFailed, Refused
 from supervisor.messages import Done
 from tests.trader.session_world import ACCOUNT, BOOKS, SESSION, SYMBOL, Desk
+from trader.manager.truth import _cross_check
 from trader.messages import (
     FillRow,
     ReadSessionStatus,
@@ -19,6 +21,7 @@ from trader.messages import (
     SyncRow,
     Turn,
 )
+from trader.orders.position import Holding
 
 
 def diverged() -> Desk:
@@ -252,3 +255,65 @@ def test_foreign_orders_are_counted_and_never_touched(desk: Desk) -> None:
     assert not [r for r in desk.world.requests if "hand" in r.url]
     assert ACCOUNT in desk.world.requests[0].body.decode()  # type: ignore[union-attr]
     assert all(isinstance(row, RejectRow | FillRow) for row in desk.rows())
+
+
+# -- what an adoption leaves -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sold", "stays"), [(1, True), (2, False), (3, False)])
+def test_an_adoption_keeps_the_protection_of_a_side_that_stays_and_nothing_of_one_that_went(
+    sold: int, stays: bool
+) -> None:
+    """What was declared for the one side closes nothing of the other, and what a person did goes with it."""
+    desk = Desk()
+    desk.ready()
+    desk.declare(2)
+    desk.fill("1")
+    desk.stream()
+    desk.read()
+    terms: dict[str, Any] = {
+        "take": Decimal(170), "trail": Trail(amount=Decimal(2)), "trail_native": True, "stop_by_person": "changed",
+        "take_by_person": "changed",
+    }  # fmt: skip
+    journal = desk.manager.journal
+    with journal.transaction():
+        journal.declare(msgspec.structs.replace(journal.declaration(SYMBOL), **terms))
+    desk.by_hand(-sold)
+    desk.read()
+    desk.read()
+    kept = journal.declaration(SYMBOL)
+    none = {"take": None, "trail": None, "trail_native": False, "stop_by_person": "", "take_by_person": ""}
+    assert {name: getattr(kept, name) for name in terms} == (terms if stays else none)
+    assert (kept.quantity, kept.stop, kept.voided) == (2 - sold, Decimal(166) if stays else None, True)
+    assert (journal.holding(SYMBOL).average_price is None) == (sold == 2)
+
+
+def test_of_two_symbols_what_others_have_filled_explains_its_own() -> None:
+    """The one agrees in the very read in which the other has just been closed by phone."""
+    desk = Desk(msgspec.structs.replace(SESSION, symbols=(SYMBOL, "QQQ")))
+    desk.long_and_covered()
+    journal = desk.manager.journal
+    with journal.transaction():
+        journal.hold_position("QQQ", Holding(Decimal(1), Decimal(300), desk.world.now_utc()))
+    desk.orders["hand"] = Order(
+        "hand", ACCOUNT, "QQQ", Side.SELL, OrderType.MARKET, Decimal(1), OrderStatus.FILLED, "FLL",
+        desk.world.now_utc(), Decimal(1), Decimal(299),
+    )  # fmt: skip
+    desk.read()
+    desk.read()
+    assert "hold.unexplained" not in desk.events()
+    assert journal.holding("QQQ").quantity == 0
+    assert journal.holding(SYMBOL).quantity == 1
+
+
+@pytest.mark.parametrize("margin", [None, Decimal(500)])
+@pytest.mark.parametrize("streamed", [None, Decimal(0)])
+def test_the_page_of_a_vanished_position_says_what_stream_and_balances_know(
+    desk: Desk, streamed: Decimal | None, margin: Decimal | None
+) -> None:
+    content = AccountSnapshot(ACCOUNT, (), (), Balance(ACCOUNT, Decimal(7), Decimal(8), overnight_margin_usd=margin))
+    desk.manager.account.streamed = {} if streamed is None else {SYMBOL: streamed}
+    told = _cross_check(desk.manager.account, SYMBOL, Snapshot(1, 0.0, content))
+    assert ("the stream says nothing" in told, "the stream says 0" in told) == (streamed is None, streamed is not None)
+    assert ("500 USD needed over night" in told) == (margin is not None)
+    assert "cash 7 and equity 8 USD" in told

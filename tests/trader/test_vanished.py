@@ -60,6 +60,7 @@ def test_what_a_new_journal_has_found_and_is_gone_hinders_no_more() -> None:
     desk.position = 0
     desk.read()
     assert desk.manager.account.not_ours == set()
+    assert desk.events()[-1] == "found.over"
     desk.declare(1)
     assert desk.sent() == ["POST"]
 
@@ -145,6 +146,40 @@ def test_the_fill_of_our_own_stop_that_history_tells_is_no_adoption(desk: Desk) 
     assert "divergence.adopted" not in desk.events()
     assert desk.manager.journal.holds_of(SYMBOL) == ()
     assert [row.purpose for row in desk.rows()] == ["entry", "stop"]
+
+
+def test_a_fill_that_history_and_today_s_orders_both_show_counts_once(desk: Desk) -> None:
+    vanished(desk)
+    desk.history["hand9"] = by_phone(desk, -1, desk.world.now_utc())
+    desk.world.advance(1.0)
+    desk.search()
+    desk.orders["hand9"] = desk.history["hand9"]
+    desk.read()
+    desk.read()
+    assert desk.manager.journal.holding(SYMBOL).quantity == 0
+    assert desk.manager.journal.holds_of(SYMBOL) == ("divergence",)
+
+
+def test_a_position_that_is_back_was_never_gone(desk: Desk) -> None:
+    vanished(desk)
+    desk.by_hand(1, shown=False)
+    desk.read()
+    assert desk.manager.journal.holds_of(SYMBOL) == ()
+    (over,) = [row["text"] for row in desk.query("SELECT kind, text FROM events") if row["kind"] == "unexplained.over"]
+    assert "shows the position 1 again" in over
+
+
+@pytest.mark.parametrize("asked_utc", [None, 1.0])
+def test_history_is_asked_from_when_we_last_knew_of_it_or_from_what_else_is_looked_for(
+    desk: Desk, asked_utc: float | None
+) -> None:
+    known_utc = desk.manager.journal.holding(SYMBOL).as_of_utc
+    desk.manager.account.search_since_utc = asked_utc
+    desk.manager.account.history_next_s = 0.0
+    desk.by_hand(-1, shown=False)
+    desk.read()
+    desk.read()
+    assert desk.manager.account.search_since_utc == (known_utc if asked_utc is None else asked_utc)
 
 
 def test_history_is_asked_again_while_nothing_explains_it_and_not_with_every_read(desk: Desk) -> None:
