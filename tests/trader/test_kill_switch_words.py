@@ -181,6 +181,11 @@ def test_entries_that_may_still_fill_are_not_told_as_cancelled(home: Home) -> No
     assert "1 entries without outcome" in told.stderr
 
 
+def test_a_home_that_is_none_is_not_halted(home: Home) -> None:
+    told = CliRunner().invoke(main, ["--home", str(home.path / "typo"), "halt"])
+    assert (told.exit_code, "nothing was halted" in told.stderr) == (2, True), told.stderr
+
+
 # -- halt --flatten ----------------------------------------------------------------------------------------------------
 
 

@@ -9,11 +9,11 @@ import pytest
 from brokers.model import Duration, Order, OrderStatus, OrderType, Side
 from feeds.messages import AskHistory, AskOrders, HistoryRead, OrdersRead, OrdersSeen, ReadSnapshot
 from supervisor.errors import HttpFailed
-from tests.trader.session_world import ACCOUNT, SYMBOL, Desk, reply
+from tests.trader.session_world import ACCOUNT, NAME, SYMBOL, Desk, reply
 from tests.trader.settling import D, asked, lose_replaces, replace
 from tests.trader.test_never_twice import with_a_lost_stop
 from trader.manager.settlement import HISTORY_S
-from trader.manager.truth import uncovered
+from trader.manager.truth import _why, uncovered
 from trader.messages import FillRow, ReleaseHold
 from trader.orders.intents import Purpose
 
@@ -167,10 +167,6 @@ def test_what_was_not_sent_is_found_nowhere() -> None:
     desk.ready()
     account = desk.manager.account
     account.capabilities = replace(account.capabilities, children=False)
-
-    def down(_: Any) -> Any:
-        raise HttpFailed("no route", sent=False)
-
     desk.on_order = down
     desk.declare(1)
     desk.by_hand(1)
@@ -336,9 +332,14 @@ def test_a_stop_that_a_person_keeps_there_counts_in_coverage_and_is_not_touched(
     desk.world.advance(6.0)
     assert "order.cancelled_by_other" in desk.events()
     assert SYMBOL not in desk.manager.journal.uncovered
-    desk.change("hand", duration=Duration.DAY)
-    desk.read()
-    assert SYMBOL in desk.manager.journal.uncovered, "one for the day only is none"
+    for other in ({"duration": Duration.DAY}, {"symbol": "QQQ"}, {"side": Side.BUY}, {"status": OrderStatus.CANCELLED}):
+        kept = desk.orders["hand"]
+        desk.change("hand", **other)
+        desk.read()
+        assert SYMBOL in desk.manager.journal.uncovered, "one for the day only is none, nor is any other"
+        desk.orders["hand"] = kept
+        desk.read()
+        assert SYMBOL not in desk.manager.journal.uncovered
     assert desk.sent() == ["POST"]
 
 
@@ -375,6 +376,52 @@ def test_each_time_without_a_stop_is_recorded_with_its_exact_length(desk: Desk) 
     lasted_s = desk.world.now_s() - began_s
     (over,) = desk.query("SELECT data FROM events WHERE kind = 'uncovered.over'")
     assert msgspec.json.decode(over["data"])["machine_s"] == pytest.approx(lasted_s, abs=0.001)
+
+
+def test_an_exit_that_works_covers_what_it_closes(desk: Desk) -> None:
+    account, own = desk.manager.account, desk.manager.journal.orders["2"]
+    with account.journal.transaction():
+        account.journal.write_order(replace(own, type=OrderType.MARKET))
+    assert not uncovered(account, SYMBOL)
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["for a moment", "until it paged"])
+def test_the_end_of_a_time_without_a_stop_is_told_as_loudly_as_its_beginning(desk: Desk, long: bool) -> None:
+    desk.on_order = lambda request: reply({"Orders": [{"Error": "FAILED", "Message": "no", "OrderID": ""}]})
+    if not long:
+        desk.on_order = down
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.stream()
+    desk.world.advance(2.0)
+    assert ("uncovered" in desk.events()) == long, "a stop that was refused does not come by itself"
+    desk.on_order = None
+    desk.declare(1, "165")
+    desk.world.advance(2.0)
+    desk.read()
+    (over,) = desk.query("SELECT level, incident, incident_state FROM events WHERE kind = 'uncovered.over'")
+    told = ("NOTIFY", f"{NAME}:uncovered:{SYMBOL}", "resolved") if long else ("LOG", "", "")
+    assert tuple(over.values()) == told
+
+
+@pytest.mark.parametrize(
+    ("terms", "says"),
+    [
+        ({"stop": None}, "the strategy declared none"),
+        ({"refused": (Purpose.STOP,)}, "the venue refused it"),
+        ({"stop_by_person": "removed"}, "somebody else cancelled it"),
+        ({"stop_less": D(1)}, "somebody else has made it smaller by 1"),
+        ({}, "it does not work yet"),
+    ],
+)
+def test_the_page_of_a_missing_stop_says_why(desk: Desk, terms: dict[str, Any], says: str) -> None:
+    journal = desk.manager.journal
+    with journal.transaction():
+        journal.declare(replace(journal.declaration(SYMBOL), **terms))
+    assert says in _why(desk.manager.account, SYMBOL)
+
+
+def down(_: Any) -> Any:
+    raise HttpFailed("no route", sent=False)
 
 
 def nothing_shows_it(desk: Desk) -> Order:
@@ -526,10 +573,6 @@ def test_changes_that_the_venue_accepts_and_never_carries_out_are_a_loop_that_is
 def test_what_was_not_sent_goes_only_while_it_is_still_wanted(desk: Desk) -> None:
     """A stop that could not be sent before the position was sold by hand would open the other side."""
     desk.change("2", status=OrderStatus.EXPIRED)
-
-    def down(request: Any) -> Any:
-        raise HttpFailed("no route", sent=False)
-
     desk.on_order = down
     desk.stream()
     desk.by_hand(-1)
