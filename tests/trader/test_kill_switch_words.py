@@ -230,6 +230,18 @@ def test_flatten_that_the_recorder_has_not_stored_is_said_not_to_have_begun(home
     assert (told.exit_code, "no position is being closed" in told.stderr) == (7, True), told.stderr
 
 
+def test_flatten_is_waited_for_until_the_recorder_has_stored_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def recorder_is_back(seconds: float) -> None:
+        home.stores_late = False
+        home.call(SetHold(EVERYBODY, "halt", "ann", flatten=True))
+
+    home.stores_late = True
+    monkeypatch.setattr("trader.cli.halt.time.sleep", recorder_is_back)
+    told = home.run("halt", "--flatten", "--yes", timeout="5")
+    assert told.exit_code == 0, told.stderr
+    assert "flat by the broker: 2 of 2 confirmed" in told.stderr
+
+
 # -- release -----------------------------------------------------------------------------------------------------------
 
 

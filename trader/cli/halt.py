@@ -203,7 +203,7 @@ def _flattens(watch: Watch, mark: str) -> dict[str, int]:
         holds = _holds_or_none(watch.home)
         halt = those_of(EVERYBODY, holds.standing)
         if halt is not None and halt.file == mark:
-            return {name: number for name, number in holds.flattens.items() if name in watch.sessions}
+            return holds.flattens
         if time.monotonic() > watch.until_s:
             raise UnknownOutcome(
                 "halted, but no position is being closed: the recorder has not stored the halt, and begins the close "
