@@ -135,6 +135,13 @@ def no_parents(desk: Desk, quantity: int = 2, **terms: Any) -> dict[str, Order]:
     return {each: replace(order, links=()) for each, order in desk.orders.items()}
 
 
+def test_a_leg_that_its_answer_has_named_is_known_by_the_stream_too_whatever_it_looks_like(desk: Desk) -> None:
+    no_parents(desk, stop=166)
+    desk.change("2", links=(), stop_price=Decimal(164))
+    tell(desk, "2")
+    assert list(desk.manager.journal.working) == ["1", "2"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -200,7 +207,8 @@ def test_what_a_replaced_stop_may_have_become_is_not_taken_for_a_leg_that_is_awa
     ended = replace(desk.orders["2"], status=OrderStatus.CANCELLED)
     now = now_of(desk.world)
     assert claim_by_looks(desk.manager.account, leg, (leg, ended), now) is None
-    assert claim_by_looks(desk.manager.account, leg, (leg, desk.orders["2"]), now) is not None
+    tell(desk, "4")
+    assert "4" in desk.manager.journal.working, "where its parent is named there is no doubt"
 
 
 # -- legs that nothing shows -------------------------------------------------------------------------------------------
