@@ -66,6 +66,7 @@ def account_of(*intents: Intent, awaiting: tuple[OwnOrder, ...] = (), orders: tu
         pytest.param(BUYS, [replace(STOP, symbol="QQQ")], 1, 0, 0, id="one of another symbol"),
         pytest.param(BUYS, [replace(STOP, opened_utc=90.0)], 1, 0, 0, id="one from before"),
         pytest.param(BUYS, [replace(STOP, links=(Link("BRK", "9"),))], 1, 0, 0, id="one that is tied to another"),
+        pytest.param(BARE, [], 1, 1, 0, id="ours has no legs"),
         pytest.param(BARE, [replace(STOP, **OF_1)], 1, 1, 0, id="ours has no legs: a person may have added one"),
         pytest.param(replace(BUYS, result_order_id="1 2"), [], 1, 0, 0, id="told by its answer"),
         pytest.param(replace(BUYS, result_order_id="8 9"), [replace(STOP, stop_price=D(9), **OF_1)], 0, 1, 0, id="no"),

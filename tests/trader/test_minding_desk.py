@@ -9,9 +9,11 @@ import pytest
 from brokers.model import Bar, OrderStatus, OrderType
 from feeds.messages import ReadSnapshot
 from tests.trader.minding_desk import closes, desk_of, held, passed_while_missing, refuse_stops, working
-from tests.trader.session_world import BOOKS, JOURNAL, NAME, SYMBOL, Desk, reply
+from tests.trader.session_world import BOOKS, NAME, SYMBOL, Desk, reply
 from tests.trader.test_session_hours import refused_by, write
 from trader.hours.book import LOOK_EVERY_S
+from trader.manager.guarding import due
+from trader.manager.step import now_of
 from trader.messages import CleanBar, CleanBars
 from trader.minding.stop_watch import INERT, INERT_S
 
@@ -177,15 +179,16 @@ def test_each_alarm_names_its_incident_by_symbol_and_the_order_it_is_about() -> 
 
 
 def test_a_covered_position_at_rest_is_looked_at_without_a_step() -> None:
-    """A step is a transaction on the disk, several times a second, for nothing."""
+    """Each step plans anew and stirs the account, several times a second, for nothing."""
     desk = desk_of()
     desk.long_and_covered()
     desk.world.advance(10.0)
-    before = desk.world.trace.count(("commit", JOURNAL)), reads_asked(desk)
+    asked = reads_asked(desk)
     for _ in range(10):
         desk.world.advance(1.0)
         closes(desk, "168")
-    assert (desk.world.trace.count(("commit", JOURNAL)), reads_asked(desk)) == before
+        assert not due(desk.manager.account, now_of(desk.world), [SYMBOL])
+    assert reads_asked(desk) == asked
 
 
 def test_a_stop_that_fires_in_time_is_no_alarm() -> None:

@@ -114,6 +114,15 @@ def test_what_an_entry_has_filled_in_part_is_its_legs_to_protect() -> None:
 D166 = Decimal(166)
 
 
+def test_of_an_entry_that_is_bare_for_too_long_the_rest_goes_also_where_no_more_of_it_is_wanted() -> None:
+    entry = order(Purpose.ENTRY, Side.BUY, 3, order_id="e", filled_quantity=Decimal(1))
+    leg = order(Purpose.STOP, Side.SELL, 3, "166", order_id="s", parent="e", status=OrderStatus.RECEIVED)
+    (refused,) = plan(situation(3, 1, entry, leg, uncovered_s=11.0))
+    assert isinstance(refused, RefuseEntry)
+    assert refused.left == 1
+    assert plan(situation(1, 1, entry, leg, uncovered_s=11.0)) == (Cancel(entry),)
+
+
 def test_the_part_that_stays_of_a_late_entry_is_kept_and_the_rest_of_it_goes() -> None:
     entry = order(Purpose.ENTRY, Side.BUY, 2, order_id="1")
     assert plan(situation(2, 0, entry)) == ()
@@ -293,7 +302,12 @@ GOING = pair(2, status=OrderStatus.CANCELLING)
             (Cancel(OTHER),),
             id="what closes stays",
         ),
-        pytest.param(situation(0, 1, LEAVING_TAKE), (), id="nor is a take that closes"),
+        pytest.param(situation(0, 2, LEAVING_TAKE), (exit_of(1),), id="nor is a take that closes"),
+        pytest.param(situation(1, 1, ONE, stop=None), (), id="a stop that works stays where none is declared"),
+        pytest.param(situation(3, 3, *pair(2), stop=None), (Cancel(pair(2)[1]),), id="and none is added to it"),
+        pytest.param(
+            with_take(situation(2, 0, stop=None)), (entry_of(2),), id="an entry without a stop takes none along"
+        ),
         pytest.param(situation(0, 2, LEAVING, OTHER), (StopToMarket(OTHER, D1),), id="nor is it asked for twice"),
         pytest.param(
             situation(0, 2, EXIT, ONE, OTHER),

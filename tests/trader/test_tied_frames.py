@@ -98,6 +98,8 @@ ENDS, LESS, PART = {"status": CANCELLED}, {"quantity": D(2)}, {"filled_quantity"
         ("an end of a lone one beside a lone one", [ENTRY, LONE, replace(TAKE, group=0)], ENDS, {}, TAKEN),
         ("an end when the other was not seen yet", [AWAITS, STOP], ENDS, READ, WAITS),
         ("an end of a lone one whose entry awaits", [AWAITS, LONE], ENDS, READ, TAKEN),
+        ("an end beside the other, by the stream", PAIR, ENDS, {"beside": "3"}, WAITS),
+        ("an end whose entry is forgotten", [STOP, TAKE], ENDS, {}, WAITS),
         # ends of a group that we have begun
         ("an end after our cancel of the other", [ENTRY, STOP, GONE], ENDS, {}, BY_VENUE),
         ("an end after that in another group", [ENTRY, STOP, replace(GONE, group=2)], ENDS, {}, TAKEN),
@@ -105,6 +107,8 @@ ENDS, LESS, PART = {"status": CANCELLED}, {"quantity": D(2)}, {"filled_quantity"
         ("an end with it", GOING, ENDS, ENDED, BY_VENUE),
         ("an end when nothing is told of that", GOING, ENDS, {}, WAITS),
         ("an end when that has vanished", GOING, ENDS, {"read": True, "vanished": "3"}, BY_VENUE),
+        ("an end after that, as an older frame has it", [ENTRY, STOP, GONE], ENDS, {**READ, "stale": "3"}, BY_VENUE),
+        ("an end beside a lone one that we ended", [ENTRY, LONE, replace(GONE, group=0)], ENDS, {}, TAKEN),
         # an other that may go on under another id
         ("an end beside a replaced one's", [ENTRY, STOP, MOVING], ENDS, ENDED, WAITS),
         ("an end beside one that is being replaced", [ENTRY, STOP, MOVING], ENDS, SHOWN, TAKEN),
@@ -121,6 +125,8 @@ ENDS, LESS, PART = {"status": CANCELLED}, {"quantity": D(2)}, {"filled_quantity"
         ("less, and we asked for another size", [ENTRY, replace(ASKED, asked_quantity=D(1)), TAKE], LESS, {}, WAITS),
         ("less as we had asked once", [ENTRY, replace(ASKED, pending=""), TAKE], LESS, {}, WAITS),
         ("less of a lone one", [ENTRY, LONE, replace(TAKE, group=0)], LESS, {}, TAKEN),
+        ("less of a lone one while its entry works", [ENTERING, LONE], LESS, {}, TAKEN),
+        ("less while a replace may have taken", PAIR, LESS, {"replacing": True}, WAITS),
         ("a fill of all that is left", PAIR, {**LESS, "status": FILLED, **PART}, {}, TAKEN),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
@@ -131,7 +137,7 @@ def test_a_frame_of_what_is_tied_means(
     known = {order.order_id: order for order in orders}
     mine = known[how.get("of", "2")]
     account, shown = account_of(*orders, vanished=how.get("vanished", "")), {mine.order_id: frame(mine, **changes)}
-    for word, other in (("beside", {}), ("ended", ENDS), ("filled", PART)):
+    for word, other in (("beside", {}), ("ended", ENDS), ("filled", PART), ("stale", {"status": WORKING})):
         if word in how:
             shown[how[word]] = frame(known[how[word]], **other)
     found = judged(

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from brokers.model import Grouped, Link, Order, OrderStatus, OrderType, RefusedByVenue, Side, Trail, Unknown
+from feeds.messages import HistoryRead
 from tests.trader.bracket_words import declare, tell
 from tests.trader.session_world import Desk
 from tests.trader.settling import lose_replaces
@@ -194,6 +195,11 @@ def test_what_somebody_elses_take_has_filled_makes_no_leg_of_ours_smaller(desk: 
     assert not claimed(desk, replace(legs["2"], quantity=Decimal(2)), theirs)
 
 
+def test_a_leg_that_is_tied_to_none_is_made_smaller_by_nothing(desk: Desk) -> None:
+    leg = no_parents(desk, stop=166)["2"]
+    assert not claimed(desk, replace(leg, quantity=Decimal(1)), beside(leg, filled_quantity=Decimal(1)))
+
+
 def test_what_a_replaced_stop_may_have_become_is_not_taken_for_a_leg_that_is_awaited(desk: Desk) -> None:
     """Both are stops of the same size at the same price: which is which the replace tells first."""
     declare(desk, 1, stop=165)
@@ -219,19 +225,32 @@ def test_legs_are_given_up_no_sooner_than_reads_and_time_and_history_allow(desk:
     sent_utc = desk.world.now_utc()
     desk.fill("1")
     del desk.orders["2"]
-    settle_s = desk.manager.timing.settle_s
-    desk.read()
+    account, settle_s = desk.manager.account, desk.manager.timing.settle_s
+    desk.read(requested_s=desk.world.now_s() - 1.0)  # from before we waited: it does not count
+    desk.world.deliver(HistoryRead(desk.world.now_s(), 0.0, ()))
     desk.world.advance(settle_s)
-    assert desk.manager.account.search_since_utc is None, "one read is not enough"
-    desk.read(requested_s=desk.world.now_s() - settle_s - 1.0)
-    assert desk.manager.account.search_since_utc is None, "one from before we waited is none"
     desk.read()
-    assert desk.manager.account.search_since_utc == pytest.approx(sent_utc, abs=1.0), "history may have it"
-    assert list(desk.manager.journal.awaiting) == ["1"]
+    assert account.search_since_utc is None, "one read is not enough"
+    desk.read()
+    assert account.search_since_utc == pytest.approx(sent_utc, abs=1.0), "history may have it"
+    desk.world.deliver(HistoryRead(desk.world.now_s(), sent_utc + 1.0, ()))
+    desk.read()
+    assert list(desk.manager.journal.awaiting) == ["1"], "that did not reach back so far"
     desk.world.advance(1.0)
     desk.search()
     desk.read()
     assert not desk.manager.journal.awaiting
+
+
+def test_history_is_asked_about_legs_from_before_the_oldest_of_what_is_looked_for(desk: Desk) -> None:
+    declare(desk, 1, stop=166)
+    desk.fill("1")
+    del desk.orders["2"]
+    desk.read()
+    desk.world.advance(desk.manager.timing.settle_s)
+    desk.manager.account.search_since_utc = 1.0
+    desk.read()
+    assert desk.manager.account.search_since_utc == 1.0
 
 
 def test_reads_in_quick_sequence_give_no_leg_up(desk: Desk) -> None:
