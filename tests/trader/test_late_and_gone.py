@@ -10,7 +10,7 @@ from brokers.model import Duration, Order, OrderStatus, OrderType, Side
 from feeds.messages import AskHistory, AskOrders, HistoryRead, OrdersRead, OrdersSeen, ReadSnapshot
 from supervisor.errors import HttpFailed
 from tests.trader.session_world import ACCOUNT, NAME, SYMBOL, Desk, reply
-from tests.trader.settling import D, asked, lose_replaces, replace
+from tests.trader.settling import D, asked, replace
 from tests.trader.test_never_twice import with_a_lost_stop
 from trader.manager.settlement import HISTORY_S
 from trader.manager.truth import _why, uncovered
@@ -124,24 +124,23 @@ def test_history_that_does_not_reach_back_to_it_gives_nothing_up() -> None:
     assert desk.query("SELECT state FROM intents") == [{"state": "unknown"}]
 
 
-def test_history_is_asked_when_nothing_can_come_any_more_from_before_the_oldest_of_what_is_unknown() -> None:
-    desk = Desk()
-    desk.long_and_covered()
+@pytest.mark.parametrize("asked_utc", [None, 1.0])
+def test_history_is_asked_when_nothing_can_come_any_more_from_before_the_oldest_of_what_is_looked_for(
+    desk: Desk, asked_utc: float | None
+) -> None:
     entry_utc = desk.world.now_utc()
     with desk.answers_lost(taken=False):
         desk.declare(2)
-    for _ in range(13):
+    for _ in range(14):
         desk.world.advance(4.0)
         desk.read()
     assert asked(desk, AskHistory) == [], "ours may be on its way yet"
-    lose_replaces(desk)
-    desk.declare(2, "166.5")
-    desk.change("2", status=OrderStatus.CANCELLED)
-    for _ in range(4):
+    desk.manager.account.search_since_utc = asked_utc
+    for _ in range(2):
         desk.world.advance(4.0)
         desk.read()
-    desk.world.advance(1.0)
-    assert [pytest.approx(ask.since_utc, abs=2.0) for ask in asked(desk, AskHistory)] == [entry_utc]
+    since_utc = desk.manager.account.search_since_utc
+    assert since_utc == pytest.approx(entry_utc if asked_utc is None else asked_utc, abs=1.0)
 
 
 def test_what_somebody_sends_when_ours_can_be_on_its_way_no_longer_is_not_taken_for_it() -> None:
@@ -184,6 +183,8 @@ def test_a_history_that_shows_nothing_of_ours_leaves_entries_open(desk: Desk) ->
 
 def test_what_a_read_cannot_show_yet_is_not_missing(desk: Desk) -> None:
     """It was requested before the entry went out, and is told after."""
+    account = desk.manager.account
+    account.capabilities = replace(account.capabilities, children=False)
     before_s, before = desk.world.now_s(), dict(desk.orders)
     desk.world.advance(0.1)
     desk.declare(2)
@@ -193,6 +194,23 @@ def test_what_a_read_cannot_show_yet_is_not_missing(desk: Desk) -> None:
     desk.orders = now_there
     desk.read()
     assert desk.manager.account.missing == {}
+
+
+def test_a_leg_that_history_shows_has_not_vanished_with_its_entry() -> None:
+    """What it has filled counts with its entry, of which nothing is shown."""
+    desk = Desk()
+    desk.ready()
+    desk.declare(1)
+    desk.stream()
+    desk.fill("1")
+    desk.fill("2", "166")
+    desk.orders, desk.history = {}, {"2": desk.orders["2"]}
+    for _ in range(8):
+        desk.read()
+        desk.world.advance(10.0)
+        desk.search()
+    (told,) = [row["text"] for row in desk.query("SELECT kind, text FROM events") if row["kind"] == "hold.vanished"]
+    assert "our entry 1" in told
 
 
 def test_an_order_whose_end_the_stream_tells_at_last_has_not_vanished(desk: Desk) -> None:

@@ -180,7 +180,9 @@ def test_an_order_that_vanished_while_a_replace_was_in_doubt_is_not_said_to_be_c
     a stop that may work on: it would open the other side."""
     replace_lost(desk)
     gone = desk.orders.pop("2")
-    reads(desk, 18)
+    reads(desk, 8)
+    assert state_of_replace(desk) == "unknown", "it may be there, as it was or as something else"
+    reads(desk, 10)
     assert desk.manager.journal.holds_of(SYMBOL) == ("vanished",)
     desk.declare(0, None)
     reads(desk)
@@ -232,6 +234,20 @@ def test_of_two_replaces_in_doubt_the_end_is_told_when_neither_shows_and_once(de
     assert desk.manager.journal.working == {}
 
 
+def test_of_two_orders_with_a_replace_in_doubt_each_end_is_told(desk: Desk) -> None:
+    desk.declare(2)
+    desk.fill("3")
+    desk.stream()
+    desk.read()
+    lose_replaces(desk)
+    desk.declare(2, "166.5")
+    for order_id in ("2", "4"):
+        desk.change(order_id, status=OrderStatus.CANCELLED)
+    reads(desk, 8)
+    assert desk.events().count("order.cancelled_by_other") == 2
+    assert desk.manager.journal.working == {}
+
+
 def test_what_is_ambiguous_is_not_held_once_more_for_being_unsettled(desk: Desk) -> None:
     replace_lost(desk)
     renew(desk, stop_price=D("166.5"))
@@ -247,6 +263,17 @@ def test_what_could_not_be_sent_is_not_held_as_unsettled(desk: Desk) -> None:
     reads(desk, 40)
     assert "uncovered" in desk.events()
     assert "hold.unsettled" not in desk.events()
+
+
+def test_a_hold_as_unsettled_ends_though_something_waits_to_be_sent(desk: Desk) -> None:
+    desk.on_order = lambda request: (_ for _ in ()).throw(HttpFailed("no route", sent=False))
+    desk.change("2", status=OrderStatus.EXPIRED)
+    desk.read()
+    with desk.manager.journal.transaction():
+        desk.manager.journal.add_hold(SYMBOL, "unsettled", desk.world.now_utc())
+    desk.read()
+    assert desk.query("SELECT state FROM intents WHERE purpose = 'stop'") == [{"state": "unsent"}]
+    assert desk.manager.journal.holds_of(SYMBOL) == ()
 
 
 def test_a_hold_as_unsettled_ends_by_symbol() -> None:

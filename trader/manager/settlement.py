@@ -82,7 +82,7 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
             elif account.settling[intent.number].searched:
                 _taken_as_moved(account, intent, orders, now)
     take_legs(account, orders, now)
-    frames(account, [o for o in orders if o.order_id in account.journal.orders], now)
+    frames(account, orders, now)
     for intent in _unknown(account, Kind.REPLACE):
         if _settle_replace(account, intent, orders, BEFORE_ALL_S, now) is not Verdict.AMBIGUOUS:
             _searched(account, intent, since_utc, now)
