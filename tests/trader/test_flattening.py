@@ -281,6 +281,53 @@ def test_another_hold_meanwhile_does_not_put_off_the_page_of_a_flatten_that_is_n
     assert desk.events().count("flatten.unconfirmed") == 1
 
 
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        ({}, ""),
+        ({"not_ours": {SYMBOL}}, "a position that is not this session's own is not touched"),
+        ({"differed": {SYMBOL: Decimal(1)}}, "we hold 0, the broker says 1"),
+        ({"held": 2}, "2 is still open"),
+        ({"held": 2, "refused": (Purpose.EXIT,)}, "2 is still open (the venue refused the exit)"),
+        ({"intents": [BUY_1]}, "the outcome of an instruction is not known"),
+        ({"intents": [an_order(Side.BUY, 1, symbol="QQQ")]}, ""),
+        ({"orders": [BUY_1]}, "1 orders of ours still work"),
+        ({"changed_s": {SYMBOL: 11.0}}, "not read since the close"),
+        ({"since_s": 11.0}, "not read since the close"),
+        ({"agreed_s": {}}, "not read since the close"),
+    ],
+)
+def test_flat_is_only_what_a_read_after_the_close_says_with_nothing_open(seen: dict[str, Any], says: str) -> None:
+    journal = SimpleNamespace(
+        holding=lambda symbol: Holding(Decimal(seen.get("held", 0))),
+        declaration=lambda symbol: SimpleNamespace(refused=seen.get("refused", ())),
+        open_intents=dict(enumerate(seen.get("intents", ()))),
+    )
+    account = SimpleNamespace(
+        journal=journal,
+        working_of=lambda symbol: seen.get("orders", []),
+        not_ours=seen.get("not_ours", set()),
+        differed=seen.get("differed", {}),
+        agreed_s=seen.get("agreed_s", {SYMBOL: 10.0}),
+        changed_s=seen.get("changed_s", {SYMBOL: 9.0}),
+        flatten_since_s=seen.get("since_s", 8.0),
+        session=SimpleNamespace(symbols=(SYMBOL,)),
+    )
+    assert halting.unconfirmed(cast(Account, account)) == (f"{SYMBOL}: {says}" if says else "")
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_the_page_of_a_flatten_is_resolved_by_its_confirmation_if_there_was_one(desk: Held, long: bool) -> None:
+    desk.long_and_covered()
+    desk.flatten()
+    desk.world.advance(70.0 if long else 1.0)
+    desk.fill("2")
+    desk.stream()
+    desk.read()
+    (end,) = desk.query("SELECT incident_state FROM events WHERE kind = 'flatten.confirmed'")
+    assert end["incident_state"] == ("resolved" if long else "")
+
+
 def test_an_order_of_ours_that_still_works_is_not_flat(desk: Held) -> None:
     desk.world.answer_http("DELETE", "/orderexecution/orders/", lambda _: reply({"Message": "sent", "OrderID": "1"}))
     desk.declare(1)

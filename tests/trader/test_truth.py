@@ -46,11 +46,17 @@ def test_the_first_disagreeing_read_closes_entries_and_asks_for_a_confirming_one
     assert desk.rows()[-1].gate == "diverged"
 
 
+def adopted(desk: Desk) -> str:
+    (told,) = desk.query("SELECT text FROM events WHERE kind = 'divergence.adopted'")
+    return str(told["text"])
+
+
 def test_two_agreeing_reads_are_adopted_and_no_order_comes_of_it() -> None:
     desk = diverged()
     assert desk.manager.journal.holding(SYMBOL).quantity == 0
     assert desk.sent("POST") == ["POST"], "the entry with its stop; nothing was bought back"
     assert isinstance(desk.rows()[-1], SyncRow)
+    assert adopted(desk) == f"{SYMBOL}: we had 1, the broker said 0 twice: adopted, entries held"
     assert desk.query("SELECT count(*) AS n FROM fills") == [{"n": 1}], "never an invented fill"
     assert [hold.why for hold in desk.world.ask(ReadSessionStatus()).holds] == ["divergence"]
 
@@ -67,6 +73,10 @@ def test_what_is_bought_by_hand_while_an_entry_has_no_outcome_is_adopted_where_i
     desk.on_order = lost
     desk.declare(2)
     desk.by_hand(bought)
+    like_ours = Order("hand0", ACCOUNT, SYMBOL, Side.BUY, OrderType.MARKET, Decimal(2), OrderStatus.WORKING, "ACK", 0.0)
+    desk.orders["hand0"] = msgspec.structs.replace(
+        like_ours, opened_utc=desk.world.now_utc()
+    )  # nothing of it has filled
     for _ in range(3):
         desk.world.advance(2.0)
         desk.read()
@@ -90,6 +100,7 @@ def test_of_what_a_lost_entry_and_a_person_have_bought_together_the_persons_part
         desk.world.advance(2.0)
         desk.read()
     assert (desk.manager.journal.holding(SYMBOL).quantity, desk.position) == (1, 3)
+    assert "adopted as 1 (the rest may be of an order without outcome), entries held" in adopted(desk)
     desk.orders = ours | desk.orders
     desk.read()
     assert desk.manager.journal.holding(SYMBOL).quantity == 3
@@ -260,9 +271,10 @@ def test_foreign_orders_are_counted_and_never_touched(desk: Desk) -> None:
 # -- what an adoption leaves -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("native", [True, False])
 @pytest.mark.parametrize(("sold", "stays"), [(1, True), (2, False), (3, False)])
 def test_an_adoption_keeps_the_protection_of_a_side_that_stays_and_nothing_of_one_that_went(
-    sold: int, stays: bool
+    sold: int, stays: bool, native: bool
 ) -> None:
     """What was declared for the one side closes nothing of the other, and what a person did goes with it."""
     desk = Desk()
@@ -272,7 +284,7 @@ def test_an_adoption_keeps_the_protection_of_a_side_that_stays_and_nothing_of_on
     desk.stream()
     desk.read()
     terms: dict[str, Any] = {
-        "take": Decimal(170), "trail": Trail(amount=Decimal(2)), "trail_native": True, "stop_by_person": "changed",
+        "take": Decimal(170), "trail": Trail(amount=Decimal(2)), "trail_native": native, "stop_by_person": "changed",
         "take_by_person": "changed",
     }  # fmt: skip
     journal = desk.manager.journal
@@ -315,5 +327,42 @@ def test_the_page_of_a_vanished_position_says_what_stream_and_balances_know(
     desk.manager.account.streamed = {} if streamed is None else {SYMBOL: streamed}
     told = _cross_check(desk.manager.account, SYMBOL, Snapshot(1, 0.0, content))
     assert ("the stream says nothing" in told, "the stream says 0" in told) == (streamed is None, streamed is not None)
-    assert ("500 USD needed over night" in told) == (margin is not None)
+    assert [amount for amount in ("500", "None") if f"{amount} USD needed over night" in told] == ["500"] * bool(margin)
     assert "cash 7 and equity 8 USD" in told
+
+
+def test_what_was_adopted_once_explains_nothing_again() -> None:
+    """Somebody sells one of two, and at once the other is gone, with nothing to show for it."""
+    desk = Desk()
+    desk.ready()
+    desk.declare(2)
+    desk.fill("1")
+    desk.stream()
+    desk.read()
+    desk.by_hand(-1)
+    desk.read()
+    desk.read()
+    desk.by_hand(-1, shown=False)
+    desk.read()
+    desk.read()
+    assert desk.manager.journal.holds_of(SYMBOL) == ("divergence", "unexplained")
+    assert desk.manager.journal.holding(SYMBOL).quantity == 1
+
+
+@pytest.mark.parametrize("what", ["adopted", "found", "only older reads"])
+def test_what_is_settled_is_no_difference_that_stays(what: str) -> None:
+    desk = Desk()
+    requested_s = None
+    if what == "found":
+        desk.position = 3
+        desk.ready()
+    else:
+        desk.long_and_covered()
+    if what == "adopted":
+        desk.by_hand(1)
+    if what == "only older reads":
+        requested_s = desk.manager.account.changed_s[SYMBOL] - 1.0
+    for _ in range(15):
+        desk.world.advance(25.0)
+        desk.read(requested_s=requested_s)
+    assert "divergence.stays" not in desk.events()

@@ -160,6 +160,15 @@ def test_a_fill_that_history_and_today_s_orders_both_show_counts_once(desk: Desk
     assert desk.manager.journal.holds_of(SYMBOL) == ("divergence",)
 
 
+def test_a_fill_that_todays_orders_show_late_is_not_said_to_be_of_history(desk: Desk) -> None:
+    vanished(desk)
+    desk.orders["hand9"] = by_phone(desk, -1, desk.world.now_utc())
+    desk.read()
+    desk.read()
+    (over,) = [row["text"] for row in desk.query("SELECT kind, text FROM events") if row["kind"] == "unexplained.over"]
+    assert over.endswith("closed the position")
+
+
 def test_a_position_that_is_back_was_never_gone(desk: Desk) -> None:
     vanished(desk)
     desk.by_hand(1, shown=False)
@@ -219,8 +228,9 @@ def test_so_does_the_fill_of_our_own_stop(desk: Desk) -> None:
 
 def test_a_difference_that_stays_raises_its_level(desk: Desk) -> None:
     desk.by_hand(-1, shown=False)
-    for _ in range(45):
+    for second in range(45):
         desk.world.advance(10.0)
         desk.read()
+        assert ("divergence.stays" in desk.events()) == (second > 5)
     levels = [row["level"] for row in desk.query("SELECT level FROM events WHERE kind = 'divergence.stays'")]
     assert levels == ["NOTIFY", "PAGE"]
