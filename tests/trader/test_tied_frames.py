@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from brokers.model import Order, OrderStatus, OrderType, Side
-from trader.manager.account import Account
-from trader.manager.brackets import Judged, judged, not_taken, outlived
+from trader.manager.account import Account, Now
+from trader.manager.brackets import Judged, judged, not_taken, outlived, owe
 from trader.orders.intents import Purpose
 from trader.orders.legs import Leg, LegPurpose
 from trader.orders.own_order import OwnOrder
@@ -197,3 +197,17 @@ def test_what_outlives_our_cancel_of_the_other_was_not_ended_by_it(
     account = account_of(ENTRY, mine, other)
     outlived(cast(Account, account), mine, frame(mine, **changes))
     assert account.journal.orders["3"].withdrawn is not forgotten
+
+
+def test_what_one_of_a_group_fills_is_owed_by_the_others_and_never_by_their_entry() -> None:
+    """Some venues send the legs at the entry's first part: it goes on filling."""
+    others = replace(TAKE, order_id="4", group=2), replace(TAKE, order_id="5", status=CANCELLED)
+    account = account_of(ENTERING, STOP, TAKE, *others)
+    owe(cast(Account, account), STOP, D(1), Now(5.0, 5.0, 1.0))
+    assert {order_id: order.owed for order_id, order in account.journal.orders.items()} == {
+        "1": 0,
+        "2": 0,
+        "4": 0,
+        "5": 0,
+        "3": 1,
+    }
