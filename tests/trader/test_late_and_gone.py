@@ -211,6 +211,7 @@ def test_a_leg_that_history_shows_has_not_vanished_with_its_entry() -> None:
         desk.search()
     (told,) = [row["text"] for row in desk.query("SELECT kind, text FROM events") if row["kind"] == "hold.vanished"]
     assert "our entry 1" in told
+    assert not desk.manager.journal.orders["2"].out
 
 
 def test_an_order_whose_end_the_stream_tells_at_last_has_not_vanished(desk: Desk) -> None:
