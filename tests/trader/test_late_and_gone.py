@@ -11,7 +11,7 @@ from feeds.messages import AskHistory, AskOrders, HistoryRead, OrdersRead, Order
 from supervisor.errors import HttpFailed
 from tests.trader.session_world import ACCOUNT, NAME, SYMBOL, Desk, reply
 from tests.trader.settling import D, asked, replace
-from tests.trader.test_never_twice import with_a_lost_stop
+from tests.trader.test_never_twice import Killed, with_a_lost_stop
 from trader.manager.settlement import HISTORY_S
 from trader.manager.truth import _why, uncovered
 from trader.messages import FillRow, ReleaseHold
@@ -320,6 +320,54 @@ def test_our_own_death_does_not_begin_the_wait_anew(desk: Desk) -> None:
         desk.read()
         desk.search()
     assert desk.query("SELECT state FROM intents WHERE purpose = 'stop'")[0] == {"state": "given_up"}
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_deaths_one_after_the_other_do_not_put_off_what_a_lost_cancel_is_followed_by(
+    desk: Desk, answered: bool
+) -> None:
+    """In night 319 an orphaned stop stood for 25 s so: its cancel was lost, or accepted and never carried out."""
+    told = reply({"Message": "Cancel request sent", "OrderID": "2"})
+    lost = told if answered else HttpFailed("time-out", sent=True)
+    desk.world.answer_http("DELETE", "/orderexecution/orders/", lost)
+    desk.by_hand(-1)
+    desk.read()
+    desk.read()
+    assert desk.sent("DELETE") == ["DELETE"]
+    desk.world.answer_http("DELETE", "/orderexecution/orders/", desk._cancelled)
+    for _ in range(2):
+        desk.world.advance(4.0)
+        desk.restart()
+        desk.read()
+        assert desk.sent() == [], "the venue still has time to carry it out"
+    asked_s = desk.world.now_s()
+    desk.world.advance(4.0)
+    desk.read(requested_s=asked_s)
+    assert desk.sent() == [], "a read of before that time shows nothing"
+    desk.read()
+    assert desk.sent() == ["DELETE"]
+    assert not any(order.working for order in desk.orders.values())
+
+
+def test_what_was_written_may_have_left_as_late_as_we_died(desk: Desk) -> None:
+
+    def sent_late(_: Any) -> Any:
+        desk.world.advance(9.0)
+        raise Killed
+
+    desk.world.answer_http("DELETE", "/orderexecution/orders/", sent_late)
+    desk.by_hand(-1)
+    desk.read()
+    with pytest.raises(Killed):
+        desk.read()
+    desk.world.answer_http("DELETE", "/orderexecution/orders/", desk._cancelled)
+    desk.restart()
+    desk.world.advance(5.0)
+    desk.read()
+    assert desk.sent() == []
+    desk.world.advance(5.0)
+    desk.read()
+    assert desk.sent() == ["DELETE"]
 
 
 def test_an_order_that_no_read_shows_is_looked_for_in_history_and_protects_nothing_meanwhile(desk: Desk) -> None:

@@ -356,7 +356,8 @@ def doubt(account: Account, intent: Intent, why: str, now: Now) -> None:
     account.want_read = True
     order = account.journal.orders.get(intent.order_id)
     if order is not None:
-        account.journal.write_order(replace(order, unsure=True, pending_since_s=now.s))
+        since_s = now.s if intent.doubted_utc is None else min(order.pending_since_s, now.s)
+        account.journal.write_order(replace(order, unsure=True, pending_since_s=since_s))
     account.event(now, "intent.unknown", "NOTIFY", f"{intent.symbol}: {intent.kind} {intent.key}: {why}")
 
 
@@ -368,16 +369,22 @@ def settling_since(intent: Intent, now: Now) -> Settling:
 
 def doubt_after_restart(account: Account, now: Now) -> None:
     """Our own death leaves every written intent without outcome; what was pending is asked of the next reads. One that
-    was requested in our former life may be older than what we did in it."""
+    was requested in our former life may be older than what we did in it.
+
+    Since when a change waits for its end is kept, or deaths that come one after the other would put off the next try
+    for ever. What was written and has no answer may have left as late as we died: it waits from now on. (Machine time
+    of before a reboot cannot make a wait shorter than it was: this boot alone has lasted longer than we count.)"""
     for symbol in account.session.symbols:
         account.changed_s[symbol] = now.s
+    for order in list(account.journal.working.values()):
+        since = {"pending_since_s": min(order.pending_since_s, now.s), "owed_since_s": min(order.owed_since_s, now.s)}
+        kept = replace(order, unsure=order.unsure or bool(order.pending), **since)
+        if kept != order:
+            account.journal.write_order(kept)
     for intent in list(account.journal.open_intents.values()):
         if intent.state is not IntentState.UNSENT:
             why = intent.reason if intent.state is IntentState.UNKNOWN else "our own death"
             doubt(account, intent, why, now)
-    for order in list(account.journal.working.values()):
-        if order.pending:
-            account.journal.write_order(replace(order, unsure=True, pending_since_s=now.s))
 
 
 def settled(account: Account, intent: Intent, state: IntentState, why: str, now: Now, order_id: str = "") -> Intent:
