@@ -103,6 +103,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     """Orders of which a fill cancels the others at the venue, whether we live or not."""
     children: bool = False
     """Orders that the venue itself sends when another one is filled."""
+    children_early: bool | None = None
+    """They are sent at its first part-fill, of its whole size; None: nobody knows."""
     id_dedupe_window_s: float = 0.0
 
 

@@ -102,7 +102,7 @@ class TradeStation(Broker):
         extended_market=False,  # Market with DYP is refused [report]
         trailing_native=True,
         groups=(GroupKind.OCO, GroupKind.BRACKET, GroupKind.NORMAL),
-        children=True,
+        children=True,  # sent "when the parent fills" [spec]; whether at a part of it, nobody says: children_early None
     )
 
     def __init__(

@@ -129,6 +129,7 @@ class Desk:
         self.stamp = OPENED_UTC
         self.on_order: Any = None
         self.refuse_leg = ""
+        self.early_children = False
         self.last: Decimal | None = None
         self.world.answer_http("POST", "/orderexecution/orders", self._placed)
         self.world.answer_http("PUT", "/orderexecution/orders/", self._changed)
@@ -240,7 +241,7 @@ class Desk:
 
     def ties_of(self, order_id: str, filled: Decimal) -> None:
         """What the venue does by itself: it sends what waited for this order, and ends what is tied to it."""
-        whole = not self.orders[order_id].working
+        whole = self.early_children or not self.orders[order_id].working
         for each in list(self.orders.values()):
             linked = {link.relation for link in each.links if link.order_id == order_id}
             if "OSP" in linked and each.status is OrderStatus.RECEIVED and whole:

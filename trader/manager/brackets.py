@@ -301,6 +301,29 @@ def has_vanished(account: Account, order_id: str) -> bool:
     return account.missing.get(order_id, 0.0) is None
 
 
+def sent_early(account: Account, own: OwnOrder, frame: Order, shown: Mapping[str, Order]) -> bool:
+    """A read shows it at work, or filled, beside an entry that has filled in part and works on. (A stream may tell of
+    the leg first, and of the rest of its entry then.)"""
+    entry = account.journal.orders.get(own.parent)
+    if entry is None or own.early or entry.order_id not in shown:
+        return False
+    in_part = entry.working and ZERO < entry.filled_quantity < entry.quantity
+    return in_part and (frame.status is OrderStatus.WORKING or frame.filled_quantity > 0)
+
+
+def learn_of_early(account: Account, own: OwnOrder, now: Now) -> None:
+    """A habit of the venue, of which we are told once: entries that could fill in part go without legs from now on."""
+    journal = account.journal
+    if journal.minded(own.symbol).early_children:
+        return
+    for symbol in account.session.symbols:
+        journal.mind(symbol, replace(journal.minded(symbol), early_children=True))
+    text = f"{own.symbol}: the venue has sent the {own.purpose} {own.order_id}, of {own.quantity}, at the first part of"
+    text += f" its entry {own.parent}: it is made as large as what is held, and entries of more than the smallest"
+    text += " quantity go without stop and take from now on; the desk places them after each fill"
+    account.event(now, "bracket.early", "NOTIFY", text, order_id=own.order_id)
+
+
 def _fate_is_open(account: Account, other: OwnOrder, shown: Mapping[str, Order]) -> bool:
     """Whether a whole read leaves open what has become of it, so that it, or what it goes on as, may have filled:
     history or the settling of its replace tells."""

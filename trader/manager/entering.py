@@ -13,7 +13,7 @@ from trader.manager.account import Account, Now
 from trader.minding.rolling import entry_refusal as expiry_refusal
 from trader.minding.stop_watch import reached
 from trader.orders.declaration import Declaration
-from trader.orders.target import promised
+from trader.orders.pairs import promised
 from trader.risk.exposure import Exposure, open_risk_usd
 from trader.risk.gates import EntryGates, entry_refusal
 from trader.risk.usage import MINUTE_S

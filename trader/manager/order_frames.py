@@ -20,9 +20,11 @@ from trader.manager.brackets import (
     ends_with_its_group,
     in_sequence,
     judged,
+    learn_of_early,
     not_taken,
     outlived,
     owe,
+    sent_early,
 )
 from trader.manager.execution import extended_form_refused, refused_by, settled
 from trader.manager.refusals import refuse_again, reject
@@ -95,6 +97,9 @@ def frames(account: Account, orders: Iterable[Order], now: Now, requested_s: flo
         if current and requested_s is not None:
             outlived(account, own, frame)
             after = not_taken(account, after, requested_s)
+            if sent_early(account, after, frame, shown):
+                after = replace(after, early=True)
+                learn_of_early(account, after, now)
             if after.pending:
                 waits, after = after, _given_up_when_overdue(account, after, requested_s, now)
                 if waits.pending and not after.pending:

@@ -29,6 +29,7 @@ def situation(account: Account, symbol: str, now: Now, without: Intent | None = 
         replace_to_market=stop_becomes_exit(account, symbol),
         children=account.capabilities.children,
         takes_native=account.takes_native,
+        early_children=account.capabilities.children_early or account.journal.minded(symbol).early_children,
         uncovered_s=account.uncovered_s(symbol, now),
         renew=_to_renew(account, symbol),
         unpriced=_unpriced(account, symbol, now),

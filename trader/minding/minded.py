@@ -64,7 +64,8 @@ class Minded(Value, frozen=True):
     flat. ``margin_utc``: the close before which the margin was told. ``expiring``: the stop whose end was told;
     ``rolls``: the contract's end was told. ``renewal``: of the stop that ends next. ``bare_utc``: since when it was
     told as bare in extended hours. ``regular_stops``: the venue has refused a stop in the form for extended hours,
-    so the next ones are for regular hours."""
+    so the next ones are for regular hours. ``early_children``: it has sent a bracket's legs, of the whole size, at the
+    first part of its entry."""
 
     passed: bool = False
     inert: str = ""
@@ -81,6 +82,7 @@ class Minded(Value, frozen=True):
     renewal: Renewal | None = None
     bare_utc: float = 0.0
     regular_stops: bool = False
+    early_children: bool = False
 
 
 NOTHING_MINDED = Minded()

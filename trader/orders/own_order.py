@@ -83,6 +83,8 @@ class OwnOrder(Value, frozen=True):
     """When the venue says that it was opened."""
     good_till_utc: float | None = None
     """When it ends by itself, where the venue says so."""
+    early: bool = False
+    """Of a leg: the venue has sent it at a part-fill of its entry, so it works beside that and closes what is held."""
     presumed: bool = False
     """That it has ended is what a person's release took for granted: no frame of it has said so."""
 

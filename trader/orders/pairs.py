@@ -6,7 +6,7 @@ close no more than the larger of them (order-safety 3.9). What is not tied count
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -45,6 +45,21 @@ def pairs(closing: Iterable[OwnOrder]) -> list[Pair]:
         stop, take = found.get(name, Pair(None, None))
         found[name] = Pair(order, take) if order.purpose is Purpose.STOP else Pair(stop, order)
     return list(found.values())
+
+
+def waits(order: OwnOrder, entries: Container[str]) -> bool:
+    """Whether it is a leg that the venue has not sent yet, since its entry is one of these and works."""
+    return order.parent in entries and not order.early
+
+
+def promised(orders: Iterable[OwnOrder]) -> Decimal:
+    """What is held of entries that have filled in part: their stops wait at the venue for the rest. (Also where only a
+    take does: it goes out for the whole with the rest, and would stand beside a stop of ours.)"""
+    working = [order for order in orders if order.working]
+    legs = [order for order in working if order.purpose in (Purpose.STOP, Purpose.TAKE)]
+    parents, out = {leg.parent for leg in legs}, {leg.parent for leg in legs if leg.early}
+    entries = [order for order in working if order.purpose is Purpose.ENTRY and order.order_id not in out]
+    return sum((order.filled_quantity for order in entries if order.order_id in parents or order.awaits), ZERO)
 
 
 def closes_at_most(orders: Iterable[OwnOrder]) -> Decimal:

@@ -20,7 +20,7 @@ from trader.orders.declaration import Declaration
 from trader.orders.intents import Purpose
 from trader.orders.legs import Leg, LegPurpose
 from trader.orders.own_order import OwnOrder
-from trader.orders.pairs import Pair, closes_at_most, pairs
+from trader.orders.pairs import Pair, closes_at_most, pairs, promised, waits
 from trader.orders.position import clamped, same_side, side_of
 from trader.orders.prices import safe_stop, safe_take, safe_trail
 from trader.risk.gates import PART_FILLED, ExitGates, StopGates, exit_refusal, part_fill_refusal, stop_refusal
@@ -35,7 +35,8 @@ class Situation(Value, frozen=True):
     says instead, until the next confirms or denies it; no closing order is larger than either. ``unsettled``: a placing
     of this symbol has no outcome yet, so nothing new is placed. ``entry_refusal``: the gate and reason that forbid an
     entry now, if any. ``children``: the venue holds an entry's protective orders until it fills; ``takes_native``: a
-    take among them, tied to the stop. ``uncovered_s``: for so long a part of the position has had no working stop.
+    take among them, tied to the stop; ``early_children``: it sends them at the entry's first part-fill, of its whole
+    size. ``uncovered_s``: for so long a part of the position has had no working stop.
     ``renew``: a stop that is to be replaced also where nothing of it changes.
     ``unpriced``: whether the market has passed the stop is not known yet, and by the session's word (``page``) one that
     it has passed is not sent."""
@@ -52,6 +53,7 @@ class Situation(Value, frozen=True):
     replace_to_market: bool = True
     children: bool = False
     takes_native: bool = False
+    early_children: bool = False
     uncovered_s: float = 0.0
     renew: str = ""
     unpriced: bool = False
@@ -138,7 +140,7 @@ class _Orders(NamedTuple):
     exiting: Decimal
     """What the exits may close at most."""
     occupied: Decimal
-    """What all closing orders may close at most."""
+    """What all closing orders may close at most, and entries that work on after the position has turned."""
     promised: Decimal
     """What is held of entries whose stop waits for the rest of them: it is that stop's to protect."""
     closing: Decimal
@@ -157,7 +159,7 @@ def _sorted_out(s: Situation) -> _Orders:
     for order in s.orders:
         if not order.working or order.dying or order.purpose is Purpose.ENTRY:
             continue
-        if order.parent in parents:
+        if waits(order, parents):
             waiting.append(order)
         elif s.position * order.side.sign >= 0:
             astray.append(order)
@@ -165,6 +167,7 @@ def _sorted_out(s: Situation) -> _Orders:
             closing.append(order)
             if order.exiting:
                 exits.append(order)
+    over = [order for order in entries if s.position * order.side.sign < 0]
     declared, held = s.declaration.quantity, abs(s.position)
     kept = abs(declared) if same_side(s.position, declared) else ZERO
     return _Orders(
@@ -174,20 +177,11 @@ def _sorted_out(s: Situation) -> _Orders:
         waiting,
         astray,
         exiting=closes_at_most(exits),
-        occupied=closes_at_most(closing),
+        occupied=closes_at_most([*closing, *over]),
         promised=promised(s.orders),
         closing=max(ZERO, held - kept),
         room=max(ZERO, kept - held) if kept else abs(declared),
     )
-
-
-def promised(orders: Iterable[OwnOrder]) -> Decimal:
-    """What is held of entries that have filled in part: their stops wait at the venue for the rest. (Also where only a
-    take does: it goes out for the whole with the rest, and would stand beside a stop of ours.)"""
-    working = [order for order in orders if order.working]
-    parents = {order.parent for order in working if order.purpose in (Purpose.STOP, Purpose.TAKE)}
-    entries = [order for order in working if order.purpose is Purpose.ENTRY]
-    return sum((order.filled_quantity for order in entries if order.order_id in parents or order.awaits), ZERO)
 
 
 # -- the four parts of a plan -----------------------------------------------------------------------------------------
@@ -367,14 +361,17 @@ def _open(s: Situation, o: _Orders) -> list[Action]:
     leaving = any(each.cancelling or each.side is not side for each in o.entries)
     if closing or leaving or s.position * side.sign < 0:
         return []
-    return [Place(Purpose.ENTRY, side, missing, OrderType.MARKET, legs=_legs(s, o, side))]
+    return [Place(Purpose.ENTRY, side, missing, OrderType.MARKET, legs=_legs(s, o, side, missing))]
 
 
-def _legs(s: Situation, o: _Orders, side: Side) -> tuple[Leg, ...]:
-    """What the venue is to hold for this entry. A person's doing counts for what is added, too."""
+def _legs(s: Situation, o: _Orders, side: Side, quantity: Decimal) -> tuple[Leg, ...]:
+    """What the venue is to hold for this entry. A person's doing counts for what is added, too. Legs that go out for
+    the whole at its first part would close more than there is, and open the other side."""
     d = s.declaration
     stops = len(o.pairs) + sum(order.purpose is Purpose.STOP for order in o.waiting)
     if not s.children or s.instrument is None or d.stop is None or d.stop_by_person or stops >= PAIRS_MAX:
+        return ()
+    if s.early_children and quantity > s.instrument.quantity_step:
         return ()
     stop = _stop_leg(s, side)
     if d.take is None or d.take_by_person or not s.takes_native:
