@@ -109,6 +109,16 @@ def test_what_legs_fill_while_their_entry_still_works_is_counted_by_the_read_tha
     assert not {"divergence.adopted", "order.changed_by_other"}.intersection(desk.events())
 
 
+def test_a_take_that_is_told_before_its_stop_is_not_cancelled_for_one(desk: Desk) -> None:
+    declare(desk, 1, stop=166, take=170)
+    desk.fill("1")
+    tell(desk, "1", "3")
+    desk.world.advance(2.0)
+    assert desk.sent() == ["POST"]
+    tell(desk, "2")
+    assert {each.order_id for each in desk.manager.journal.working.values()} == {"2", "3"}
+
+
 def test_a_take_first_heard_of_when_its_stop_has_filled_was_ended_by_its_group(desk: Desk) -> None:
     long_with_take(desk)
     declare(desk, 3, stop=166, take=170)

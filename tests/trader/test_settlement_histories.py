@@ -6,9 +6,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from brokers.model import OrderType
 from tests.trader.test_settlement_brackets_machine import Brackets
-from tests.trader.test_settlement_machine import Settlement
+from tests.trader.test_settlement_machine import SYMBOL, Settlement
+from trader.manager.turns import release
 
 
 def single(memory: str = "forever", keeps_id: bool = True, fates: tuple[str, ...] = ()) -> Settlement:
@@ -160,6 +163,109 @@ def test_where_the_leg_is_tied_to_a_take_it_matters_which_is_which_and_somebody_
     arrives(machine)
     machine.the_books_are_read(fates=[])
     assert "hold.ambiguous" in kinds(machine)
+
+
+def test_the_only_one_that_is_there_is_taken_for_what_no_take_is_tied_to_once_the_other_cannot_come() -> None:
+    """The bracket's leg may have been refused, or the stop's request been lost. Taken for the leg it might be thought
+    tied to a take that it has nothing to do with."""
+    machine = bracket(memory="none", keeps_id=False, names_parents=False)
+    declare(machine, 1, "165", "answered", "request lost")
+    fires(machine, "3")
+    passes(machine, 62.0)
+    declare(machine, 2, "165", take="170")
+    machine.the_books_answer_what_was_asked()
+    machine.the_books_are_read(fates=["request lost", "answer lost"])
+    machine.the_books_are_read(fates=[])
+    assert "5" not in machine.journal.working, "the other may come yet"
+    for _ in range(14):
+        machine.time_passes(seconds=6.0, fates=[])
+        machine.the_books_answer_what_was_asked()
+    assert "hold.ambiguous" not in kinds(machine)
+    assert not machine.journal.orders["5"].group
+    assert working(machine) == [("stop_market", 2)], "the take has gone, and the stop is as large as all"
+    ends_well(machine)
+
+
+def working(machine: Settlement) -> list[tuple[str, int]]:
+    return [(str(each.type), int(each.quantity)) for each in machine.venue.working.values()]
+
+
+BOTH_STOPS = [("stop_market", 1), ("stop_market", 1), ("limit", 1)]
+
+
+def lost_together() -> Brackets:
+    """Of a venue that gives other ids and names no parents: a move of the stop and a bracket, both without answer. The
+    bracket's stop (order 7) is tied to a take (8), the moved one (5) is not, and they are alike."""
+    machine = bracket(memory="none", keeps_id=False, names_parents=False)
+    declare(machine, 1, "165")
+    passes(machine, 12.0)
+    declare(machine, 2, "166", "answer lost", "answer lost", take="171")
+    machine.the_books_are_read(fates=[])
+    return machine
+
+
+def test_which_of_two_a_take_is_tied_to_nobody_guesses_and_nothing_is_placed_beside_them() -> None:
+    """Taken for the other, the take was believed tied to a stop that had nothing to do with it: cancelled alone, that
+    left a take and a stop that both could fill."""
+    machine = lost_together()
+    assert kinds(machine).intersection({"hold.ambiguous", "bracket.incomplete"}) == {"hold.ambiguous"}
+    passes(machine, 62.0)
+    passes(machine, 62.0)
+    assert working(machine) == BOTH_STOPS, "nothing was given up, and nothing placed anew"
+    assert not {"5", "7"} & set(machine.journal.working)
+    ends_well(machine)
+
+
+def test_what_they_fill_meanwhile_makes_no_order_and_a_person_ends_it() -> None:
+    machine = lost_together()
+    fires(machine, "5")
+    passes(machine, 31.0)
+    assert machine.venue.position == 1
+    assert working(machine) == BOTH_STOPS[1:]
+    ends_well(machine)
+
+
+def test_after_the_release_the_stops_that_nobody_knows_stay_alone_until_it_is_released_once_more() -> None:
+    """A stop of ours beside them would close more than there is."""
+    machine = lost_together()
+    machine._step(lambda now: release(machine.account, SYMBOL, now))
+    passes(machine, 31.0)
+    assert working(machine) == BOTH_STOPS
+    for order_id in ("5", "7"):
+        machine.venue.cancel(order_id)
+    machine.the_books_are_read(fates=[])
+    machine._step(lambda now: release(machine.account, SYMBOL, now))
+    passes(machine, 12.0)
+    assert working(machine) == [("stop_market", 2)]
+
+
+def test_one_alone_is_told_once_the_other_can_come_no_longer() -> None:
+    """The bracket never arrived: what is there is the stop that was moved."""
+    machine = bracket(memory="none", keeps_id=False, names_parents=False)
+    declare(machine, 1, "165")
+    passes(machine, 12.0)
+    declare(machine, 2, "166", "answer lost", "request lost", take="171")
+    machine.the_books_are_read(fates=[])
+    assert "5" not in machine.journal.working
+    passes(machine, 62.0)
+    machine.the_books_answer_what_was_asked()
+    passes(machine, 12.0)
+    assert "5" in machine.journal.working
+    assert not {"hold.ambiguous", "hold.unsettled"} & kinds(machine)
+    ends_well(machine)
+
+
+@pytest.mark.parametrize(("take", "held"), [("170", True), (None, False)])
+def test_a_leg_by_its_looks_is_none_where_a_person_has_one_just_like_it(take: str | None, held: bool) -> None:
+    """Of a stop to which nothing is tied it does not matter."""
+    machine = bracket(names_parents=False, take=take, fate="killed after")
+    machine.venue._new("by hand", machine.venue.orders["2"], machine.now.utc)
+    passes(machine, 62.0)
+    passes(machine, 31.0)
+    assert ("hold.ambiguous" in kinds(machine)) == held
+    stops = [order_id for order_id, own in machine.journal.working.items() if own.type is OrderType.STOP_MARKET]
+    assert len(stops) == (0 if held else 1)
+    assert len([each for each in working(machine) if each[0] == "stop_market"]) == 2, "and none is placed beside them"
 
 
 def test_what_an_answer_has_named_is_no_lost_stop_that_it_looks_like() -> None:

@@ -37,9 +37,10 @@ from trader.manager.execution import doubt_after_restart, expire, outcome, overd
 from trader.manager.inquiry import Inquiry
 from trader.manager.journal import Journal
 from trader.manager.order_frames import frames
-from trader.manager.settlement import held_when_overdue, settle_by_history
+from trader.manager.settlement import settle_by_history
 from trader.manager.truth import coverage, read
 from trader.manager.turns import declare
+from trader.manager.unsettled import held_when_overdue
 from trader.messages import Declared
 from trader.orders.intents import Intent, IntentState, Kind, Memory, Purpose, change, placing
 from trader.risk.limits import Limits
@@ -308,8 +309,7 @@ class Settlement(RuleBasedStateMachine):
         position, declaration = self.venue.position, self.journal.declaration(SYMBOL)
         stops = [order for order in self.venue.working.values() if order.type is OrderType.STOP_MARKET]
         events = {row["kind"] for row in self.store.query("SELECT kind FROM events")}
-        wrong = {"order.changed_by_other", "order.cancelled_by_other", "divergence.adopted", "hold.ambiguous"}
-        assert not wrong & events, "nobody but us trades here"
+        assert not self._alarms & events, "nobody but us trades here"
         covered = sum(stop.remaining for stop in stops)
         if not position:
             assert not self.venue.working
@@ -319,6 +319,10 @@ class Settlement(RuleBasedStateMachine):
         else:
             assert covered == position
             assert SYMBOL not in self.journal.uncovered
+
+    @property
+    def _alarms(self) -> set[str]:
+        return {"order.changed_by_other", "order.cancelled_by_other", "divergence.adopted", "hold.ambiguous"}
 
 
 def test_the_machine_trades() -> None:

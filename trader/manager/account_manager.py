@@ -50,10 +50,11 @@ from trader.manager.order_frames import frames
 from trader.manager.protection import views
 from trader.manager.reserving import Reserving
 from trader.manager.sending import Sending
-from trader.manager.settlement import held_when_overdue, overdue_since_s, settle_by_history
+from trader.manager.settlement import settle_by_history
 from trader.manager.step import Step, now_of
 from trader.manager.truth import coverage, page_due, read, recount_uncovered
 from trader.manager.turns import attach, declare, finish, release, turn
+from trader.manager.unsettled import held_when_overdue, overdue_since_s
 from trader.messages import (
     Attach,
     BeginSeries,

@@ -15,7 +15,7 @@ import msgspec
 from brokers.model import ZERO, Grouped, Order, OrderStatus, Outcome, RefusedByVenue, Unknown, Value
 from trader.manager.account import Account, Now
 from trader.manager.likeness import explains_nothing, may_go_on, priced_as
-from trader.orders.intents import OPENED_SKEW_S, SETTLING_READS, Intent, Kind, Purpose, Settling
+from trader.orders.intents import OPENED_SKEW_S, SETTLING_READS, Intent, Kind, Purpose, Settling, matches
 from trader.orders.legs import Leg, leg_of, parent_of
 from trader.orders.own_order import OwnOrder, placed
 from trader.orders.terms import terms_of
@@ -146,13 +146,31 @@ def _unless_all_are_there(entry: OwnOrder, seen: tuple[str, ...]) -> tuple[OwnOr
 
 
 def claim_by_looks(account: Account, order: Order, orders: Iterable[Order], now: Now) -> Claimed | None:
-    """Of a venue that names no parents: a leg is known by its terms in a read, and by the id that an answer named."""
-    if order.links or not explains_nothing(account, order) or may_go_on(account, order, orders):
+    """Of a venue that names no parents: a leg is known by its terms in a read, and by the id that an answer named. One
+    to which a take is tied is claimed only where nothing else can be it, and it nothing else."""
+    orders = tuple(orders)
+    if may_go_on(account, order, orders):
         return None
-    for entry in account.journal.awaiting.values():
-        if _may_be_leg(entry, order) and _as_large(account, entry, order, orders):
+    fitting = [entry for entry in account.journal.awaiting.values() if _fits(account, entry, order, orders)]
+    for entry in fitting:
+        tied = len(entry.awaits) > 1 or entry.group > 0
+        if not (tied and (len(fitting) > 1 or _has_rivals(account, entry, order, orders))):
             return _child(account, entry, order, now)
     return None
+
+
+def _fits(account: Account, entry: OwnOrder, order: Order, orders: tuple[Order, ...]) -> bool:
+    stranger = not (order.links or account.journal.knows_order(order.order_id)) and explains_nothing(account, order)
+    return stranger and _may_be_leg(entry, order) and _as_large(account, entry, order, orders)
+
+
+def _has_rivals(account: Account, entry: OwnOrder, order: Order, orders: tuple[Order, ...]) -> bool:
+    """Another order can be this leg, or this order a stop of ours whose answer was lost."""
+    if order.order_id in entry.told:
+        return False
+    placings = [i for i in account.journal.open_intents.values() if i.kind is Kind.PLACE and not i.legs]
+    others = [o for o in orders if o.type is order.type and o.order_id != order.order_id]
+    return any(matches(i, order, ()) for i in placings) or any(_fits(account, entry, o, orders) for o in others)
 
 
 def _may_be_leg(entry: OwnOrder, order: Order) -> bool:
@@ -172,9 +190,10 @@ def _as_large(account: Account, entry: OwnOrder, order: Order, orders: Iterable[
     return order.quantity == entry.quantity - taken
 
 
-def give_up_legs(account: Account, requested_s: float, now: Now) -> list[OwnOrder]:
+def give_up_legs(account: Account, orders: tuple[Order, ...], requested_s: float, now: Now) -> list[OwnOrder]:
     """Entries whose legs no read shows for so long that they are not there: what is held gets a stop of its own.
     History is asked first, since one may have filled and left with the day; where that is not to be had, not for ever.
+    Those of which an order may be a leg, and may be another, go on awaiting it.
     """
     over = []
     waited = {-entry.intent for entry in account.journal.awaiting.values()}
@@ -190,6 +209,9 @@ def give_up_legs(account: Account, requested_s: float, now: Now) -> list[OwnOrde
         unseen = so_far.reads >= SETTLING_READS and waited_s >= timing.settle_s
         if unseen and not (so_far.searched or waited_s >= timing.on_its_way_s):
             account.search_since_utc = min(entry.written_utc, account.search_since_utc or entry.written_utc)
+        elif unseen and any(_fits(account, entry, order, orders) for order in orders):
+            if waited_s > timing.on_its_way_s:
+                over.append(entry)
         elif unseen:
             account.settling.pop(-entry.intent)
             account.journal.write_order(replace(entry, awaits=()))

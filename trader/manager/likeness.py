@@ -96,12 +96,13 @@ def priced_as(leg: Leg, order: Order) -> bool:
 
 def legs_like(account: Account, intent: Intent, orders: Iterable[Order], *, alone: bool = False) -> int:
     """Legs of which no frame has come, of the very terms that this stop or replace asks for: of entries that are known,
-    and of those without outcome. (Where the venue names parents, these tell them.) ``alone``: only such as are tied to
-    no take, so that it does not matter which is which."""
+    and of those without outcome. (Where the venue names parents, or an answer has named ids, these tell them.)
+    ``alone``: only such as are tied to no take, so that it does not matter which is which."""
     if any(order.links for order in orders):
         return 0
-    opened = account.journal.open_intents.values()
-    brackets = [(e.symbol, e.side, e.quantity, e.awaits, e.group > 0) for e in account.journal.awaiting.values()]
+    opened = [i for i in account.journal.open_intents.values() if not i.result_order_id]
+    known = [e for e in account.journal.awaiting.values() if not e.told]
+    brackets = [(e.symbol, e.side, e.quantity, e.awaits, e.group > 0) for e in known]
     brackets += [(i.symbol, i.side, i.quantity, i.legs, False) for i in opened]
     asked = (intent.symbol, intent.side.opposite, terms_of(intent))
     return sum(

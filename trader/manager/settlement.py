@@ -20,7 +20,8 @@ from trader.manager.execution import DUPLICATE, may_go_again, overdue, renamed, 
 from trader.manager.likeness import explains_nothing, legs_like, likely, may_go_on, moved, named_by_another, proven
 from trader.manager.order_frames import ended_by_other, frames, take_legs
 from trader.manager.refusals import reject
-from trader.manager.turns import UNEXPLAINED, UNSETTLED, VANISHED
+from trader.manager.turns import AMBIGUOUS, UNEXPLAINED
+from trader.manager.unsettled import HISTORY_S, held_when_overdue, hold, missed, vanished
 from trader.orders.intents import (
     AGAIN,
     SETTLING_READS,
@@ -33,21 +34,15 @@ from trader.orders.intents import (
     matches,
     settle,
     settle_replace,
+    succeeds,
 )
 from trader.orders.legs import parent_of
 from trader.orders.own_order import placed
 from trader.orders.position import clamped
 from trader.orders.terms import terms_of
 
-HISTORY_S = 7 * 86_400.0
-"""So far back history is searched for an order of ours that is gone from today's: over a weekend and two holidays it is
-the last trading day's."""
 BEFORE_ALL_S = -1.0
 """The age of what history tells: it proves what happened, and never that nothing did."""
-UNSETTLED_PAGE_S = 60.0
-"""Machine seconds beyond ``on_its_way_s`` for the reads that settle an intent; one that is open longer (no read is
-good, history is not to be had) is held and paged."""
-
 replace = msgspec.structs.replace
 
 
@@ -58,11 +53,11 @@ def settle_intents(account: Account, orders: tuple[Order, ...], requested_s: flo
         _settle_placing(account, intent, orders, requested_s, now)
     _look_for_late_ones(account, orders, now)
     take_legs(account, orders, now)
-    _give_up_legs(account, requested_s, now)
+    _give_up_legs(account, orders, requested_s, now)
     frames(account, [o for o in orders if o.order_id in account.journal.orders], now, requested_s)
     for intent in _unknown(account, Kind.REPLACE):
         _settle_replace(account, intent, orders, requested_s, now)
-    _missed(account, {order.order_id for order in orders}, requested_s, now)
+    missed(account, {order.order_id for order in orders}, requested_s, now)
     held_when_overdue(account, now)
 
 
@@ -91,7 +86,7 @@ def settle_by_history(account: Account, orders: tuple[Order, ...], since_utc: fl
         if missed_since_utc is None or missed_since_utc < since_utc or order_id in closed:
             continue
         if now.utc >= missed_since_utc + (HISTORY_S + account.timing.on_its_way_s) * now.rate:
-            _vanished(account, order_id, now)  # not before: a venue's lists may lag behind its book
+            vanished(account, order_id, now)  # not before: a venue's lists may lag behind its book
     legs_searched(account, since_utc)
     _unsure_until_read(account, before)
     account.want_read = True
@@ -149,6 +144,9 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
         shown, candidates = candidates, proven(intent, candidates, orders)  # bare only when nothing else can come
         if not candidates and so_far.reads >= SETTLING_READS:
             _page_the_bare(account, intent, shown, now)
+    matters = candidates and _may_be_tied(account, intent, orders)
+    if matters and _not_told_apart(account, intent, candidates, requested_s, now):
+        return
     twins = _twins(intent, _given_up_lately(account, now)) + legs_like(account, intent, orders, alone=True)
     verdict, order, so_far = settle(intent, so_far, candidates, (), requested_s, wait_s, twins)
     account.settling[intent.number] = so_far
@@ -162,6 +160,23 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
         _search(account, intent)
     elif not _taken_as_moved(account, intent, orders, now):
         _absent(account, intent, now)
+
+
+def _may_be_tied(account: Account, intent: Intent, orders: tuple[Order, ...]) -> bool:
+    """A leg that no frame has shown asks for the very same, and a take is tied to it."""
+    return legs_like(account, intent, orders) > legs_like(account, intent, orders, alone=True)
+
+
+def _not_told_apart(
+    account: Account, intent: Intent, candidates: list[Order], requested_s: float, now: Now, *, tied: bool = False
+) -> bool:
+    """Which of them a take is tied to decides about what both may close, so of several none is taken. One alone is
+    taken for this intent's when the other can come no longer, unless this one is ``tied``: what they may close is
+    overrated then, and never underrated."""
+    if len(candidates) > 1:
+        _ambiguous(account, intent, now)
+        return True
+    return tied or requested_s < account.settling[intent.number].began_s + account.timing.on_its_way_s
 
 
 def _last_utc(account: Account, so_far: Settling, now: Now) -> float:
@@ -230,7 +245,7 @@ def _found(account: Account, intent: Intent, order: Order, now: Now) -> None:
 def _ambiguous(account: Account, intent: Intent, now: Now) -> None:
     """Nothing is given up of which several are shown, also where that is history, and reads show none any more."""
     account.settling[intent.number] = replace(account.settling[intent.number], searched=False)
-    hold(account, intent.symbol, "ambiguous", f"several orders could be of intent {intent.key}", now)
+    hold(account, intent.symbol, AMBIGUOUS, f"several orders could be of intent {intent.key}", now)
 
 
 def _absent(account: Account, intent: Intent, now: Now) -> None:
@@ -268,39 +283,16 @@ def _showed_up_late(account: Account, intent: Intent, order: Order, now: Now) ->
     account.event(now, "order.late", "PAGE", text)
 
 
-def _give_up_legs(account: Account, requested_s: float, now: Now) -> None:
-    """What no read shows for so long was refused or is gone: what is held gets a stop of its own."""
-    for entry in give_up_legs(account, requested_s, now):
+def _give_up_legs(account: Account, orders: tuple[Order, ...], requested_s: float, now: Now) -> None:
+    """What no read shows for so long was refused or is gone: what is held gets a stop of its own. Not while an order
+    works that may be it: somebody has to say which it is."""
+    for entry in give_up_legs(account, orders, requested_s, now):
         legs = ", ".join(leg.purpose for leg in entry.awaits)
+        if entry.order_id in account.journal.awaiting:
+            hold(account, entry.symbol, AMBIGUOUS, f"several orders could be the {legs} of {entry.order_id}", now)
+            continue
         text = f"{entry.symbol}: no read shows the {legs} of order {entry.order_id}"
         account.event(now, "bracket.incomplete", "NOTIFY", text)
-
-
-# -- orders that no read shows any more --------------------------------------------------------------------------------
-
-
-def _missed(account: Account, shown: set[str], requested_s: float, now: Now) -> None:
-    """A whole read has all open orders, so what it does not show is open no longer. What became of it history tells;
-    until then nothing is concluded, but that it protects nothing."""
-    journal, before = account.journal, account.missing
-    account.missing = {}
-    for order in list(journal.working.values()):
-        if order.order_id in shown or requested_s < account.changed_s.get(order.symbol, 0.0):
-            continue
-        since_utc = now.utc - HISTORY_S * now.rate
-        account.missing[order.order_id] = before.get(order.order_id, since_utc)
-    if account.missing != before:
-        account.stir()
-
-
-def _vanished(account: Account, order_id: str, now: Now) -> None:
-    """Neither today's orders nor history have it: somebody must look. A release says that it has ended."""
-    account.missing[order_id] = None
-    order = account.journal.working.get(order_id)
-    if order is not None and not order.out:
-        account.journal.write_order(replace(order, out=True))
-        text = f"no read and no history shows our {order.purpose} {order_id} any more; nothing is placed in its stead"
-        hold(account, order.symbol, VANISHED, text, now)
 
 
 # -- replaces ----------------------------------------------------------------------------------------------------------
@@ -317,13 +309,19 @@ def _settle_replace(
         return None
     so_far = account.settling.setdefault(intent.number, settling_since(intent, now))
     strangers = [each for each in orders if not journal.knows_order(each.order_id) and explains_nothing(account, each)]
-    strangers = [each for each in strangers if parent_of(each) in ("", old.parent)]  # else a leg of another bracket
+    named = named_by_another(account, intent)
+    strangers = [o for o in strangers if parent_of(o) in ("", old.parent) and o.order_id not in named]  # else a leg
     if not (old.out or so_far.searched):
         strangers = []  # gone with the day: whether it filled, or ended, history tells
     others = [each for kind in (Kind.PLACE, Kind.REPLACE) for each in _unknown(account, kind) if each is not intent]
     wanted = _for_the_rest(account, intent)
     twins = sum(_asks(_for_the_rest(account, each)) == _asks(wanted) for each in others)
-    twins += legs_like(account, wanted, orders)
+    legs = legs_like(account, wanted, orders)
+    twins += legs
+    matters = bool(legs) and (old.group > 0 or _may_be_tied(account, wanted, orders))
+    rivals = [each for each in strangers if succeeds(intent, each, old.filled_quantity, (), tied=old.group > 0)]
+    if rivals and matters and _not_told_apart(account, intent, rivals, requested_s, now, tied=old.group > 0):
+        return Verdict.AMBIGUOUS
     verdict, order, so_far = settle_replace(
         intent,
         so_far,
@@ -357,38 +355,3 @@ def _for_the_rest(account: Account, intent: Intent) -> Intent:
     """What goes on for a replaced order is smaller by what that one had filled."""
     old = account.journal.orders.get(intent.order_id)
     return intent if old is None else replace(intent, quantity=intent.quantity - old.filled_quantity)
-
-
-# -- what no read settles ----------------------------------------------------------------------------------------------
-
-
-def overdue_since_s(account: Account, now: Now) -> dict[str, float]:
-    """By symbol, since when something of it has been unknown, where that is longer than a read should take."""
-    late: dict[str, float] = {}
-    for intent in account.journal.open_intents.values():
-        if intent.state is IntentState.UNKNOWN:
-            since_s = account.settling.setdefault(intent.number, settling_since(intent, now)).began_s
-            if now.s > since_s + account.timing.on_its_way_s + UNSETTLED_PAGE_S:
-                late[intent.symbol] = min(since_s, late.get(intent.symbol, since_s))
-    return late
-
-
-def held_when_overdue(account: Account, now: Now) -> None:
-    """Nothing stays unknown without a word; what is settled after all is released of that hold."""
-    journal, late = account.journal, overdue_since_s(account, now)
-    for symbol, since_s in late.items():
-        if not UNSETTLED.intersection(journal.holds_of(symbol)):
-            text = f"an instruction has no outcome after {now.s - since_s:.0f} s, and no read tells it"
-            hold(account, symbol, "unsettled", text, now)
-    for symbol in account.session.symbols:
-        unknown = any(i.state is IntentState.UNKNOWN for i in journal.open_intents.values() if i.symbol == symbol)
-        if not unknown and journal.drop_holds(symbol, "unsettled"):
-            text = f"{symbol}: what had no outcome is settled after all"
-            account.event(now, "unsettled.over", "NOTIFY", text, incident=f"unsettled:{symbol}", state="resolved")
-
-
-def hold(account: Account, symbol: str, why: str, text: str, now: Now) -> None:
-    """Entries of the symbol are held, stored, and somebody is told, once."""
-    if account.journal.add_hold(symbol, why, now.utc):
-        incident = f"{why}:{symbol}"
-        account.event(now, f"hold.{why}", "PAGE", f"{symbol}: {text}", incident=incident, state="opened")

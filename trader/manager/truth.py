@@ -15,8 +15,9 @@ from trader.accounting.money import Adoption
 from trader.manager.account import DIVERGENCE, Account, Now
 from trader.manager.image import Uncovered
 from trader.manager.likeness import may_be_ours, may_be_unsettled
-from trader.manager.settlement import HISTORY_S, hold, settle_intents
+from trader.manager.settlement import settle_intents
 from trader.manager.turns import UNEXPLAINED
+from trader.manager.unsettled import HISTORY_S, hold
 from trader.messages import SyncRow
 from trader.orders.declaration import voided
 from trader.orders.intents import Purpose

@@ -24,6 +24,7 @@ from trader.manager.refusals import REJECTS, end_repeats, refuse_again
 from trader.messages import Attach, Attached, Consumed, Cursor, Declared, RowNumber, TimerDue, Turn
 from trader.orders.declaration import Declaration
 from trader.orders.intents import IntentState
+from trader.orders.own_order import protects
 from trader.orders.position import clamped, same_side
 from trader.orders.watched import with_protection
 
@@ -34,7 +35,8 @@ UNEXPLAINED = "unexplained"
 """Hold over a position that vanished without a closing fill."""
 VANISHED = "vanished"
 """Hold over an order of ours that neither reads nor history show any more."""
-UNSETTLED = frozenset({"ambiguous", "unsettled"})
+AMBIGUOUS = "ambiguous"
+UNSETTLED = frozenset({AMBIGUOUS, "unsettled"})
 """Holds over an instruction that no read can settle: several orders could be of it, or none that is shown."""
 replace = msgspec.structs.replace
 
@@ -273,12 +275,16 @@ def _give_up_what_no_read_settles(account: Account, symbol: str, why: tuple[str,
             settled(account, intent, IntentState.GIVEN_UP, "released by a person, its order was never told apart", now)
             ended_by_other(account, intent.order_id, now, presumed=True)
             account.changed_s[symbol], account.want_read = now.s, True  # it explained what reads before this one showed
+    for entry in list(account.journal.awaiting.values()):
+        if entry.symbol == symbol:
+            account.journal.write_order(replace(entry, awaits=()))
     declaration, held = account.journal.declaration(symbol), account.journal.holding(symbol).quantity
     account.journal.declare(replace(declaration, quantity=clamped(declaration.quantity, held)))
 
 
 def release(account: Account, symbol: str, now: Now) -> None:
-    """A person's word: holds go, and what the strategy declares from now on is a new decision."""
+    """A person's word: holds go, and what the strategy declares from now on is a new decision. Where orders were not
+    told apart, and stops that nobody knows work on, none is placed beside them before a second word."""
     why = account.journal.drop_holds(symbol)
     _give_up_what_no_read_settles(account, symbol, why, now)
     account.journal.drop_holds(symbol, DIVERGENCE)  # of what the release itself has ended
@@ -286,19 +292,28 @@ def release(account: Account, symbol: str, now: Now) -> None:
     if not (why or declaration.stop_by_person or declaration.take_by_person or minded.regular_stops):
         raise Refused(f"{symbol} is not held: nothing to release")
     account.journal.mind(symbol, replace(minded, regular_stops=False))
+    left = "removed" if UNSETTLED.intersection(why) and _stops_of_others(account, symbol) else ""
     account.journal.declare(
-        replace(declaration, voided=False, voided_quantity=ZERO, stop_by_person="", stop_less=ZERO, take_by_person="")
+        replace(declaration, voided=False, voided_quantity=ZERO, stop_by_person=left, stop_less=ZERO, take_by_person="")
     )
     end_repeats(account, now, symbol)
     if not why:
         account.event(now, "stop.released", "NOTIFY", f"{symbol}: a person lets the desk place its stop again")
     for each in why:
         text = f"{symbol} released by a person: {each}"
+        if each in UNSETTLED and left:
+            text += "; the stops that work there stay, and no other is placed before it is released once more"
         if each == REJECTS and not _rejects_forgotten(account):
             account.event(now, "hold.released", "NOTIFY", text)
             continue
         incident = each if each == REJECTS else f"{each}:{symbol}"
         account.event(now, "hold.released", "NOTIFY", text, incident=incident, state="resolved")
+
+
+def _stops_of_others(account: Account, symbol: str) -> bool:
+    held = account.journal.holding(symbol).quantity
+    others = [order for order in account.foreign_working if order.symbol == symbol and protects(order)]
+    return any(order.side.sign * held < 0 for order in others)
 
 
 def _rejects_forgotten(account: Account) -> bool:

@@ -321,11 +321,11 @@ def _take_as_declared(s: Situation, take: OwnOrder, share: Decimal) -> list[Acti
 
 
 def _take_alone(s: Situation, take: OwnOrder, left: Decimal) -> tuple[Decimal, list[Action]]:
-    """A take whose stop is gone: no second order may close what it closes, so it makes way for a stop that is wanted.
-    Also what of the position is left to the next."""
+    """A take whose stop is gone: no second order may close what it closes, so it makes way for a stop that is wanted,
+    but not for one that is only not shown yet. Also what of the position is left to the next."""
     d = s.declaration
     if d.stop is not None and d.stop_by_person != "removed":
-        return left, _cancels([take])
+        return left, [] if s.unsettled else _cancels([take])
     return left - min(left, take.remaining), _take_as_declared(s, take, min(left, take.remaining))
 
 
