@@ -360,3 +360,17 @@ def test_a_stalled_or_going_stream_is_chosen_by_kind() -> None:
     assert one.ended == {orders: "close"}
     one.pass_time(100)
     assert one.frames(bars)
+
+
+def test_orders_that_lag_are_told_as_they_were_and_positions_are_right() -> None:
+    one = running()
+    one.tell("fault", fault="orders_lag", seconds=100)
+    placed = one.place(**PASSED)["OrderID"]
+    held = [each["Quantity"] for each in one.get("/v3/brokerage/accounts/SIM100001F/positions")["Positions"]]
+    assert held
+    assert [each["Status"] for each in one.get(LIST)["Orders"]] == ["ACK"]
+    later = one.place(**STOP)["OrderID"]
+    assert [each["OrderID"] for each in one.get(LIST)["Orders"]] == [placed]
+    one.pass_time(100)
+    assert [each["OrderID"] for each in one.get(LIST)["Orders"]] == [later, placed]
+    assert [each["Status"] for each in one.get(LIST)["Orders"]] == ["ACK", "FLL"]

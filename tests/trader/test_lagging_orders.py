@@ -1,7 +1,10 @@
 """A venue whose positions know of a fill that its orders do not show yet: nobody's doing, and counted once."""
 
 from brokers.model import OrderStatus, OrderType
-from tests.trader.session_world import SYMBOL, Desk
+from tests.trader.bracket_words import declare
+from tests.trader.session_world import SYMBOL, TIMING, Desk, reply
+from trader.messages import ReleaseHold
+from trader.orders.reconcile import LAG_S
 
 
 def reads(desk: Desk, seconds: float) -> None:
@@ -21,7 +24,7 @@ def told(desk: Desk, order_id: str, shown_position: int) -> None:
 def test_a_fill_that_orders_show_some_seconds_later_is_no_divergence(desk: Desk) -> None:
     desk.declare(1)
     desk.position = 1
-    reads(desk, 4.0)
+    reads(desk, 25.0)
     assert "divergence.adopted" not in desk.events()
     told(desk, "1", 0)
     reads(desk, 2.0)
@@ -44,7 +47,7 @@ def test_a_part_of_the_exit_that_was_adopted_first_makes_no_order_to_the_other_s
     desk.read()
     desk.declare(0)
     desk.position = 2
-    reads(desk, 8.0)
+    reads(desk, LAG_S + 3.0)
     assert "divergence.adopted" in desk.events()
     told(desk, "2", 3)
     assert desk.sent() == ["POST", "PUT"]
@@ -56,7 +59,7 @@ def test_a_part_of_the_exit_that_was_adopted_first_makes_no_order_to_the_other_s
 def test_an_entry_that_was_adopted_first_is_not_sold_again(desk: Desk) -> None:
     desk.declare(1)
     desk.position = 1
-    reads(desk, 8.0)
+    reads(desk, LAG_S + 3.0)
     assert "divergence.adopted" in desk.events()
     desk.change("1", status=OrderStatus.WORKING)
     sent = desk.sent()
@@ -64,6 +67,61 @@ def test_an_entry_that_was_adopted_first_is_not_sold_again(desk: Desk) -> None:
     reads(desk, 3.0)
     assert desk.sent() == sent
     assert desk.manager.journal.holding(SYMBOL).quantity == desk.position == 1
+
+
+def test_what_was_adopted_before_it_was_told_counts_once_and_the_rows_agree(desk: Desk) -> None:
+    desk.declare(2)
+    desk.position = 2
+    reads(desk, LAG_S + 3.0)
+    told(desk, "1", 0)
+    journal = desk.manager.journal
+    assert journal.holding(SYMBOL).quantity == desk.position == 2, "before any read"
+    assert "fill.adopted_before" in desk.events()
+    assert [row["quantity"] for row in desk.query("SELECT quantity FROM fills")] == ["2"]
+    adopted = desk.query("SELECT before_quantity, after_quantity, after_fill FROM adoptions ORDER BY number")
+    assert [tuple(row.values()) for row in adopted] == [("0", "2", 0), ("4", "2", 1)]
+    desk.restart()
+    reads(desk, 3.0)
+    assert desk.events().count("divergence.adopted") == 1
+
+
+def test_so_does_a_stop_of_which_nothing_was_told_when_a_person_released_its_position(desk: Desk) -> None:
+    """The position had vanished, and so had what closed it."""
+    desk.long_and_covered()
+    desk.position = 0
+    reads(desk, 3.0)
+    assert "hold.unexplained" in desk.events()
+    desk.world.ask(ReleaseHold(SYMBOL))
+    reads(desk, 3.0)
+    told(desk, "2", 1)
+    assert desk.manager.journal.holding(SYMBOL).quantity == desk.position == 0
+
+
+def test_beside_legs_that_may_be_out_no_stop_is_placed_and_none_grows(desk: Desk) -> None:
+    """Of an entry that lags the legs do: the desk's own stop would close what they close."""
+    desk.long_and_covered()
+    declare(desk, 2, stop=166)
+    dead = reply({"Error": "BadRequest", "Message": "Not an open order."}, 400)
+    desk.world.answer_http("DELETE", "/orderexecution/orders/", dead)
+    desk.position = 2
+    reads(desk, LAG_S + 8.0)
+    assert "divergence.adopted" in desk.events()
+    assert desk.sent() == ["POST", "POST", "DELETE"]
+    told(desk, "3", 1)
+    reads(desk, 3.0)
+    assert desk.manager.journal.holding(SYMBOL).quantity == desk.position == 2
+    assert desk.sent() == ["POST", "POST", "DELETE"]
+    assert sorted(desk.manager.journal.working) == ["2", "4"]
+
+
+def test_what_stays_unsaid_for_a_minute_is_somebody_elses_and_is_protected(desk: Desk) -> None:
+    desk.long_and_covered()
+    declare(desk, 2, stop=166)
+    dead = reply({"Error": "BadRequest", "Message": "Not an open order."}, 400)
+    desk.world.answer_http("DELETE", "/orderexecution/orders/", dead)
+    desk.position = 2
+    reads(desk, LAG_S + TIMING.on_its_way_s + 5.0)
+    assert "PUT" in desk.sent(), "its stop has grown"
 
 
 def test_an_entry_that_fills_over_the_cancel_of_a_divergence_is_kept(desk: Desk) -> None:

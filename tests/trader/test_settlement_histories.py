@@ -255,6 +255,16 @@ def test_one_alone_is_told_once_the_other_can_come_no_longer() -> None:
     ends_well(machine)
 
 
+def test_what_history_shows_without_a_brackets_entry_is_none_of_its_legs() -> None:
+    """The moved stop filled and left with the day; the bracket that was written with the move was never sent."""
+    machine = bracket(keeps_id=False, names_parents=False)
+    fires(machine, "2", 1)
+    declare(machine, 2, "166", "killed after", take="170")
+    fires(machine, "3", 1)
+    machine.the_venues_day_ends()
+    ends_well(machine)
+
+
 @pytest.mark.parametrize(("take", "held"), [("170", True), (None, False)])
 def test_a_leg_by_its_looks_is_none_where_a_person_has_one_just_like_it(take: str | None, held: bool) -> None:
     """Of a stop to which nothing is tied it does not matter."""

@@ -94,13 +94,19 @@ def priced_as(leg: Leg, order: Order) -> bool:
     return leg.trail is not None or (order.stop_price, order.limit_price) == (leg.stop_price, leg.limit_price)
 
 
-def legs_like(account: Account, intent: Intent, orders: Iterable[Order], *, alone: bool = False) -> int:
+def legs_like(
+    account: Account, intent: Intent, orders: Iterable[Order], *, alone: bool = False, closed: bool = False
+) -> int:
     """Legs of which no frame has come, of the very terms that this stop or replace asks for: of entries that are known,
     and of those without outcome. (Where the venue names parents, or an answer has named ids, these tell them.)
-    ``alone``: only such as are tied to no take, so that it does not matter which is which."""
+    ``alone``: only such as are tied to no take, so that it does not matter which is which. ``closed``: of history,
+    which has a leg's entry where it has the leg."""
+    orders = tuple(orders)
     if any(order.links for order in orders):
         return 0
     opened = [i for i in account.journal.open_intents.values() if not i.result_order_id]
+    if closed:
+        opened = [i for i in opened if any(matches(i, order, ()) for order in orders)]
     known = [e for e in account.journal.awaiting.values() if not e.told]
     brackets = [(e.symbol, e.side, e.quantity, e.awaits, e.group > 0) for e in known]
     brackets += [(i.symbol, i.side, i.quantity, i.legs, False) for i in opened]

@@ -27,6 +27,7 @@ from trader.manager.brackets import (
     sent_early,
 )
 from trader.manager.execution import extended_form_refused, refused_by, settled
+from trader.manager.lagging import not_counted_yet
 from trader.manager.refusals import refuse_again, reject
 from trader.messages import FillRow
 from trader.orders.declaration import Declaration, voided
@@ -200,7 +201,8 @@ def _filled(account: Account, order: OwnOrder, told: Happening, now: Now) -> Non
     journal, symbol = account.journal, order.symbol
     journal.write_fill(order, told.quantity, told.price, now.utc)
     before = journal.holding(symbol)
-    held = after_fill(before, order.side, told.quantity, told.price, now.utc)
+    new = not_counted_yet(account, order, told.quantity, now)
+    held = after_fill(before, order.side, new, told.price, now.utc) if new else before
     journal.hold_position(symbol, held)
     declaration = journal.declaration(symbol)
     late = order.late and (order.purpose is Purpose.ENTRY or not same_side(held.quantity, declaration.quantity))

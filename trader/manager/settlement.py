@@ -162,9 +162,10 @@ def _settle_placing(account: Account, intent: Intent, orders: tuple[Order, ...],
         _absent(account, intent, now)
 
 
-def _may_be_tied(account: Account, intent: Intent, orders: tuple[Order, ...]) -> bool:
+def _may_be_tied(account: Account, intent: Intent, orders: tuple[Order, ...], *, closed: bool = False) -> bool:
     """A leg that no frame has shown asks for the very same, and a take is tied to it."""
-    return legs_like(account, intent, orders) > legs_like(account, intent, orders, alone=True)
+    legs, alone = (legs_like(account, intent, orders, alone=alone, closed=closed) for alone in (False, True))
+    return legs > alone
 
 
 def _not_told_apart(
@@ -316,9 +317,10 @@ def _settle_replace(
     others = [each for kind in (Kind.PLACE, Kind.REPLACE) for each in _unknown(account, kind) if each is not intent]
     wanted = _for_the_rest(account, intent)
     twins = sum(_asks(_for_the_rest(account, each)) == _asks(wanted) for each in others)
-    legs = legs_like(account, wanted, orders)
+    closed = requested_s == BEFORE_ALL_S
+    legs = legs_like(account, wanted, orders, closed=closed)
     twins += legs
-    matters = bool(legs) and (old.group > 0 or _may_be_tied(account, wanted, orders))
+    matters = bool(legs) and (old.group > 0 or _may_be_tied(account, wanted, orders, closed=closed))
     rivals = [each for each in strangers if succeeds(intent, each, old.filled_quantity, (), tied=old.group > 0)]
     if rivals and matters and _not_told_apart(account, intent, rivals, requested_s, now, tied=old.group > 0):
         return Verdict.AMBIGUOUS

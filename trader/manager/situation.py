@@ -5,6 +5,7 @@ from __future__ import annotations
 from brokers.model import ZERO
 from trader.manager.account import Account, Now
 from trader.manager.entering import refusal
+from trader.manager.lagging import may_lag
 from trader.manager.protection import stop_becomes_exit
 from trader.orders.intents import Intent
 from trader.orders.target import Situation
@@ -14,7 +15,7 @@ def situation(account: Account, symbol: str, now: Now, without: Intent | None = 
     """``without``: an intent that is not counted, to see whether it would be planned again. Before the first read
     of this life nobody knows what is left of the position, so nothing new is placed; what works may be changed."""
     declaration, held = account.journal.declaration(symbol), account.journal.holding(symbol).quantity
-    unsettled = account.unsettled(symbol, without) or symbol not in account.shown
+    unsettled = account.unsettled(symbol, without) or symbol not in account.shown or may_lag(account, symbol, now)
     missing = not unsettled and account.entry_missing(symbol)
     return Situation(
         declaration=declaration,

@@ -14,6 +14,7 @@ from supervisor.messages import Level
 from trader.accounting.money import Adoption
 from trader.manager.account import DIVERGENCE, Account, Now
 from trader.manager.image import Uncovered
+from trader.manager.lagging import remember_ahead
 from trader.manager.likeness import may_be_ours, may_be_unsettled
 from trader.manager.settlement import settle_intents
 from trader.manager.turns import UNEXPLAINED
@@ -93,11 +94,12 @@ def _found(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
     elif finding.verdict is Truth.UNSETTLED:
         return  # what has no outcome is read for in its own rhythm
     else:
-        account.differed[symbol] = finding.theirs
+        before, account.differed[symbol] = account.differed.get(symbol), finding.theirs
         if finding.verdict is Truth.DIFFERS:
-            text = f"{symbol}: we have {finding.ours}, the broker says {finding.theirs}; entries closed, reading again"
-            account.event(now, "divergence.seen", "LOG", text, read=snapshot.read)
             account.want_read = True
+            if before != finding.theirs:
+                text = f"{symbol}: we have {finding.ours}, the broker says {finding.theirs}; entries closed"
+                account.event(now, "divergence.seen", "LOG", f"{text}, reading again", read=snapshot.read)
         elif finding.verdict is Truth.UNEXPLAINED:
             text = f"position {finding.ours} vanished without a closing fill; it is not believed, its stop stays"
             hold(account, symbol, UNEXPLAINED, f"{text}; {_cross_check(account, symbol, snapshot)}", now)
@@ -204,6 +206,7 @@ def _adopt(account: Account, finding: Finding, snapshot: Snapshot, theirs: list[
             take_by_person=before.take_by_person if held else "",
         )
     )
+    remember_ahead(account, symbol, finding.ahead, now)
     journal.add_hold(symbol, DIVERGENCE, now.utc)
     journal.add_row(
         SyncRow(

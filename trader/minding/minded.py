@@ -65,7 +65,8 @@ class Minded(Value, frozen=True):
     ``rolls``: the contract's end was told. ``renewal``: of the stop that ends next. ``bare_utc``: since when it was
     told as bare in extended hours. ``regular_stops``: the venue has refused a stop in the form for extended hours,
     so the next ones are for regular hours. ``early_children``: it has sent a bracket's legs, of the whole size, at the
-    first part of its entry."""
+    first part of its entry. ``ahead``: so much (signed) of what was adopted at ``ahead_utc`` may be fills of these
+    orders of ours that are told later: they count once."""
 
     passed: bool = False
     inert: str = ""
@@ -83,6 +84,9 @@ class Minded(Value, frozen=True):
     bare_utc: float = 0.0
     regular_stops: bool = False
     early_children: bool = False
+    ahead: Decimal = ZERO
+    ahead_of: tuple[str, ...] = ()
+    ahead_utc: float = 0.0
 
 
 NOTHING_MINDED = Minded()

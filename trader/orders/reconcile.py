@@ -14,9 +14,10 @@ from enum import StrEnum
 
 from brokers.model import ZERO, Order, Position, Value
 
-LAG_S = 5.0
+LAG_S = 30.0
 """Machine seconds for which what a venue tells of orders may lag behind what it tells of positions: so long a
-difference that fills of our own orders would make is not taken for somebody else's doing."""
+difference that fills of our own orders would make is not taken for somebody else's doing. With the moments in which it
+is noticed and read again it stays within the 40 s of order-safety 1.5."""
 
 
 class Verdict(StrEnum):
@@ -52,7 +53,8 @@ class Ours(Value, frozen=True):
 class Finding(Value, frozen=True):
     """The verdict on one symbol. ``explained``: fills of other people's orders account for the whole difference.
     ``adopted``: what ADOPT makes of our position; ``theirs``, or less the part that a placing without outcome may have
-    filled: told later, that would count twice."""
+    filled: told later, that would count twice. ``ahead``: so much of the change may be fills of our own orders that
+    lag, and are told yet."""
 
     symbol: str
     verdict: Verdict
@@ -61,6 +63,7 @@ class Finding(Value, frozen=True):
     average_price: Decimal | None
     explained: bool
     adopted: Decimal
+    ahead: Decimal = ZERO
 
 
 def reconcile(
@@ -84,7 +87,9 @@ def _finding(own: Ours, position: Position | None, delta: Decimal, requested_s: 
     waits = _may_explain(own.unsettled, there - by_others)
     adopted = by_others if waits else there
     verdict = _verdict(own, there, adopted, explained or waits, requested_s)
-    return Finding(own.symbol, verdict, own.quantity, there, price, explained, adopted)
+    change = ZERO if explained else adopted - own.quantity
+    ahead = change if _may_explain(own.working, change) else ZERO
+    return Finding(own.symbol, verdict, own.quantity, there, price, explained, adopted, ahead)
 
 
 def _verdict(own: Ours, there: Decimal, adopted: Decimal, explained: bool, requested_s: float) -> Verdict:

@@ -89,11 +89,20 @@ def known_accounts(state: State, ids: str) -> tuple[list[str], list[Object]]:
 def todays_orders(state: State, account_ids: Iterable[str], now: Now) -> list[Order]:
     """Open ones and those opened or closed today (UTC), newest first."""
     wanted, today = set(account_ids), now.market_utc // _DAY_S
+    known = list(state.ledger.orders.values())
+    if state.lagging:
+        known = [told for order in known if (told := _as_told(state, order, now)) is not None]
     return [
         order
-        for order in reversed(state.ledger.orders.values())
+        for order in reversed(known)
         if order.account in wanted and (order.is_open or today in _days(order)) and not _is_hidden(state, order, now)
     ]
+
+
+def _as_told(state: State, order: Order, now: Now) -> Order | None:
+    """By the fault of orders that lag."""
+    lag = state.lagging.get(order.account)
+    return order if lag is None or now.machine_s >= lag.until_s else lag.orders.get(order.order_id)
 
 
 def _is_hidden(state: State, order: Order, now: Now) -> bool:

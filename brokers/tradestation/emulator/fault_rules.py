@@ -18,7 +18,7 @@ from brokers.tradestation.emulator.errors import bad_request
 SECONDS_MAX = 86_400.0
 RULES_MAX = 1_000
 
-Where = Literal["request", "order", "fill", "replace", "bar", "position", "chunk"]
+Where = Literal["request", "order", "fill", "replace", "bar", "position", "chunk", "book"]
 
 FAULTS: dict[str, tuple[Where, str]] = {
     "lose_reply": ("request", "the connection is cut without an answer, `when` before or after it was carried out"),
@@ -39,6 +39,11 @@ FAULTS: dict[str, tuple[Where, str]] = {
     "drop_order": ("order", "an order's frames are not sent; lists of orders stay right"),
     "fill_on_ack": ("fill", "the first frame of a fill says ACK"),
     "fill_twice": ("fill", "the frames of a fill come once more"),
+    "orders_lag": (
+        "book",
+        "a fill shows in positions at once; of the account's orders lists tell, and streams say nothing, for `seconds`,"
+        " as if it and what came after had not happened",
+    ),
     "out_after_replace": ("replace", "an OUT without close time follows a replace, and the order lives on"),
     "unknown_status": ("order", "a frame with the status `text` comes before the event's own"),
     "bars_repeat": ("bar", "a closed bar comes twice"),

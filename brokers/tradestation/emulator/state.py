@@ -11,10 +11,11 @@ import msgspec
 
 from brokers.tradestation.emulator import book, steps, streams
 from brokers.tradestation.emulator.errors import BookError, OptionError
-from brokers.tradestation.emulator.fault_rules import FaultRules, Rule
+from brokers.tradestation.emulator.fault_rules import FaultRules, Rule, Scope
 from brokers.tradestation.emulator.ledger import Ledger
 from brokers.tradestation.emulator.limits import Limits
 from brokers.tradestation.emulator.market import Market
+from brokers.tradestation.emulator.order import Order
 from brokers.tradestation.emulator.paging import Pages
 from brokers.tradestation.emulator.rules import RULES, Rules
 from brokers.tradestation.emulator.steps import Step
@@ -57,6 +58,13 @@ def check_settings(settings: Settings) -> None:
             raise OptionError(f"{name} must be from {PERIOD_S_MIN} to {PERIOD_S_MAX:g} seconds, got {value_s:g}")
 
 
+class Lag(msgspec.Struct, frozen=True):
+    """``until_s``: machine time. ``orders``: as they were when it began."""
+
+    until_s: float
+    orders: dict[str, Order]
+
+
 class State:
     """One emulator. ``fresh`` are the entries that whoever runs it has still to write (``take_entries``)."""
 
@@ -74,6 +82,8 @@ class State:
         """The faults that act on the request being answered."""
         self.hidden_until_s: dict[str, float] = {}
         """Orders that no list shows before this machine time (fault: late booking)."""
+        self.lagging: dict[str, Lag] = {}
+        """By account, what is told of its orders meanwhile (fault: orders lag)."""
         self.inert: set[str] = set()
         """Orders that are never triggered (fault: inert stop)."""
         self.pages = Pages()
@@ -95,10 +105,23 @@ class State:
         self.fresh.append(entry)
         if isinstance(event, book.OfOrder):
             steps.watch(self, event)
+            if before is not None and isinstance(event, book.OrderFilled) and self.fault_rules.asks("book"):
+                self._lag(before, now)
             streams.tell(self, event, before, now)
         elif isinstance(event, book.RulesChanged):
             for order_id in self.ledger.open_ids:
                 steps.rewatch(self, order_id)
+
+    def _lag(self, before: Order, now: Now) -> None:
+        """By the fault of orders that lag behind positions, from this fill on."""
+        about = Scope(symbols=(before.symbol,), accounts=(before.account,), orders=(before.order_id,))
+        for rule in self.fault_rules.hits("book", about, now.machine_s):
+            as_they_were = {**self.ledger.orders, before.order_id: before}
+            until_s = now.machine_s + rule.seconds
+            self.lagging[before.account] = Lag(until_s, as_they_were)
+            for stream in self.streams.values():
+                if stream.kind == "orders" and before.account in stream.accounts:
+                    stream.stalled_until_s = max(stream.stalled_until_s, until_s)
 
     def take_entries(self) -> list[book.Entry]:
         entries, self.fresh = self.fresh, []

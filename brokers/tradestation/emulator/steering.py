@@ -52,6 +52,7 @@ def heal(state: State, number: int, now: Now) -> Object:
     state.fault_rules.armed = [one for one in state.fault_rules.armed if one not in healed]
     if not number:
         state.hidden_until_s.clear()
+        state.lagging.clear()
         healed_orders, state.inert = state.inert, set()
         for order_id in healed_orders & set(state.ledger.open_ids):
             steps.rewatch(state, order_id)
