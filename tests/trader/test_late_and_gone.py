@@ -12,8 +12,8 @@ from supervisor.errors import HttpFailed
 from tests.trader.session_world import ACCOUNT, NAME, SYMBOL, Desk, reply
 from tests.trader.settling import D, asked, replace
 from tests.trader.test_never_twice import Killed, with_a_lost_stop
-from trader.manager.settlement import HISTORY_S
 from trader.manager.truth import _why, uncovered
+from trader.manager.unsettled import HISTORY_S
 from trader.messages import FillRow, ReleaseHold
 from trader.orders.intents import Purpose
 
