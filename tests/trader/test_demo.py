@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 
+from brokers.budget import Resource
+from feeds.venue import open_meter
 from supervisor.process.store import SqliteStore
+from tests.scripted_world import ScriptedWorld
+from trader.config import CONFIG_FILE, read_config
 from trader.demo.lost_stop import NOTICED_MAX_S, REJECTED_AS, LostStop, lost_stops
 from trader.demo.script import BY_THE_VENUE, REJECTS, STANDS, faults, script
+from trader.demo.stage import CONFIG
 from trader.manager.journal import SCHEMA
 
 STAND = STANDS[0]
@@ -99,3 +104,17 @@ def test_each_script_has_the_venue_reject_a_stop_once_and_its_faults_stay_as_dra
     assert REJECTS[0] * 20 <= rejected.at_s <= REJECTS[1] * 20
     assert [each for each in played if each in faults(seed, 20.0)] == faults(seed, 20.0)
     assert len(faults(seed, 20.0)) == 7
+
+
+# -- the demo's desk ---------------------------------------------------------------------------------------------------
+
+
+def test_no_snapshot_of_an_hour_is_held_up_by_the_desks_own_quota(tmp_path: Path) -> None:
+    """Regression: the emulator's quota was off, the desk's was not, and after 80 s it was seldom agreed."""
+    (tmp_path / CONFIG_FILE).write_text(CONFIG.format(rate=RATE, url="http://127.0.0.1:1"))
+    config = read_config(tmp_path)
+    world = ScriptedWorld("connections/sim/books/SIM1")
+    meter = open_meter(world, config.connections["sim"])  # type: ignore[arg-type]
+    for _ in range(int(3600 / config.timing.snapshot_every_s)):
+        meter.before(Resource.ORDERS)  # raises where it has to wait
+        world.advance(config.timing.snapshot_every_s)

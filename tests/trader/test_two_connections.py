@@ -34,7 +34,6 @@ login_file = "other/login.json"
 quotas = "off"
 """
 CHANGES = {
-    'login_file = "login.json"': 'login_file = "login.json"\nquotas = "off"',
     "still_needed_every_s = 2.0": "still_needed_every_s = 0.4",
     "lease_valid_s = 8.0": "lease_valid_s = 1.6",
     "prune_every_s = 4.0": "prune_every_s = 0.4",
