@@ -15,7 +15,7 @@ from supervisor.errors import Refused
 from supervisor.messages import ChildSpec
 from tests.supervisor.group_toys import Move, ReadWords, Spread, Word, member
 from tests.supervisor.test_processes import LIMIT_S, Desk
-from tests.supervisor.toys import worker
+from tests.supervisor.toys import GATE_LIMIT_S, worker
 
 NAMES = ("spare/x", "spare/y", "spare/z")
 
@@ -77,11 +77,13 @@ def test_the_dead_have_left_and_the_next_incarnation_is_in_the_groups_of_its_spe
 
 
 def test_one_that_is_not_ready_is_not_a_member_yet(desk: Desk) -> None:
-    spec = worker("slow", groups=("traders",), arguments={"slow_start_s": 1.0})
+    gate = desk.home / "gate"
+    spec = worker("slow", groups=("traders",), start_limit_s=GATE_LIMIT_S, arguments={"gate": str(gate)})
     starting = threading.Thread(target=start, args=(desk, spec))
     starting.start()
     desk.until(lambda: desk.state("spare/slow") == "starting")
     assert desk.client.members("traders") == ("spare/x", "spare/y")
+    gate.touch()
     starting.join()
     assert desk.client.members("traders") == ("spare/slow", "spare/x", "spare/y")
 

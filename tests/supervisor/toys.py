@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from supervisor.messages import (
@@ -15,6 +16,8 @@ from supervisor.messages import (
     SupervisorFlags,
 )
 from supervisor.process.server import Caller, IgnoreStart, Server
+
+GATE_LIMIT_S = 60.0
 
 
 class Add(Request["Sum"], frozen=True):
@@ -58,16 +61,24 @@ class Number(Message, frozen=True):
 
 
 class Do(Request[Done], frozen=True):
-    """End in the way that is named: crash, normal, expected, hang, block, leave_group."""
+    """End in the way that is named: crash, normal, expected. ``leave_unheard``: once somebody has written to us, and
+    unread. ``wait``: until the file ``gate`` is there; nothing is heard before."""
 
     REPLY = Done
     what: str
-    seconds: float = 0.0
+    gate: str = ""
 
 
 class DoIt(Message, frozen=True):
     what: str
-    seconds: float
+
+
+def wait_for(gate: Path) -> None:
+    """Until a test has made this file: it is then done with what was to be seen before."""
+    until_s = time.monotonic() + GATE_LIMIT_S
+    while not gate.exists():
+        assert time.monotonic() < until_s, "the gate was never opened"
+        time.sleep(0.01)
 
 
 class Counter(Server):
@@ -76,8 +87,8 @@ class Counter(Server):
     def init(self) -> None:
         if self.arguments.get("ignore"):
             raise IgnoreStart("told to")
-        if self.arguments.get("slow_start_s"):
-            time.sleep(self.arguments["slow_start_s"])
+        if "gate" in self.arguments:
+            wait_for(Path(self.arguments["gate"]))
         self.total = 0
 
     def handle_call(self, request: Request[Any], caller: Caller) -> Message | None:
@@ -93,15 +104,18 @@ class Counter(Server):
                 for number in range(request.first, request.first + request.count):
                     self.world.publish("numbers", Number(number))
                 return Done()
-            case Do(what="block_then_end"):
+            case Do(what="wait" | "leave_unheard"):
                 self.reply(caller, Done())  # whoever has it knows that we are in this handler, and hear nothing
-                with self.world.blocking(request.seconds):
-                    time.sleep(request.seconds)
-                self.world.end()
+                with self.world.blocking(GATE_LIMIT_S):
+                    if request.what == "wait":
+                        wait_for(Path(request.gate))
+                    else:
+                        assert self.world._inbox.socket.poll(GATE_LIMIT_S * 1000), "nobody has written"
+                        self.world.end()
                 return None
             case Do():
                 self.world.note(f"doing {request.what}")
-                self.world.after(0.0, DoIt(request.what, request.seconds))
+                self.world.after(0.0, DoIt(request.what))
                 return Done()
         return super().handle_call(request, caller)
 
@@ -114,13 +128,6 @@ class Counter(Server):
                 self.world.end()
             case "expected":
                 self.world.end("routine", expected=True)
-            case "hang":
-                time.sleep(message.seconds)
-            case "block":
-                with self.world.blocking(message.seconds):
-                    time.sleep(message.seconds)
-            case "event":
-                self.world.event("toy.event", "LOG", "something happened", seconds=message.seconds)
 
     def terminate(self, reason: str) -> None:
         if self.arguments.get("slow_stop_s"):
