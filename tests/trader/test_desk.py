@@ -49,6 +49,16 @@ class Desk(Stage):
         shown: dict[str, Any] = json.loads(self.ok("session", "show", name, "--json"))
         return shown
 
+    def killed_and_back(self, name: str) -> None:
+        """kill -9 the process of that name, and wait for its successor."""
+        before = self.pid(name)
+        assert before, name
+        os.kill(before, signal.SIGKILL)
+        self.until(lambda: self.pid(name) not in (0, before) and self.state(name).endswith("up"))
+
+    def pid(self, name: str) -> int:
+        return next((child.pid for child in self.tree().children if child.name == name), 0)
+
     def state(self, name: str) -> str:
         found = [child.state for child in self.tree().children if child.name == name]
         return found[0] if found else "gone"
@@ -172,8 +182,7 @@ def test_stored_copy_of_the_code_runs_after_the_file_was_changed(desk: Desk, es:
     path.write_text(good + "    # more\n")
     assert "file changed since start" in desk.run("status").stdout
     path.write_text("this is a half-saved edit (")
-    assert desk.kill("sessions/mine/trader")
-    desk.until(lambda: desk.state("sessions/mine/trader") == "up")
+    desk.killed_and_back("sessions/mine/trader")
     done = desk.run("session", "restart", "mine")
     assert done.returncode == 2, "a person's restart takes the new code, which is no Python"
     assert desk.state("sessions/mine/trader") == "up"

@@ -64,9 +64,6 @@ class Eager(Desk):
         fills = self.ask_emulator("orders")["Fills"]
         return sum(int(fill["Quantity"]) for fill in fills if fill["Symbol"] == SYMBOL)
 
-    def pid(self, name: str) -> int:
-        return next((child.pid for child in self.tree().children if child.name == name), 0)
-
     def manager(self) -> dict[str, Any]:
         shown: dict[str, Any] = self.show(SESSION)["account_manager"] or {}
         return shown

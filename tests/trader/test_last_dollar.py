@@ -105,8 +105,7 @@ def test_two_sessions_never_pass_the_same_last_dollar_and_a_killed_keeper_gives_
         desk.ok("session", "add", name, *words)
         desk.ok("session", "start", name)
     desk.until(lambda: raced(desk), 60.0)
-    assert desk.kill(KEEPER)
-    desk.until(lambda: desk.state(KEEPER) == "up")
+    desk.killed_and_back(KEEPER)
     before = sum(desk.refusals(name) for name in SYMBOLS)
     desk.until(lambda: sum(desk.refusals(name) for name in SYMBOLS) > before + 2)
     assert most_held(desk.ask_emulator("orders")["Orders"]) == 1

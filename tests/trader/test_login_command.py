@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import socket
 import stat
@@ -13,6 +14,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -75,6 +77,15 @@ class Home:
         out, err = done.communicate(answer.format(state=self.page["state"]) + "\n", timeout=LIMIT_S)
         assert not [secret for secret in SECRETS if secret in shown + out + err]
         return done.returncode, shown + out + err
+
+
+def free_port() -> int:
+    """Nobody's, and below those that the kernel gives to others' connections meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 def query_of(shown: str) -> dict[str, str]:
@@ -200,9 +211,7 @@ def test_a_code_that_the_venue_does_not_take_changes_nothing(
 
 def test_the_browsers_answer_on_127_0_0_1_is_taken(home: Home) -> None:
     home.write(client_secret="very-secret")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     done = home.command("--port", str(port), "--no-browser")
     assert done.stderr is not None
     shown = ""
@@ -219,7 +228,7 @@ def test_the_browsers_answer_on_127_0_0_1_is_taken(home: Home) -> None:
 
 
 def test_nobody_who_signs_in_is_login_needed(home: Home) -> None:
-    code, told = home.run("--port", "31987", "--no-browser", "--timeout", "1")
+    code, told = home.run("--port", str(free_port()), "--no-browser", "--timeout", "1")
     assert code == 8
     assert "nobody signed in within 1 s" in told
 
