@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -193,12 +194,13 @@ def test_one_that_does_not_end_is_killed_past_its_limit(tmp_path: Path) -> None:
 
 
 def test_a_supervisor_with_a_limit_takes_all_below_with_it(tmp_path: Path) -> None:
-    inner = ChildSpec(id="inner", type="supervisor", shutdown_s=0.2, children=(function("a", "stubborn"),))
+    child = function("a", "stubborn", shutdown_s=60.0)
+    inner = ChildSpec(id="inner", type="supervisor", shutdown_s=0.2, children=(child,))
     with running(tmp_path, inner) as supervisor:
         pid = row(supervisor, "inner/a").pid
         began_s = time.monotonic()
         supervisor.terminate_child("inner")
-        assert time.monotonic() - began_s < 4.0  # not the 5 s of the child
+        assert time.monotonic() - began_s < LIMIT_S, "not the 60 s of the child"
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 
@@ -211,10 +213,10 @@ def test_a_child_that_hangs_is_found_within_its_limit(tmp_path: Path, name: str)
     spec = function("a", name, liveness_limit_s=0.5)
     with running(tmp_path, function("b")) as supervisor:
         supervisor.start_child("", spec)
-        began_s = time.monotonic()
         until(supervisor, lambda: row(supervisor, "a").deaths)
-        assert time.monotonic() - began_s < 5.0
-        assert row(supervisor, "a").deaths[0].why.startswith("hung: its loop did not turn for")
+        silent = re.match(r"hung: its loop did not turn for ([0-9.]+) s", row(supervisor, "a").deaths[0].why)
+        assert silent, row(supervisor, "a").deaths[0].why
+        assert 0.5 < float(silent[1]) < 2.0, "of the time in which it could be watched"
         assert row(supervisor, "b").restarts == 0
 
 

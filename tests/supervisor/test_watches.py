@@ -166,9 +166,7 @@ def test_child_that_stops_delivering_becomes_stale_and_is_fresh_again_when_it_de
     desk.until(lambda: desk.child("deliverer").fresh_for_s is not None)
     pid = desk.child("deliverer").pid
     (desk.home / "deliver").unlink()
-    began_s = time.monotonic()
     desk.until(lambda: desk.child("deliverer").state == "up, stale")
-    assert time.monotonic() - began_s < 2.0, "its own limit is half a second"
     (desk.home / "deliver").touch()
     desk.until(lambda: desk.child("deliverer").state == "up")
     assert desk.child("deliverer").pid == pid, "nobody is killed for being stale"
