@@ -90,8 +90,13 @@ class Desk:
             time.sleep(0.02)
 
     def until_all_up(self) -> dict[str, int]:
-        self.until(lambda: all(self.pids().values()))
+        """And bars come: a feed is up before its stream is open."""
+        self.until(lambda: all(self.pids().values()) and self.delivers(BARS_FEED))
         return self.pids()
+
+    def delivers(self, name: str) -> bool:
+        child = self.child(name)
+        return child is not None and child.fresh_for_s is not None
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +124,7 @@ def test_goaway_is_expected_and_not_charged_and_no_bar_is_lost(desk: Desk, form:
     before = desk.until_all_up()
     info = desk.child(BARS_FEED)
     assert info is not None
-    time.sleep(0.4)  # a stream younger than a heartbeat ends by no routine
+    time.sleep(0.4)  # a stream that has lived for less than a heartbeat of 0.3 s ends by no routine
     desk.tell("goaway", symbol="ESZ13", form=form)
     desk.until(lambda: desk.pid(BARS_FEED) not in (0, before[BARS_FEED]))
     after = desk.child(BARS_FEED)
