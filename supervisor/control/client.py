@@ -12,7 +12,7 @@ from supervisor.errors import BadMessage
 from supervisor.messages import Message, Request
 from supervisor.runtime.settings import runtime_dir
 from supervisor.wire.limits import OUTSIDE
-from supervisor.wire.peers import Peers
+from supervisor.wire.peers import CONNECT_S, GREETING_S, Peers
 
 R = TypeVar("R", bound=Message)
 CONTROL = "control"
@@ -43,12 +43,12 @@ class Client(SupervisorCalls):
         return self.call(request, timeout_s=START_ANSWER_S)
 
     def cast(self, to: str, message: Message) -> bool:
-        """False: nobody is there for it."""
-        return self._peers.cast(to, message)
+        """False: nobody is there for it. (Who is outside has the time to wait for one that is slow to shake hands.)"""
+        return self._peers.cast(to, message, CONNECT_S, GREETING_S)
 
     def publish(self, group: str, message: Message) -> tuple[str, ...]:
         """Cast to each member of a group; the names of those who were there for it."""
-        return tuple(name for name in self.members(group) if self._peers.cast(name, message))
+        return tuple(name for name in self.members(group) if self.cast(name, message))
 
     def close(self) -> None:
         self._peers.close()

@@ -396,7 +396,7 @@ class RealWorld:
         """Does not wait in the middle of work: a recorder that is away gets them when it is back."""
         batch = self._outbox.batch()
         if batch is not None and self._settings.record_to not in ("", self.name):
-            self._peers.cast(self._settings.record_to, batch, wait_s)
+            self._peers.cast(self._settings.record_to, batch, wait_s, wait_s)
 
     def alarm(self, limit_s: float) -> Alarm:
         return Alarm(limit_s)

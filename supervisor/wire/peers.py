@@ -9,6 +9,7 @@ when it broke.
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import time
@@ -26,8 +27,13 @@ from supervisor.wire.limits import INSIDE, SocketLimits
 from supervisor.wire.names import endpoint
 
 CONNECT_S = 0.2
-"""How long a call waits for a peer that is not connected: an ipc connect takes under a millisecond, a restart 20."""
+"""How long a call waits for a peer that is not there: an ipc connect takes under a millisecond, a restart 20."""
+GREETING_S = 2.0
+"""And for one that is there (somebody listens) and has not shaken hands yet. Its own I/O thread does that, whatever its
+loop is at; on a busy machine it may take longer than ``CONNECT_S`` all the same, and only a stopped one never does."""
 CAST_CONNECT_S = 0.05
+CAST_GREETING_S = 0.5
+"""The same for a cast, which waits in the middle of other work; once there is a way it never waits."""
 TRY_AGAIN_S = 0.01
 NEVER_MS = 3_600_000
 """A broken connection is made anew by us when it is needed, long before ZeroMQ would."""
@@ -40,6 +46,7 @@ EVENT = struct.Struct("=hi")
 READABLE, MORE_FOLLOWS = int(zmq.POLLIN), int(zmq.SNDMORE | zmq.NOBLOCK)
 """Plain numbers: what is reckoned of flags goes through Python's enum, and takes longer than to send."""
 STATES = {
+    zmq.EVENT_CONNECTED: "greeting",
     zmq.EVENT_HANDSHAKE_SUCCEEDED: "up",
     zmq.EVENT_DISCONNECTED: "broken",
     zmq.EVENT_CONNECT_RETRIED: "broken",
@@ -130,9 +137,11 @@ class Peer:
         self.socket.connect(address)
 
     def look(self, wait_s: float = 0.0) -> str:
-        """``connecting``, ``up`` or ``broken``, by all that was told so far; waits while it is connecting."""
-        wait_ms = int(wait_s * 1000)
-        while readable(self._monitor) or (self.state == "connecting" and self._monitor.poll(wait_ms, zmq.POLLIN)):
+        """``connecting``, ``greeting`` (somebody listens there), ``up`` or ``broken``, by all that was told so far. As
+        long as it is one of the first two, the next word of it is waited for."""
+        if self.state in ("connecting", "greeting"):
+            self._monitor.poll(math.ceil(wait_s * 1000), zmq.POLLIN)
+        while readable(self._monitor):
             event, _ = EVENT.unpack(self._monitor.recv_multipart()[0])
             self.state = STATES[event]
         return self.state
@@ -169,9 +178,9 @@ class Peers:
         """The reply. ``NoPeer``: nothing was sent; ``OutcomeUnknown``: no reply in time; ``Refused``: the reason."""
         what = f"{type(request).__name__} to {to}"
         deadline_s = time.monotonic() + timeout_s
-        peer = self._connected(to, min(CONNECT_S, timeout_s))
+        peer = self._connected(to, min(CONNECT_S, timeout_s), min(GREETING_S, timeout_s))
         if peer is None:
-            raise NoPeer(f"{what}: nobody is there; nothing was sent")
+            raise NoPeer(f"{what}: {self._absent(to)}; nothing was sent")
         self._number += 1
         if not self._send(peer.socket, "call", request, deadline_s):
             raise NoPeer(f"{what}: its queue of {INSIDE.queue_max} is full; nothing was sent")
@@ -185,8 +194,10 @@ class Peers:
                 return reply
         raise OutcomeUnknown(f"{what}: no reply within {timeout_s:g} s; it may or may not have happened")
 
-    def cast(self, to: str, message: Message, wait_s: float = CAST_CONNECT_S) -> bool:
-        peer = self._connected(to, wait_s)
+    def cast(
+        self, to: str, message: Message, wait_s: float = CAST_CONNECT_S, greeting_s: float = CAST_GREETING_S
+    ) -> bool:
+        peer = self._connected(to, wait_s, greeting_s)
         try:
             return peer is not None and self._send(peer.socket, "cast", message, 0.0)
         except Refused:
@@ -222,22 +233,30 @@ class Peers:
         except BadMessage as error:
             raise OutcomeUnknown(f"{what}: the reply makes no sense: {error}") from error
 
-    def _connected(self, to: str, wait_s: float) -> Peer | None:
-        """The way to a peer that is there. One that is being started is tried again until the wait is over."""
-        until_s = time.monotonic() + wait_s
+    def _connected(self, to: str, wait_s: float, greeting_s: float) -> Peer | None:
+        """The way to a peer that is there. One that is being started is tried again until the first wait is over; one
+        that listens is waited for until the second is."""
+        began_s = time.monotonic()
         while True:
             peer = self._peers.get(to)
             if peer is None:
                 peer = self._peers[to] = Peer(self._context, endpoint(self._runtime_dir, to, "sock"))
-            left_s = max(0.0, until_s - time.monotonic())
-            state = peer.look(left_s)
+            until_s = began_s + (greeting_s if peer.state == "greeting" else wait_s)
+            state = peer.look(max(0.0, until_s - time.monotonic()))
             if state == "up":
                 return peer
             if state == "broken":
                 self._peers.pop(to).close()
-            if left_s == 0.0:
+            left_s = began_s + (greeting_s if state == "greeting" else wait_s) - time.monotonic()
+            if left_s <= 0.0:
                 return None
-            time.sleep(min(TRY_AGAIN_S, left_s) if state == "broken" else 0.0)
+            if state == "broken":
+                time.sleep(min(TRY_AGAIN_S, left_s))
+
+    def _absent(self, to: str) -> str:
+        """Why there is no way to it."""
+        listens = to in self._peers and self._peers[to].state == "greeting"
+        return "it is there and shakes no hands: it is stopped, or the machine stands" if listens else "nobody is there"
 
     def close(self) -> None:
         for peer in self._peers.values():

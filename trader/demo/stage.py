@@ -110,8 +110,8 @@ class Stage:
 
     def start_desk(self) -> None:
         self._desk = self._spawn("trader.app", [str(self.home)], "run.log")
-        what = "the desk does not answer on its control socket"
-        self._until(lambda: bool(self.tree().children), self._desk, what, "run.log")
+        what = "the desk does not answer on its control socket, or its recorder is not up"
+        self._until(self._records, self._desk, what, "run.log")
 
     def kill_desk(self) -> None:
         """kill -9, and wait until it is reaped; its children die by themselves."""
@@ -182,6 +182,10 @@ class Stage:
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
+
+    def _records(self) -> bool:
+        """Control answers from the first moment on; the recorder, which adds and starts sessions, comes after it."""
+        return any(child.name == "recorder" and child.state.endswith("up") for child in self.tree().children)
 
     def _listening(self) -> str:
         for line in (self.home / "emulator" / "output.log").read_text(errors="replace").splitlines():
