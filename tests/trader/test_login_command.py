@@ -287,11 +287,11 @@ def test_status_tells_age_and_rotation_and_no_secret(home: Home) -> None:
     code, told = home.run("--status")
     assert code == 0
     assert "(sim, more)" in told
-    assert "renewed 10m0" in told
+    assert "renewed 10m" in told
     assert "sign in again  in 21h59m" in told
     shown = json.loads(home.run("--status", "--json")[1])["logins"][0]
     assert (shown["connections"], shown["rotating"], shown["running"]) == (["sim", "more"], True, False)
-    assert 590 < shown["token_left_s"] <= 600
+    assert 600.0 - (time.monotonic() - now_s) < shown["token_left_s"] <= 600.0
 
 
 def test_status_of_a_connection_that_there_is_not_is_refused_and_of_one_is_that_logins(home: Home) -> None:
