@@ -145,7 +145,7 @@ class RealWorld:
         """However it ends, but for a kill. Who still waits for an answer is told at once that none will come; what
         happened last is the most wanted, so wait until it is recorded, or for as long as a recorder may take."""
         until_s = time.monotonic() + FAREWELL_S
-        self._flush_events(wait_s=CAST_CONNECT_S)
+        self._flush_events(CAST_CONNECT_S, FAREWELL_S)
         self._hear_last(0.0)
         while self._outbox.batch() is not None and (left_s := until_s - time.monotonic()) > 0:
             self._hear_last(left_s)
@@ -392,11 +392,11 @@ class RealWorld:
         self._outbox.add(event)
         self._flush_events()
 
-    def _flush_events(self, wait_s: float = 0.0) -> None:
+    def _flush_events(self, wait_s: float = 0.0, greeting_s: float = 0.0) -> None:
         """Does not wait in the middle of work: a recorder that is away gets them when it is back."""
         batch = self._outbox.batch()
         if batch is not None and self._settings.record_to not in ("", self.name):
-            self._peers.cast(self._settings.record_to, batch, wait_s, wait_s)
+            self._peers.cast(self._settings.record_to, batch, wait_s, greeting_s)
 
     def alarm(self, limit_s: float) -> Alarm:
         return Alarm(limit_s)
