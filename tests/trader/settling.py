@@ -29,3 +29,15 @@ def renew(desk: Desk, order_id: str = "2", new_id: str = "77", **changes: Any) -
 
 def asked(desk: Desk, kind: type) -> list[Any]:
     return [message for to, message in desk.world.casts if to == BOOKS and isinstance(message, kind)]
+
+
+def covered() -> Desk:
+    """One bought, its stop works, and a read has agreed."""
+    made = Desk()
+    made.long_and_covered()
+    return made
+
+
+def down(_: Any) -> Any:
+    """Answers no request: surely none has left."""
+    raise HttpFailed("no route", sent=False)

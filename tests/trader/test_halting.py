@@ -1,16 +1,16 @@
 """Hold and halt in an account manager: no entry while held, and nothing fires after."""
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from brokers.model import OrderStatus, OrderType
-from supervisor.errors import HttpFailed, StoreFailed
+from supervisor.errors import StoreFailed
 from tests.scripted_parts import MemoryFile
 from tests.trader.bracket_words import bar
 from tests.trader.held_desk import Held
 from tests.trader.session_world import SYMBOL, reply
+from tests.trader.settling import down
 from trader.holds import EVERYBODY, HALT_FILE, Level
 from trader.messages import ReadSessionStatus
 
@@ -101,9 +101,6 @@ def test_hold_is_read_before_the_first_entry_of_a_new_life_and_when_the_cast_was
 
 
 def test_entry_that_waits_for_the_venue_is_not_sent_once_held(desk: Held) -> None:
-    def down(_: Any) -> Any:
-        raise HttpFailed("no route", sent=False)
-
     desk.on_order = down
     desk.declare(1)
     tries = len(desk.sent())

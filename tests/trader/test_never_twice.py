@@ -10,6 +10,7 @@ from brokers.model import OrderStatus, OrderType
 from feeds.messages import ReadSnapshot
 from supervisor.errors import HttpFailed
 from tests.trader.session_world import BOOKS, SYMBOL, Desk, reply
+from tests.trader.settling import down
 from trader.messages import (
     ReadSessionStatus,
     ReleaseHold,
@@ -183,9 +184,6 @@ def test_a_stop_that_was_refused_as_a_duplicate_is_not_given_up_though_nothing_s
 
 
 def test_an_entry_that_could_not_be_sent_goes_again_only_within_its_validity(desk: Desk) -> None:
-    def down(_: Any) -> Any:
-        raise HttpFailed("no route", sent=False)
-
     desk.on_order = down
     desk.declare(1)
     desk.world.advance(3.0)
@@ -198,9 +196,6 @@ def test_an_entry_that_could_not_be_sent_goes_again_only_within_its_validity(des
 
 
 def test_past_its_validity_an_entry_is_not_sent_any_more(desk: Desk) -> None:
-    def down(_: Any) -> Any:
-        raise HttpFailed("no route", sent=False)
-
     desk.on_order = down
     desk.declare(1)
     desk.world.advance(60.0)

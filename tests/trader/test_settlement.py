@@ -7,7 +7,7 @@ import pytest
 from brokers.model import Link, Order, OrderStatus, OrderType
 from supervisor.errors import HttpFailed
 from tests.trader.session_world import SESSION, SYMBOL, Desk
-from tests.trader.settling import D, lose_replaces, renew, replace
+from tests.trader.settling import D, covered, lose_replaces, renew, replace
 from trader.messages import ReleaseHold
 from trader.orders.intents import Intent, Kind, Purpose, remembered
 from trader.orders.lifecycle import What, seen
@@ -17,9 +17,7 @@ from trader.orders.reconcile import LAG_S
 
 @pytest.fixture
 def desk() -> Desk:
-    made = Desk()
-    made.long_and_covered()
-    return made
+    return covered()
 
 
 # -- a replace whose answer was lost -----------------------------------------------------------------------------------

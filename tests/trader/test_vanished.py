@@ -5,15 +5,13 @@ import pytest
 from brokers.model import Order, OrderStatus, OrderType, Side
 from feeds.messages import AskHistory, HistoryRead, PositionsSeen
 from tests.trader.session_world import ACCOUNT, BOOKS, SYMBOL, Desk
-from tests.trader.settling import D
+from tests.trader.settling import D, covered
 from trader.messages import ReleaseHold
 
 
 @pytest.fixture
 def desk() -> Desk:
-    made = Desk()
-    made.long_and_covered()
-    return made
+    return covered()
 
 
 # -- what differs and stays --------------------------------------------------------------------------------------------
