@@ -91,8 +91,8 @@ def measure(chosen: argparse.Namespace) -> Iterator[Figure]:
 
 
 class BenchStage(Stage):
-    """The demo's stage with our venue instead of the emulator, and a market clock of our own. Its desk keeps to no quota:
-    with the venue's own, 50 series of one key share 500 reads of bars in five minutes, and a third of them would still
+    """The demo's stage with our venue instead of the emulator, and a market clock of our own. Its desk keeps no quota:
+    by the venue's own, 50 series of one key share 500 reads of bars in five minutes, and a third of them would still
     wait for their history when the bars begin."""
 
     def __init__(self, venue: BenchVenue, bar_every_s: float, symbols: tuple[str, ...] = (SYMBOL,)) -> None:
