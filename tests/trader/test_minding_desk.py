@@ -249,7 +249,8 @@ def test_flat_at_close_closes_in_time_and_says_so_by_the_brokers_word() -> None:
     assert "close.missed" not in desk.events()
 
 
-def test_the_books_are_asked_whether_it_is_flat_until_they_have_said_so() -> None:
+def sold_before_the_close() -> Desk:
+    """The stream has told of it, and no read has confirmed it yet."""
     desk = desk_of(flat_at_close_min=5)
     write(desk, (-3600, 1000))
     desk.long_and_covered()
@@ -257,6 +258,11 @@ def test_the_books_are_asked_whether_it_is_flat_until_they_have_said_so() -> Non
     (exit_,) = working(desk, OrderType.MARKET)
     desk.fill(exit_)
     desk.stream()
+    return desk
+
+
+def test_the_books_are_asked_whether_it_is_flat_until_they_have_said_so() -> None:
+    desk = sold_before_the_close()
     before = reads_asked(desk)
     desk.world.advance(30.0)
     assert reads_asked(desk) > before
@@ -279,13 +285,7 @@ def test_a_market_that_opens_for_less_than_that_is_not_closed_before_it_opens() 
 
 def test_what_a_person_buys_after_it_is_flat_is_not_sold() -> None:
     """Regression (order-safety 1.11): the close began anew, and an exit followed from the adoption alone."""
-    desk = desk_of(flat_at_close_min=5)
-    write(desk, (-3600, 1000))
-    desk.long_and_covered()
-    desk.world.advance(700.0)
-    (exit_,) = working(desk, OrderType.MARKET)
-    desk.fill(exit_)
-    desk.stream()
+    desk = sold_before_the_close()
     desk.read()
     desk.world.advance(2.0)
     sent = len(desk.sent())

@@ -138,29 +138,28 @@ def test_a_leg_that_is_as_a_lost_stop_is_not_taken_for_it() -> None:
     ends_well(machine)
 
 
-def test_nor_are_a_lost_stop_and_the_leg_of_a_lost_entry_by_the_same_words_too_many() -> None:
-    """They do the same: whichever is taken for which, both are ours."""
+def a_lost_stop_beside_a_lost_entry(**terms: Any) -> Brackets:
+    """Of the same words as the entry's own, at a venue that names no parents."""
     machine = bracket(memory="none", keeps_id=False, names_parents=False)
     declare(machine, 1, "165", "answered", "request lost")
     fires(machine, "3")
     passes(machine, 62.0)
-    declare(machine, 2, "165")
+    declare(machine, 2, "165", **terms)
     machine.the_books_answer_what_was_asked()
     machine.the_books_are_read(fates=["late", "answer lost"])
     arrives(machine)
+    return machine
+
+
+def test_nor_are_a_lost_stop_and_the_leg_of_a_lost_entry_by_the_same_words_too_many() -> None:
+    """They do the same: whichever is taken for which, both are ours."""
+    machine = a_lost_stop_beside_a_lost_entry()
     assert len(machine.venue.working) == 2
     ends_well(machine)
 
 
 def test_where_the_leg_is_tied_to_a_take_it_matters_which_is_which_and_somebody_is_told() -> None:
-    machine = bracket(memory="none", keeps_id=False, names_parents=False)
-    declare(machine, 1, "165", "answered", "request lost")
-    fires(machine, "3")
-    passes(machine, 62.0)
-    declare(machine, 2, "165", take="170")
-    machine.the_books_answer_what_was_asked()
-    machine.the_books_are_read(fates=["late", "answer lost"])
-    arrives(machine)
+    machine = a_lost_stop_beside_a_lost_entry(take="170")
     machine.the_books_are_read(fates=[])
     assert "hold.ambiguous" in kinds(machine)
 
